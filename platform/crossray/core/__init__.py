@@ -1,0 +1,1 @@
+"""The floor everything stands on: shapes, configuration, lineage, collectives, errors."""

@@ -1,0 +1,45 @@
+"""Configurations are frozen dataclasses: written as JSON into manifests, read back strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from crossray.core.errors import CrossRayError
+
+T = TypeVar("T")
+
+
+class Config:
+    """Base of every configuration dataclass; makes reading refuse unknown fields."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration as plain JSON values (tuples become lists).
+
+    Raises `TypeError` for a field that is not JSON.
+    """
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return plain
+
+
+def from_dict(cls: type[T], data: dict[str, Any], where: str = "the configuration") -> T:
+    """Read a configuration of type `cls`.
+
+    Raises `CrossRayError` naming the first field that is unknown, missing or of the wrong type;
+    `where` says in the sentence where the values came from.
+    """
+    try:
+        return TypeAdapter(cls).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or cls.__name__
+        raise CrossRayError(
+            f"{where} has a bad field {field!r} for {cls.__name__}: {first['msg']}; "
+            "correct that field or use the version of CrossRay that wrote it."
+        ) from None

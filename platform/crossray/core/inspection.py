@@ -1,0 +1,64 @@
+"""What an artifact is, for a reader at a terminal."""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from crossray.core.artifacts import Artifact, Parent, open_artifact
+from crossray.core.errors import CrossRayError
+
+
+def describe(artifact: Artifact) -> RenderableType:
+    """Kind, id, lineage as a tree, files, configuration, metrics and notes of an artifact."""
+    manifest = artifact.manifest
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("kind", manifest.kind),
+        ("id", manifest.id),
+        ("at", artifact.uri),
+        ("created", manifest.created_at),
+        ("files", f"{len(manifest.payload)}, {_size(artifact)}"),
+        ("made with", ", ".join(f"{k} {v}" for k, v in manifest.versions.items())),
+    ):
+        facts.add_row(Text(name, style="bold"), Text(value))
+    tree = Tree(_line(artifact.as_parent()))
+    _grow(tree, manifest.parents)
+    parts: list[RenderableType] = [facts, Panel(tree, title="lineage", title_align="left")]
+    for title, values in (("config", manifest.config), ("metrics", manifest.metrics)):
+        text = json.dumps(values, indent=2, ensure_ascii=False)
+        parts.append(Panel(Text(text), title=title, title_align="left"))
+    parts += [Text(f"note: {note}", style="yellow") for note in manifest.notes]
+    return Group(*parts)
+
+
+def _grow(tree: Tree, parents: tuple[Parent, ...]) -> None:
+    for parent in parents:
+        branch = tree.add(_line(parent))
+        try:
+            found = open_artifact(parent.uri)
+        except CrossRayError:
+            branch.add(Text("no longer there", style="red"))
+            continue
+        if found.id != parent.id:
+            branch.add(Text(f"replaced since by {found.id[:12]}", style="red"))
+            continue
+        _grow(branch, found.manifest.parents)
+
+
+def _line(parent: Parent) -> Text:
+    return Text(f"{parent.kind} {parent.id[:12]}  {parent.uri}")
+
+
+def _size(artifact: Artifact) -> str:
+    total = float(sum(payload.bytes for payload in artifact.manifest.payload.values()))
+    for unit in ("B", "KiB", "MiB"):
+        if total < 1024:
+            return f"{total:.0f} {unit}"
+        total /= 1024
+    return f"{total:.1f} GiB"

@@ -1,0 +1,1 @@
+"""Pair schema, importers and loading."""

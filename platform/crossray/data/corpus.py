@@ -1,0 +1,184 @@
+"""One split of a data set as methods read it: from pixels and words, or from cached features."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from crossray.core.artifacts import Artifact
+from crossray.core.errors import CrossRayError
+from crossray.core.types import ImageBatch, TextBatch
+from crossray.data.memory_map import cached_table, map_table
+from crossray.data.schema import PAIR_SCHEMA, Section, iter_pairs
+from crossray.data.splits import Split
+from crossray.data.tokenization import Tokenizer
+
+_COLUMNS = ("item_id", "image", "texts", "sections", "labels", "meta")
+
+
+def text_entries(texts: Sequence[str], sections: Sequence[Section]) -> list[list[str]]:
+    """The texts that describe an item, each as its sentences.
+
+    A document (with sections) is one text; without sections every caption is a text of its own.
+    """
+    return [list(texts)] if sections else [[text] for text in texts]
+
+
+def study_key(item_id: str, meta: Sequence[tuple[str, str]]) -> int:
+    """A 63-bit number, equal for items that show the same study (`meta["study_id"]`)."""
+    study = dict(meta).get("study_id") or item_id
+    return int.from_bytes(hashlib.blake2b(study.encode(), digest_size=8).digest()) >> 1
+
+
+class Corpus(ABC):
+    """The items of one split that have both an image and a text, addressed by row number."""
+
+    item_ids: list[str]
+    keys_N: Tensor
+    labels: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @abstractmethod
+    def image(self, row: int, epoch: int | None = None) -> Any:
+        """The image of an item; with an epoch, as augmented in that epoch."""
+
+    @abstractmethod
+    def text_count(self, row: int) -> int:
+        """How many texts describe the item, at least 1."""
+
+    @abstractmethod
+    def text(self, row: int, number: int) -> Any:
+        """Text `number` of an item."""
+
+    @abstractmethod
+    def collate_images(self, images: Sequence[Any]) -> ImageBatch:
+        """What `image` gave, as one batch."""
+
+    @abstractmethod
+    def collate_texts(self, texts: Sequence[Any]) -> TextBatch:
+        """What `text` gave, as one batch."""
+
+
+class PairCorpus(Corpus):
+    """A split of a `pairs` artifact, memory-mapped; images decoded and texts tokenised on reading."""
+
+    def __init__(
+        self,
+        pairs: Artifact,
+        split: Split,
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        transform: Callable[[bytes], Tensor],
+        augmented: Callable[[bytes, int, int], Tensor] | None = None,
+    ) -> None:
+        schema = pa.schema([PAIR_SCHEMA.field(name) for name in _COLUMNS])
+        key = f"{pairs.id}-{split}-paired"
+        self._table = cached_table(key, schema, _paired(pairs, split))
+        require_items(len(self._table), pairs, split)
+        self._tokenizer, self._max_tokens = tokenizer, max_tokens
+        self._transform, self._augmented = transform, augmented
+        self.item_ids = self._table["item_id"].to_pylist()
+        metas = self._table["meta"].to_pylist()
+        keys = [study_key(item, meta) for item, meta in zip(self.item_ids, metas, strict=True)]
+        self.keys_N = torch.tensor(keys, dtype=torch.int64)
+        self.labels = self._table["labels"].to_pylist()
+
+    def image(self, row: int, epoch: int | None = None) -> Tensor:
+        """`pixels_CYX`, normalised float."""
+        data = self._table["image"][row].as_py()
+        if epoch is None or self._augmented is None:
+            return self._transform(data)
+        return self._augmented(data, epoch, row)
+
+    def _entries(self, row: int) -> list[list[str]]:
+        return text_entries(self._table["texts"][row].as_py(), self._table["sections"][row].as_py())
+
+    def text_count(self, row: int) -> int:
+        """See `Corpus.text_count`."""
+        return len(self._entries(row))
+
+    def text(self, row: int, number: int) -> list[str]:
+        """The sentences of a text."""
+        return self._entries(row)[number]
+
+    def collate_images(self, images: Sequence[Tensor]) -> ImageBatch:
+        """See `Corpus.collate_images`."""
+        return ImageBatch(pixels_BCYX=torch.stack(list(images)))
+
+    def collate_texts(self, texts: Sequence[list[str]]) -> TextBatch:
+        """See `Corpus.collate_texts`."""
+        return self._tokenizer.encode(list(texts), self._max_tokens)
+
+
+class FeatureCorpus(Corpus):
+    """A split of a `features` artifact: the outputs of frozen towers, memory-mapped."""
+
+    def __init__(self, features: Artifact, split: Split) -> None:
+        path = features.local() / f"{split}.arrow"
+        rows = map_table(path) if path.exists() else pa.table({})
+        require_items(len(rows), features, split)
+        self._table = rows
+        self._grid_shape = tuple(features.manifest.metrics["grid_shape"])
+        self._width = int(features.manifest.metrics["text_width"])
+        self.item_ids = rows["item_id"].to_pylist()
+        self.keys_N = torch.from_numpy(rows["key"].to_numpy().copy())
+        self.labels = rows["labels"].to_pylist()
+
+    def image(self, row: int, epoch: int | None = None) -> Tensor:
+        """`grid_CYX`, float32."""
+        values = self._table["grid"][row].values.to_numpy(zero_copy_only=False)
+        return torch.from_numpy(values.astype(np.float32).reshape(self._grid_shape))
+
+    def text_count(self, row: int) -> int:
+        """See `Corpus.text_count`."""
+        return len(self._table["sentences"][row])
+
+    def text(self, row: int, number: int) -> tuple[Tensor, Tensor]:
+        """`states_TD`, float32, and `sentence_T`, long, of the tokens of a text."""
+        states = self._table["states"][row].values[number].values.to_numpy(zero_copy_only=False)
+        sentence = self._table["sentences"][row].values[number].values.to_numpy()
+        states_TD = torch.from_numpy(states.astype(np.float32).reshape(-1, self._width))
+        return states_TD, torch.from_numpy(sentence.astype(np.int64))
+
+    def collate_images(self, images: Sequence[Tensor]) -> ImageBatch:
+        """See `Corpus.collate_images`."""
+        return ImageBatch(grid_BCYX=torch.stack(list(images)))
+
+    def collate_texts(self, texts: Sequence[tuple[Tensor, Tensor]]) -> TextBatch:
+        """See `Corpus.collate_texts`."""
+        states, sentences = zip(*texts, strict=True)
+        lengths_B = torch.tensor([len(sentence) for sentence in sentences])
+        pad = torch.nn.utils.rnn.pad_sequence
+        return TextBatch(
+            mask_BT=torch.arange(int(lengths_B.max())) < lengths_B[:, None],
+            sentence_BT=pad(sentences, batch_first=True, padding_value=-1),
+            states_BTD=pad(states, batch_first=True),
+        )
+
+
+def require_items(count: int, artifact: Artifact, split: Split) -> None:
+    """Refuse a split without any item that has both an image and a text."""
+    if count == 0:
+        raise CrossRayError(
+            f"the {split} split of {artifact.uri} has no item with both an image and a text; "
+            "use another split or ingest paired items for it."
+        )
+
+
+def _paired(pairs: Artifact, split: Split) -> Iterator[pa.RecordBatch]:
+    for table in iter_pairs(pairs, _COLUMNS, split):
+        paired = pc.and_(
+            pc.is_valid(table["image"]),
+            pc.greater(pc.list_value_length(table["texts"]), 0),
+        )
+        yield from table.filter(paired).to_batches()

@@ -1,0 +1,170 @@
+"""Ingest: an importer's rows, checked in parallel by Ray Data, become a pairs artifact.
+
+The driver holds one block at a time and one hash an item; Ray Data's object store has a budget. So
+memory does not grow with the number of rows. Order is kept, and the same input gives the same
+bytes and therefore the same artifact id, wherever the input lies.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import ExecutionResources
+from ray.exceptions import RayTaskError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
+from crossray.core.config import Config, to_dict
+from crossray.core.errors import CrossRayError
+from crossray.data.cluster import ensure_ray
+from crossray.data.ledger import Ledger
+from crossray.data.schema import PAIR_SCHEMA
+from crossray.data.shards import PairWriter, RejectedWriter
+from crossray.data.work import UNIT_COLUMN, Reader, Worker
+
+UNIT_ROWS = 64
+_BLOCK_BYTES = 16 << 20
+_STORE_BYTES_PER_CORE = 64 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an importer found when it looked over its whole input, and how to read it.
+
+    `units` are the tasks in order, JSON values of about `UNIT_ROWS` rows each; `rows` is their
+    number of rows; `notes` go to the manifest.
+    """
+
+    units: list[dict[str, Any]]
+    rows: int
+    reader: Reader
+    notes: tuple[str, ...] = ()
+
+
+class Source(Config):
+    """Base of the importers: a frozen dataclass that says what to read."""
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The fields that say where the input lies, not what it is."""
+        return ()
+
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Check the input as a whole and lay out the work; raises `CrossRayError`."""
+
+    def identity(self) -> dict[str, Any]:
+        """The part of the configuration that the artifact's id depends on.
+
+        What the input is, the digests of the payload say; so `paths` stand in the manifest's
+        metrics only, and a folder that was moved gives the same id.
+        """
+        fields = {k: v for k, v in to_dict(self).items() if k not in self.paths}
+        return {"source": self.name, "version": self.version, **fields}
+
+    def location(self) -> dict[str, Any]:
+        """The fields in `paths`."""
+        return {k: v for k, v in to_dict(self).items() if k in self.paths}
+
+
+def ingest(source: Source, out_uri: str, max_rejected: float = 0.01, seed: int = 0) -> Artifact:
+    """Write the pairs of `source` to `out_uri`.
+
+    `seed` assigns the split of groups for which the source gives none; `max_rejected` in [0, 1]
+    is the largest share of rejected rows that is still a success. Counts go to stderr and into
+    the manifest, rejected rows with their reasons into `rejected.parquet`. Raises `CrossRayError`
+    when the output cannot be written, when the input is unreadable or has no rows, and when more
+    rows are rejected than allowed; nothing is left at `out_uri` then.
+    """
+    if not 0.0 <= max_rejected <= 1.0:
+        raise CrossRayError(
+            f"--max-rejected {max_rejected} is not a share; give a number from 0 to 1."
+        )
+    check_writable(out_uri)
+    plan = source.plan()
+    if not plan.rows:
+        raise CrossRayError(f"the {source.name} input has no rows; give one with at least one row.")
+    console = Console(stderr=True)
+    ledger = Ledger()
+    with create(out_uri, "pairs", {**source.identity(), "seed": seed}) as draft:
+        try:
+            _write(plan, seed, draft, ledger, console)
+        except (OSError, pa.ArrowException) as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            raise CrossRayError(
+                f"the ingest to {out_uri} stopped at item {ledger.items:,} ({cause}); "
+                "check that the disk has room and that the input is readable, then run it again."
+            ) from error
+        console.print(ledger.table())
+        ledger.judge(max_rejected)
+        draft.metrics.update(ledger.metrics(), input=source.location(), max_rejected=max_rejected)
+        draft.notes.extend(plan.notes)
+    return open_artifact(out_uri, "pairs")
+
+
+def _write(plan: Plan, seed: int, draft: Draft, ledger: Ledger, console: Console) -> None:
+    bar = Progress(
+        TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, transient=True,
+    )  # fmt: skip
+    ensure_ray()
+    with PairWriter(draft.path) as pairs, RejectedWriter(draft.path) as rejected, bar:
+        task = bar.add_task("ingest", total=plan.rows)
+        for block in _blocks(plan, seed):
+            pairs.write(_admit(block, ledger, rejected))
+            bar.advance(task, len(block))
+
+
+def _blocks(plan: Plan, seed: int) -> Iterator[pa.Table]:
+    """The rows of the plan in order, judged one by one in Ray's workers."""
+    items = [{UNIT_COLUMN: json.dumps(unit)} for unit in plan.units]
+    dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    context = dataset.context
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.target_max_block_size = _BLOCK_BYTES
+    context.execution_options.preserve_order = True
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    budget = min(
+        resources["object_store_memory"] / 2, _STORE_BYTES_PER_CORE * max(2, resources["CPU"])
+    )
+    context.execution_options.resource_limits = ExecutionResources(object_store_memory=budget)
+    judged = dataset.map_batches(Worker(plan.reader, seed), batch_size=None, batch_format="pyarrow")
+    yield from judged.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+
+
+def _admit(block: pa.Table, ledger: Ledger, rejected: RejectedWriter) -> pa.Table:
+    """The rows of `block` that are taken, as a copy outside the object store."""
+    names = ("item_id", "group_id", "split", "where", "reason", "detail")
+    accepted = []
+    for row in block.select(names).to_pylist():
+        verdict = (row["reason"], row["detail"]) if row["reason"] else None
+        verdict = verdict or ledger.admit(row["item_id"], row["group_id"], row["split"])
+        accepted.append(verdict is None)
+        if verdict is not None:
+            reason, detail = verdict
+            ledger.reject(reason, row["where"], detail)
+            rejected.write(
+                {
+                    "item_id": row["item_id"],
+                    "where": row["where"],
+                    "reason": reason,
+                    "detail": detail,
+                }
+            )
+    taken = block.select(PAIR_SCHEMA.names).filter(pa.array(accepted)).cast(PAIR_SCHEMA)
+    ledger.count(taken)
+    return taken

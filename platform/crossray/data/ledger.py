@@ -1,0 +1,104 @@
+"""What an ingest remembers over all rows: identities as hashes, counts, and the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.table import Table
+
+from crossray.core.errors import CrossRayError
+from crossray.data.rejection import Reason
+from crossray.data.splits import SPLITS
+
+
+class Ledger:
+    """Checks that reach over rows, and the counts. Memory: one hash an item and one a group."""
+
+    def __init__(self) -> None:
+        self._items: set[int] = set()
+        self._groups: dict[int, str] = {}
+        self.splits: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()
+        self.texts = 0
+        self.images = 0
+        self.rejected: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def admit(self, item_id: str, group_id: str, split: str) -> tuple[Reason, str] | None:
+        """Enter an item, or say why it may not stand beside the ones before it."""
+        item, group = _hash(item_id), _hash(group_id)
+        if item in self._items:
+            return "duplicate id", f"an earlier row has the id {item_id!r}"
+        if self._groups.setdefault(group, split) != split:
+            home = self._groups[group]
+            return "group crosses splits", f"group {group_id!r} is in {home}, this row in {split}"
+        self._items.add(item)
+        return None
+
+    def reject(self, reason: str, where: str, detail: str) -> None:
+        """Count a row that was not taken."""
+        self.rejected[reason] += 1
+        self._first.setdefault(reason, f"{where} ({detail})")
+
+    def count(self, accepted: pa.Table) -> None:
+        """Count rows of `PAIR_SCHEMA`."""
+        self.splits.update(accepted["split"].to_pylist())
+        self.labels.update(pc.list_flatten(accepted["labels"]).to_pylist())
+        self.texts += pc.sum(pc.list_value_length(accepted["texts"])).as_py() or 0
+        self.images += len(accepted) - accepted["image"].null_count
+
+    @property
+    def items(self) -> int:
+        """The number of accepted rows."""
+        return len(self._items)
+
+    def metrics(self) -> dict[str, Any]:
+        """The counts as the manifest shows them; the keys of `labels` are the vocabulary."""
+        return {
+            "items": self.items,
+            "groups": len(self._groups),
+            "images": self.images,
+            "texts": self.texts,
+            "splits": {split: self.splits[split] for split in SPLITS},
+            "labels": dict(sorted(self.labels.items())),
+            "rejected": dict(self.rejected.most_common()),
+        }
+
+    def table(self) -> Table:
+        """The counts for the screen."""
+        table = Table("rows", "count")
+        table.columns[1].justify = "right"
+        table.add_row("items", f"{self.items:,}")
+        table.add_row("  with an image", f"{self.images:,}")
+        table.add_row("texts", f"{self.texts:,}", end_section=True)
+        for split in SPLITS:
+            table.add_row(split, f"{self.splits[split]:,}")
+        for reason, count in self.rejected.most_common():
+            table.add_row(f"rejected: {reason}", f"{count:,}", style="red")
+        return table
+
+    def judge(self, max_rejected: float) -> None:
+        """Raise `CrossRayError` when too many rows were rejected, or all."""
+        rejected = self.rejected.total()
+        total = self.items + rejected
+        if not rejected:
+            return
+        share = rejected / total
+        if self.items and share <= max_rejected:
+            return
+        reason, count = self.rejected.most_common(1)[0]
+        # The percentages are spelt out far enough to show that one exceeds the other.
+        limit = f"above the {max_rejected:.4g} of --max-rejected; " if self.items else "every one; "
+        raise CrossRayError(
+            f"{rejected:,} of {total:,} rows were rejected (a share of {share:.4g}), {limit}"
+            f"the commonest reason is {reason!r} ({count:,} rows), first at {self._first[reason]}; "
+            "mend the input" + (" or raise --max-rejected." if self.items else ".")
+        )
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big")

@@ -1,0 +1,53 @@
+"""Training batches from a corpus, through a torch DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from crossray.core.types import Batch
+from crossray.data.corpus import Corpus
+from crossray.data.sampling import BatchSampler
+
+
+class _Samples(Dataset[tuple[object, object, int]]):
+    def __init__(self, corpus: Corpus, seed: int) -> None:
+        self.corpus, self.seed = corpus, seed
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def __getitem__(self, at: tuple[int, int]) -> tuple[object, object, int]:  # type: ignore[override]
+        epoch, row = at
+        choice = np.random.default_rng((self.seed, epoch, row))
+        number = int(choice.integers(self.corpus.text_count(row)))
+        return self.corpus.image(row, epoch), self.corpus.text(row, number), row
+
+    def collate(self, samples: Sequence[tuple[object, object, int]]) -> Batch:
+        images, texts, rows = zip(*samples, strict=True)
+        return Batch(
+            image=self.corpus.collate_images(images),
+            text=self.corpus.collate_texts(texts),
+            keys_B=self.corpus.keys_N[torch.tensor(rows)],
+        )
+
+
+def training_loader(
+    corpus: Corpus, sampler: BatchSampler, seed: int, processes: int
+) -> DataLoader[Batch]:
+    """Micro-batches of one process, in the sampler's order.
+
+    Each item comes with one of its texts, drawn anew every epoch. What is drawn depends on the
+    seed, the epoch and the item only, so neither resuming nor the number of loader processes
+    changes it.
+    """
+    samples = _Samples(corpus, seed)
+    return DataLoader(
+        samples,
+        batch_sampler=sampler,  # type: ignore[arg-type]
+        collate_fn=samples.collate,
+        num_workers=processes,
+    )

@@ -1,0 +1,112 @@
+"""Puts body, bones, vessels, findings and acquisition together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossray.data.phantom import findings_lung as lung
+from crossray.data.phantom import findings_pleura as pleura
+from crossray.data.phantom.acquisition import expose
+from crossray.data.phantom.anatomy import Chest, lung_texture
+from crossray.data.phantom.canvas import SIZE, Field, Frame
+from crossray.data.phantom.devices import DEVICE_DRAWINGS, remains_of_surgery
+from crossray.data.phantom.labels import SUPPORT_DEVICES
+from crossray.data.phantom.skeleton import (
+    clavicles,
+    fracture_sites,
+    ribs,
+    shoulders,
+    spine,
+    vessels,
+)
+from crossray.data.phantom.study import Finding, Study
+
+_DRAWINGS: dict[str, Callable[[Chest, Finding, Field], Field]] = {
+    "Lung Opacity": lung.haze,
+    "Lung Lesion": lung.lesion,
+    "Edema": lung.edema,
+    "Consolidation": lung.consolidation,
+    "Pneumonia": lung.pneumonia,
+    "Atelectasis": lung.atelectasis,
+    "Pneumothorax": pleura.pneumothorax,
+    "Pleural Effusion": pleura.effusion,
+    "Pleural Other": pleura.thickening,
+}
+_VISIBLE = 0.05  # attenuation above which a pixel belongs to a finding
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Grey values in [0, 1], (224, 224), and a box (x0, y0, x1, y1) in [0, 1] a finding drawn."""
+
+    grey: Field
+    boxes: tuple[tuple[str, Box], ...]
+
+
+def render(study: Study) -> Rendering:
+    """The film of a study before it is developed."""
+    chest = Chest(study, Frame(study.acquisition))
+    markings = vessels(chest) + lung_texture(chest)
+    total = chest.attenuation() + markings
+    for bones in (ribs, clavicles, shoulders, spine, remains_of_surgery):
+        total += bones(chest)
+    boxes = []
+    for finding in study.drawn:
+        added = _added(chest, finding, markings)
+        if added is None:
+            shown = _reshaped(chest, finding)
+        else:
+            total += added
+            shown = np.abs(added) > _VISIBLE
+        box = _bounds(shown)
+        if box is not None:
+            boxes.append((finding.name, box))
+    return Rendering(expose(total, study.acquisition), tuple(boxes))
+
+
+def _added(chest: Chest, finding: Finding, markings: Field) -> Field | None:
+    """Attenuation of a finding, or None where it changes the shape of the chest instead."""
+    if finding.name == SUPPORT_DEVICES:
+        return DEVICE_DRAWINGS[finding.kind](chest, finding)
+    drawing = _DRAWINGS.get(finding.name)
+    return drawing(chest, finding, markings) if drawing else None
+
+
+def _reshaped(chest: Chest, finding: Finding) -> NDArray[np.bool_]:
+    """Where the chest has another shape because of a finding."""
+    if finding.name == "Cardiomegaly":
+        return chest.heart > 0.1
+    if finding.name == "Enlarged Cardiomediastinum":
+        return (chest.mediastinum > 0.1) & (chest.y > -0.72) & (chest.y < -0.04)
+    canvas = chest.frame.new_canvas()
+    canvas.discs(fracture_sites(chest, finding).reshape(-1, 2), 0.03)
+    return canvas.field() > 0
+
+
+def _bounds(shown: NDArray[np.bool_]) -> Box | None:
+    columns, rows = np.flatnonzero(shown.any(axis=0)), np.flatnonzero(shown.any(axis=1))
+    if not len(columns):
+        return None
+    return tuple(  # type: ignore[return-value]
+        float(edge) / SIZE for edge in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    )
+
+
+def structure_masks(study: Study) -> dict[str, NDArray[np.bool_]]:
+    """Boolean masks (224, 224) of the structures of a study, ignoring what lies over them."""
+    chest = Chest(study, Frame(study.acquisition))
+    lungs = chest.lung > 0.5
+    return {
+        "right lung": lungs & chest.on_side("right"),
+        "left lung": lungs & chest.on_side("left"),
+        "heart": (chest.heart > 0.5) & (chest.floor > 0) & ~lungs,
+        "mediastinum": (chest.mediastinum > 0.5) & (chest.y < -0.04) & (chest.top > 0) & ~lungs,
+        "clavicles": clavicles(chest) > 0.2,
+        "ribs": ribs(chest) > 0.1,
+        "spine": spine(chest) > 0.15,
+    }

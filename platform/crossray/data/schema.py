@@ -1,0 +1,129 @@
+"""The pair schema: one row an item, Parquet, the first artifact of every lineage.
+
+`texts` has two readings. With empty `sections` every text is a caption of its own, any of which
+describes the image. With `sections` the texts are the sentences of one document in reading order,
+and each section names the half-open range `texts[start:stop]`. `meta["study_id"]`, where present,
+names the study: rows with equal `study_id` show the same study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from crossray.core.artifacts import Artifact
+from crossray.core.store import filesystem
+from crossray.data.images import ImageFile
+from crossray.data.splits import Split
+
+_SECTION = pa.struct({"name": pa.string(), "start": pa.int32(), "stop": pa.int32()})
+_BOX = pa.struct(
+    {
+        "label": pa.string(),
+        "x0": pa.float32(),
+        "y0": pa.float32(),
+        "x1": pa.float32(),
+        "y1": pa.float32(),
+    }
+)
+
+
+def _list(value: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", value))
+
+
+PAIR_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("group_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("image", pa.binary()),
+        pa.field("texts", _list(pa.string()), nullable=False),
+        pa.field("sections", _list(_SECTION), nullable=False),
+        pa.field("labels", _list(pa.string()), nullable=False),
+        pa.field("boxes", _list(_BOX), nullable=False),
+        pa.field("meta", pa.map_(pa.string(), pa.string()), nullable=False),
+    ]
+)
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string()),
+        pa.field("where", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+REJECTED_FILE = "rejected.parquet"
+
+
+class Section(TypedDict):
+    """A named range of sentences, `texts[start:stop]`."""
+
+    name: str
+    start: int
+    stop: int
+
+
+class Box(TypedDict):
+    """A labelled box in fractions of the image's width (x) and height (y), in [0, 1]."""
+
+    label: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class PairRow(TypedDict, total=False):
+    """One item as an importer gives it; everything but `item_id` may be left out.
+
+    A missing `group_id` is the item itself, a missing `split` is assigned from the group.
+    """
+
+    item_id: str
+    group_id: str | None
+    split: str | None
+    image: bytes | ImageFile | None
+    texts: Sequence[str]
+    sections: Sequence[Section]
+    labels: Sequence[str]
+    boxes: Sequence[Box]
+    meta: dict[str, str]
+
+
+def iter_pairs(
+    artifact: Artifact, columns: Sequence[str] | None = None, split: Split | None = None
+) -> Iterator[pa.Table]:
+    """Stream a pairs artifact, one row group at a time, in the order it was ingested.
+
+    `columns` are names of `PAIR_SCHEMA` (default: all); `split` keeps only that split's rows.
+    Tables without rows are not given out.
+    """
+    wanted = list(columns) if columns is not None else PAIR_SCHEMA.names
+    system, root = filesystem(artifact.uri)
+    for name in sorted(artifact.manifest.payload):
+        if not name.startswith("part-"):
+            continue
+        with system.open_input_file(f"{root}/{name}") as stream:
+            file = pq.ParquetFile(stream)
+            for group in range(file.num_row_groups):
+                if split is None:
+                    yield file.read_row_group(group, columns=wanted)
+                    continue
+                mask = pc.equal(file.read_row_group(group, columns=["split"])["split"], split)
+                if pc.any(mask).as_py():
+                    yield file.read_row_group(group, columns=wanted).filter(mask)
+
+
+def read_pairs(
+    artifact: Artifact, columns: Sequence[str] | None = None, split: Split | None = None
+) -> pa.Table:
+    """The rows of `iter_pairs` as one table; leave `image` out unless it fits in memory."""
+    wanted = list(columns) if columns is not None else PAIR_SCHEMA.names
+    empty = pa.schema([PAIR_SCHEMA.field(name) for name in wanted]).empty_table()
+    return pa.concat_tables([empty, *iter_pairs(artifact, wanted, split)])

@@ -1,0 +1,221 @@
+"""A CSV table (UTF-8, header line, comma) beside a folder of images."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+from crossray.core.errors import CrossRayError
+from crossray.data.images import ImageFile
+from crossray.data.ingest import UNIT_ROWS, Plan, Source
+from crossray.data.rejection import Rejected
+from crossray.data.schema import PairRow
+from crossray.data.sentences import as_document
+from crossray.data.sources.columns import names
+from crossray.data.splits import parse_split
+
+_MAX_CELL = 16 << 20
+
+
+@dataclass(frozen=True)
+class CsvSource(Source):
+    """One row an item; column names are given comma-separated where several are allowed.
+
+    Every filled cell of `text_columns` is a caption of its own or, with `document`, a section
+    (named after its column) that is split into sentences. Without `images` the items have no
+    image, without `text_columns` no text. The id is that of `id_column`, else the image's name,
+    else the line; the group is that of `group_column`, else the item itself.
+    """
+
+    name: ClassVar[str] = "csv"
+
+    table: str
+    images: str | None = None
+    text_columns: str = ""
+    image_column: str = "image"
+    document: bool = False
+    id_column: str | None = None
+    group_column: str | None = None
+    split_column: str | None = None
+    label_column: str | None = None
+    label_separator: str = "|"
+    meta_columns: str = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("table", "images")
+
+    def plan(self) -> Plan:
+        """Read the table once to find its rows; no cell is decoded yet."""
+        if self.images is not None and not Path(self.images).is_dir():
+            raise CrossRayError(f"there is no folder of images {self.images}; check --images.")
+        try:
+            with open(self.table, "rb") as stream:
+                return self._survey(stream)
+        except OSError as error:
+            raise CrossRayError(
+                f"the table {self.table} cannot be read ({error.strerror}); check the path."
+            ) from None
+        except csv.Error as error:
+            raise CrossRayError(
+                f"the table {self.table} is not well-formed CSV ({error}); "
+                "check its quotes, or export it again as comma-separated UTF-8."
+            ) from None
+
+    def _survey(self, stream: BinaryIO) -> Plan:
+        if stream.read(3) != b"\xef\xbb\xbf":  # the mark that spreadsheets write
+            stream.seek(0)
+        records = _records(stream, 1)
+        header = self._header(next(records, None))
+        split = header.index(self.split_column) if self.split_column else None
+        units: list[dict[str, Any]] = []
+        unknown: list[str] = []
+        rows, known = 0, split is None
+        for start, line, cells in records:
+            if rows % UNIT_ROWS == 0:
+                units.append({"offset": start, "line": line, "rows": 0})
+            units[-1]["rows"] += 1
+            rows += 1
+            if split is not None and not known and split < len(cells):
+                known = parse_split(cells[split]) is not None
+                unknown = [*unknown[:4], cells[split][:40]]
+        if rows and not known:
+            seen = ", ".join(map(repr, unknown))
+            raise CrossRayError(
+                f"no row of {self.table} has a split in column {self.split_column!r} (it holds "
+                f"{seen}); name the column that holds train, val and test with --split-column."
+            )
+        images = str(Path(self.images).resolve()) if self.images is not None else None
+        reader = CsvReader(self, str(Path(self.table).resolve()), images, header)
+        return Plan(units, rows, reader)
+
+    def _header(self, first: tuple[int, int, list[str]] | None) -> list[str]:
+        if first is None:
+            raise CrossRayError(f"the table {self.table} is empty; give one with a header line.")
+        try:
+            header = [_decode(cell).strip() for cell in first[2]]
+        except Rejected:
+            header = ["\0"]
+        if any("\0" in name for name in header):
+            raise CrossRayError(
+                f"the table {self.table} is not UTF-8 text; export it as comma-separated UTF-8."
+            )
+        if not (self.images or self.text_columns):
+            raise CrossRayError(
+                "neither --images nor --text-columns is given; give at least one of them."
+            )
+        for name in self.columns():
+            if header.count(name) != 1:
+                problem = (
+                    f"has column {name!r} twice" if name in header else f"has no column {name!r}"
+                )
+                raise CrossRayError(
+                    f"the table {self.table} {problem}; its columns are {', '.join(header)[:500]}."
+                )
+        return header
+
+    def columns(self) -> list[str]:
+        """The names of the columns that are read."""
+        image = [self.image_column] if self.images is not None else []
+        single = (self.id_column, self.group_column, self.split_column, self.label_column)
+        return list(
+            dict.fromkeys(
+                [
+                    *image,
+                    *names(self.text_columns),
+                    *filter(None, single),
+                    *names(self.meta_columns),
+                ]
+            )
+        )
+
+
+@dataclass(frozen=True)
+class CsvReader:
+    """Reads rows of the table again, by offset, inside a worker."""
+
+    source: CsvSource
+    table: str
+    images: str | None
+    header: list[str]
+
+    def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        """The cells of a unit's rows, still undecoded."""
+        with open(self.table, "rb") as stream:
+            stream.seek(unit["offset"])
+            records = _records(stream, unit["line"])
+            for _ in range(unit["rows"]):
+                _, line, cells = next(records)
+                yield f"line {line}", (line, cells)
+
+    def row(self, raw: tuple[int, list[str]]) -> PairRow:
+        """The pair of a row; raises `Rejected`."""
+        line, cells = raw
+        source = self.source
+        if len(cells) != len(self.header):
+            raise Rejected(
+                "malformed row", f"{len(cells)} cells where the header has {len(self.header)}"
+            )
+        bytes_of = dict(zip(self.header, cells, strict=True))
+        cell = {name: _decode(bytes_of[name]).strip() for name in source.columns()}
+        pair = PairRow(item_id=f"line-{line}")
+        if self.images is not None:
+            pair["image"] = ImageFile(self.images, cell[source.image_column])
+            pair["item_id"] = cell[source.image_column]
+        if source.id_column:
+            pair["item_id"] = cell[source.id_column]
+        if source.group_column:
+            pair["group_id"] = cell[source.group_column]
+        if source.split_column:
+            value = cell[source.split_column]
+            pair["split"] = parse_split(value) or value or "(blank)"
+        if source.label_column:
+            labels = (
+                part.strip() for part in cell[source.label_column].split(source.label_separator)
+            )
+            pair["labels"] = [label for label in labels if label]
+        parts = {name: cell[name] for name in names(source.text_columns) if cell[name]}
+        if source.document:
+            pair["texts"], pair["sections"] = as_document(parts)
+        else:
+            pair["texts"] = list(parts.values())
+        if source.text_columns and not pair["texts"]:
+            pair["texts"] = [""]
+        pair["meta"] = {name: cell[name] for name in names(source.meta_columns) if cell[name]}
+        return pair
+
+
+def _records(stream: BinaryIO, line: int) -> Iterator[tuple[int, int, list[str]]]:
+    """Offset, line (counted from 1) and cells of every record from where `stream` stands.
+
+    Cells hold one character a byte (Latin-1), so that a wrong encoding is judged cell by cell.
+    """
+    csv.field_size_limit(_MAX_CELL)
+    offset = stream.tell()
+    consumed = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal consumed
+        for text in stream:
+            consumed += len(text)
+            yield text.decode("latin-1")
+
+    reader = csv.reader(lines(), strict=True)
+    start, first = offset, line
+    for cells in reader:
+        if cells:
+            yield start, first, cells
+        start, first = offset + consumed, line + reader.line_num
+
+
+def _decode(cell: str) -> str:
+    try:
+        return cell.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Rejected(
+            "not UTF-8", f"byte {error.object[error.start]:#04x} in {cell[:40]!r}"
+        ) from None

@@ -1,0 +1,204 @@
+"""From an encoded image to the tensor that a tower reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from crossray.core.config import Config
+from crossray.core.errors import CrossRayError
+
+Channels = tuple[float, float, float]
+Fit = Literal["crop", "squash"]
+
+MAX_PIXELS = 100_000_000
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+# Pillow's modes of one wide channel; its "I" is what a 16-bit PNG or TIFF may be widened to.
+_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Config):
+    """Mild augmentation, each draw uniform in its range.
+
+    `min_scale`: the crop's smallest share of the area that evaluation sees, in (0, 1].
+    `aspect`: the crop's aspect ratio is stretched by at most this factor, >= 1.
+    `rotation`: degrees to either side. `brightness`, `contrast`: factors in 1 +- this, in [0, 1).
+    `flip`: probability of a mirror image; 0 because left and right carry medical meaning.
+    """
+
+    min_scale: float = 0.8
+    aspect: float = 1.1
+    rotation: float = 5.0
+    brightness: float = 0.1
+    contrast: float = 0.1
+    flip: float = 0.0
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "min_scale": 0 < self.min_scale <= 1,
+            "aspect": self.aspect >= 1,
+            "rotation": 0 <= self.rotation <= 180,
+            "brightness": 0 <= self.brightness < 1,
+            "contrast": 0 <= self.contrast < 1,
+            "flip": 0 <= self.flip <= 1,
+        }
+        for name, good in allowed.items():
+            if not good:
+                raise CrossRayError(
+                    f"the augmentation's {name} is {getattr(self, name)}, out of its range; "
+                    "see AugmentConfig for what is allowed."
+                )
+
+
+def decode(data: bytes) -> Tensor:
+    """An encoded image as uint8 RGB, shape CYX.
+
+    The EXIF orientation is applied, grey is repeated over the channels, 16 bits are scaled to 8,
+    and what is transparent becomes white. Raises `CrossRayError` for anything that is not a whole
+    image, and above `MAX_PIXELS`.
+    """
+    try:
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            _check_size(image)
+            rgb = _to_rgb(ImageOps.exif_transpose(image))
+    except CrossRayError:
+        raise
+    # Pillow's decoders raise whatever the broken bytes lead them to.
+    except Exception as error:
+        raise CrossRayError(
+            f"an image cannot be decoded ({type(error).__name__}: {str(error).rstrip('.')}); "
+            "give a whole JPEG, PNG, WebP, BMP, GIF or TIFF file."
+        ) from None
+    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+
+
+def evaluation_transform(
+    image_size: int, mean: Channels, std: Channels, fit: Fit = "crop"
+) -> Callable[[bytes], Tensor]:
+    """The transform of evaluation and serving: encoded image to normalised pixels_CYX, float32.
+
+    `crop` resizes the shorter side to `image_size` and cuts the centre; `squash` resizes both
+    sides, so that nothing is cut off and the aspect ratio is lost. The result can be pickled.
+    """
+    return partial(_evaluate, image_size=image_size, mean=mean, std=std, fit=fit)
+
+
+def training_transform(
+    image_size: int,
+    mean: Channels,
+    std: Channels,
+    augment: AugmentConfig,
+    seed: int,
+    fit: Fit = "crop",
+) -> Callable[[bytes, int, int], Tensor]:
+    """The transform of training: `(data, epoch, index)` to normalised pixels_CYX, float32.
+
+    `index` is the item's number in the data set. The augmentation is a pure function of seed,
+    epoch and index, so neither resuming nor the number of loader processes changes it.
+    The result can be pickled.
+    """
+    return partial(
+        _train, image_size=image_size, mean=mean, std=std, augment=augment, seed=seed, fit=fit
+    )
+
+
+def _evaluate(data: bytes, image_size: int, mean: Channels, std: Channels, fit: Fit) -> Tensor:
+    image_CYX = decode(data)
+    size = [image_size] if fit == "crop" else [image_size, image_size]
+    image_CYX = functional.resize(image_CYX, size, v2.InterpolationMode.BILINEAR, antialias=True)
+    image_CYX = functional.center_crop(image_CYX, [image_size, image_size])
+    return _normalise(functional.to_dtype(image_CYX, torch.float32, scale=True), mean, std)
+
+
+def _train(
+    data: bytes,
+    epoch: int,
+    index: int,
+    *,
+    image_size: int,
+    mean: Channels,
+    std: Channels,
+    augment: AugmentConfig,
+    seed: int,
+    fit: Fit,
+) -> Tensor:
+    image_CYX = decode(data)
+    # Every draw is taken whatever the configuration, so that switching one off moves no other.
+    draws = np.random.default_rng((seed, epoch, index)).random(8).tolist()
+    top, left, rows, columns = _crop_box(
+        (image_CYX.shape[1], image_CYX.shape[2]), augment, fit, draws[:4]
+    )
+    size = [image_size, image_size]
+    bilinear = v2.InterpolationMode.BILINEAR
+    image_CYX = functional.resized_crop(
+        image_CYX, top, left, rows, columns, size, interpolation=bilinear, antialias=True
+    )
+    pixels_CYX = functional.to_dtype(image_CYX, torch.float32, scale=True)
+    angle, brightness, contrast = (2 * draw - 1 for draw in draws[4:7])
+    if augment.rotation:
+        pixels_CYX = functional.rotate(
+            pixels_CYX, angle * augment.rotation, interpolation=bilinear, fill=list(mean)
+        )
+    pixels_CYX = functional.adjust_brightness(pixels_CYX, 1 + brightness * augment.brightness)
+    pixels_CYX = functional.adjust_contrast(pixels_CYX, 1 + contrast * augment.contrast)
+    if draws[7] < augment.flip:
+        pixels_CYX = functional.horizontal_flip(pixels_CYX)
+    return _normalise(pixels_CYX, mean, std)
+
+
+def _normalise(pixels_CYX: Tensor, mean: Channels, std: Channels) -> Tensor:
+    normalised_CYX: Tensor = functional.normalize(pixels_CYX, list(mean), list(std))
+    return normalised_CYX
+
+
+def _crop_box(
+    shape: tuple[int, int], augment: AugmentConfig, fit: Fit, draws: list[float]
+) -> tuple[int, int, int, int]:
+    """Top, left, rows and columns of the crop.
+
+    Its scale and aspect are relative to the largest square for `crop`, to the image for `squash`.
+    """
+    height, width = shape
+    square = min(height, width)
+    base = (square, square) if fit == "crop" else (height, width)
+    scale = math.sqrt(augment.min_scale + draws[0] * (1 - augment.min_scale))
+    stretch = math.sqrt(augment.aspect) ** (2 * draws[1] - 1)
+    rows = min(height, max(1, round(base[0] * scale / stretch)))
+    columns = min(width, max(1, round(base[1] * scale * stretch)))
+    top, left = round(draws[2] * (height - rows)), round(draws[3] * (width - columns))
+    return top, left, rows, columns
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise CrossRayError(
+            f"an image of {image.width} x {image.height} pixels is above the limit of "
+            f"{MAX_PIXELS} pixels; scale it down first."
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _WIDE_MODES:
+        wide = np.asarray(image).astype(np.float32).clip(0, 65535)
+        return Image.fromarray((wide / 257).round().astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise CrossRayError(
+            "an image has floating-point pixels of unknown range; convert it to 8 or 16 bits."
+        )
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")

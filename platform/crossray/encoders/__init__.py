@@ -1,0 +1,1 @@
+"""Image towers, text towers, projection heads, and where their weights come from."""

@@ -1,0 +1,212 @@
+"""Image towers: any timm model, from pixels to a feature map."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from math import isqrt
+from typing import Any
+
+import timm
+import torch
+from timm.models import get_pretrained_cfg
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from crossray.core.config import Config
+from crossray.core.errors import CrossRayError
+from crossray.encoders import torchvision_names, weights
+from crossray.encoders.tower import Tower
+
+Channels = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class ImageTowerConfig(Config):
+    """A timm model without its classifier.
+
+    `name`: timm's name. `weights`: see `crossray.encoders.weights`. `image_size`: side of the
+    square input in pixels. `level`: None for the final feature map, else the index of an
+    intermediate one in timm's `forward_intermediates` (earlier maps are finer); what lies above
+    it is not kept. `options`: further arguments of the timm model, such as `depth`.
+    `mean` and `std`: channel statistics of the input in [0, 1], filled in by `resolve`.
+    """
+
+    name: str = "resnet18"
+    weights: str = weights.SCRATCH
+    frozen: bool = False
+    image_size: int = 224
+    level: int | None = None
+    options: dict[str, bool | int | float | str] = field(default_factory=dict)
+    mean: Channels | None = None
+    std: Channels | None = None
+
+
+def resolve(config: ImageTowerConfig) -> ImageTowerConfig:
+    """The configuration with the channel statistics of its weights written in.
+
+    A resolved configuration describes tower and input without the source of the weights.
+    """
+    mean, std = normalisation(config)
+    return replace(config, mean=mean, std=std)
+
+
+def normalisation(config: ImageTowerConfig) -> tuple[Channels, Channels]:
+    """Mean and standard deviation of the channels, in [0, 1], that the weights were trained with.
+
+    From the configuration if set, else from the `config.json` beside the weights, else timm's
+    for the model's name.
+    """
+    if config.mean is not None and config.std is not None:
+        return config.mean, config.std
+    known = get_pretrained_cfg(config.name)
+    statistics = {"mean": known.mean, "std": known.std} if known else {}
+    if config.weights != weights.SCRATCH and (path := weights.locate(config.weights)).is_dir():
+        statistics |= weights.read_json(path, "config.json").get("pretrained_cfg", {})
+    mean, std = config.mean or statistics.get("mean"), config.std or statistics.get("std")
+    if mean is None or std is None:
+        raise CrossRayError(
+            f"timm knows no channel statistics of {config.name!r}; set the tower's mean and std."
+        )
+    return _three(mean), _three(std)
+
+
+class ImageTower(Tower):
+    """Pixels to a square feature map: `channels` wide, `side` rows and columns.
+
+    Every parameter that requires a gradient receives one: the classifier and whatever else the
+    map does not depend on is left out. With `load_weights=False` only the architecture is built,
+    for an artifact's own weights, and the source of the weights is not touched.
+    """
+
+    trunk: Any  # timm's models share methods, not a base class
+    channels: int
+    side: int
+
+    def __init__(self, config: ImageTowerConfig, load_weights: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = _create(config)
+        missing = set()
+        if load_weights and config.weights != weights.SCRATCH:
+            missing = _load(self.trunk, config)
+        self._trim()
+        if lost := sorted(missing & set(self.trunk.state_dict())):
+            raise CrossRayError(
+                f"the weights {config.weights!r} lack {len(lost)} tensors of {config.name!r}, "
+                f"the first is {lost[0]!r}; use weights of this very model."
+            )
+        if config.frozen:
+            self.freeze()
+
+    def forward(self, pixels_BCYX: Tensor) -> Tensor:
+        """Normalised pixels to grid_BCYX."""
+        with self.gradients():
+            if self.config.level is None:
+                return self._final(pixels_BCYX)
+            grids: list[Tensor] = self.trunk.forward_intermediates(
+                pixels_BCYX,
+                indices=[self.config.level],
+                stop_early=True,
+                intermediates_only=True,
+                output_fmt="NCHW",
+            )
+            return grids[0]
+
+    def _final(self, pixels_BCYX: Tensor) -> Tensor:
+        features: Tensor = self.trunk.forward_features(pixels_BCYX)
+        if features.ndim == 3:
+            patches_BTC = features[:, getattr(self.trunk, "num_prefix_tokens", 0) :]
+            side = isqrt(patches_BTC.shape[1])
+            return patches_BTC.transpose(1, 2).reshape(len(features), -1, side, side)
+        if getattr(self.trunk, "output_fmt", "NCHW") == "NHWC":
+            return features.permute(0, 3, 1, 2)
+        return features
+
+    def _trim(self) -> None:
+        """Drop the parts that the map does not depend on, and set `channels` and `side`.
+
+        One pass on the meta device (shapes and the autograd graph, no numbers) tells which
+        parameters the map depends on, for any timm model and level.
+        """
+        meta = {
+            name: tensor.detach().to("meta").requires_grad_(tensor.requires_grad)
+            for name, tensor in (*self.named_parameters(), *self.named_buffers())
+        }
+        names = [name for name, tensor in meta.items() if tensor.requires_grad]
+        size = self.config.image_size
+        self.eval()
+        try:
+            pixels = torch.empty(1, 3, size, size, device="meta")
+            grid_BCYX = functional_call(self, meta, pixels)
+        except (AssertionError, RuntimeError) as error:
+            raise CrossRayError(
+                f"{self.config.name!r} gives no feature map for image_size {size} "
+                f"and level {self.config.level} ({error}); change one of the two."
+            ) from None
+        gradients = torch.autograd.grad(
+            grid_BCYX.sum(), [meta[name] for name in names], allow_unused=True
+        )
+        used = {
+            name for name, gradient in zip(names, gradients, strict=True) if gradient is not None
+        }
+        _drop(self, "", used)
+        self.train()
+        self.channels, self.side = int(grid_BCYX.shape[1]), int(grid_BCYX.shape[2])
+
+
+def _create(config: ImageTowerConfig) -> Any:
+    if not timm.is_model(config.name):
+        raise CrossRayError(
+            f"timm has no model {config.name!r}; see timm.list_models() for the names."
+        )
+    try:
+        options: dict[str, Any] = dict(config.options)
+        trunk: Any = timm.create_model(config.name, num_classes=0, **options)
+        if hasattr(trunk, "set_input_size"):
+            trunk.set_input_size(img_size=config.image_size)
+    except (TypeError, AssertionError, RuntimeError) as error:
+        raise CrossRayError(
+            f"{config.name!r} cannot be built with image_size {config.image_size} and options "
+            f"{config.options} ({error}); change one of them."
+        ) from None
+    return trunk
+
+
+def _load(trunk: nn.Module, config: ImageTowerConfig) -> set[str]:
+    """Load the weights into the trunk; returns the names of the tensors they lack."""
+    state = weights.read_state(weights.locate(config.weights))
+    if torchvision_names.is_mobilenetv2(state):
+        state = torchvision_names.mobilenetv2(state)
+    # timm keeps each architecture's conversion of foreign checkpoints and of position embeddings
+    # made for another image size in a function of this name.
+    convert = getattr(sys.modules[type(trunk).__module__], "checkpoint_filter_fn", None)
+    try:
+        if convert is not None:
+            state = convert(state, trunk)
+        return set(trunk.load_state_dict(state, strict=False).missing_keys)
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[-1].strip().rstrip(".")
+        raise CrossRayError(
+            f"the weights {config.weights!r} do not fit {config.name!r} ({reason}); "
+            "use weights of this very model."
+        ) from None
+
+
+def _drop(module: nn.Module, prefix: str, used: set[str]) -> None:
+    """Replace every submodule whose parameters are all unused; bar single ones from training."""
+    for name, child in module.named_children():
+        names = [f"{prefix}{name}.{parameter}" for parameter, _ in child.named_parameters()]
+        if names and used.isdisjoint(names):
+            # Empty, not Identity: it passes its input on and can be iterated like a stage.
+            setattr(module, name, nn.Sequential())
+        else:
+            _drop(child, f"{prefix}{name}.", used)
+    for name, parameter in module.named_parameters(recurse=False):
+        if f"{prefix}{name}" not in used:
+            parameter.requires_grad_(False)
+
+
+def _three(values: tuple[float, ...]) -> Channels:
+    red, green, blue = values
+    return float(red), float(green), float(blue)

@@ -1,0 +1,189 @@
+"""Text towers: transformers' encoders, from token ids to one state a token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModel, BertConfig, PretrainedConfig, PreTrainedModel
+from tyro.conf import Fixed
+
+from crossray.core.config import Config
+from crossray.core.errors import CrossRayError
+from crossray.encoders import weights
+from crossray.encoders.tower import Tower
+
+# Facts about the file, not the network; and code of the repository's own, which is never run.
+_NOT_ARCHITECTURE = (
+    "_name_or_path",
+    "transformers_version",
+    "architectures",
+    "dtype",
+    "torch_dtype",
+)
+
+
+@dataclass(frozen=True)
+class BertShape(Config):
+    """The size of a BERT that is trained from scratch."""
+
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    ffn_width: int = 1024
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class TextTowerConfig(Config):
+    """A transformers encoder without its pooler.
+
+    `weights`: see `crossray.encoders.weights`; `scratch` trains a BERT of the given `shape`, the
+    others bring their own. `vocab_size`: of the tokenizer, filled in by the trainer. `max_tokens`:
+    the longest text, special tokens included. `architecture`: transformers' configuration of
+    pretrained weights, filled in by `resolve`.
+    """
+
+    weights: str = weights.SCRATCH
+    frozen: bool = False
+    shape: BertShape = BertShape()
+    vocab_size: int = 0
+    max_tokens: int = 128
+    architecture: Fixed[dict[str, Any] | None] = None
+
+
+def resolve(config: TextTowerConfig) -> TextTowerConfig:
+    """The configuration with the architecture of its weights written in.
+
+    A resolved configuration describes the tower without the source of the weights.
+    """
+    if config.weights == weights.SCRATCH or config.architecture is not None:
+        return config
+    values = weights.read_json(weights.locate(config.weights), "config.json")
+    if "model_type" not in values or "auto_map" in values:
+        raise CrossRayError(
+            f"the text weights {config.weights!r} have no config.json of an architecture that "
+            "transformers itself knows; use a folder or repository that has one."
+        )
+    architecture = {k: v for k, v in values.items() if k not in _NOT_ARCHITECTURE}
+    return replace(config, architecture=architecture)
+
+
+class TextTower(Tower):
+    """Token ids to the last hidden states, `width` wide.
+
+    `config` is the resolved configuration. With `load_weights=False` only the architecture is
+    built, for an artifact's own weights; a resolved configuration then needs no source.
+    """
+
+    trunk: Any  # transformers' encoders share a signature, not a base class
+    width: int
+
+    def __init__(self, config: TextTowerConfig, load_weights: bool = True) -> None:
+        super().__init__()
+        self.config = resolve(config)
+        shape = _bert(self.config) if self.config.architecture is None else _known(self.config)
+        _check_sizes(self.config, shape)
+        if load_weights and config.weights != weights.SCRATCH:
+            self.trunk = _load(config.weights, shape)
+        else:
+            auto: Any = AutoModel
+            self.trunk = auto.from_config(shape, dtype=torch.float32)
+        # The pooler feeds a next-sentence classifier; the states do not depend on it.
+        self.trunk.pooler = None
+        self.width = int(shape.hidden_size)
+        self.train()
+        if config.frozen:
+            self.freeze()
+
+    def forward(self, tokens_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """states_BTD, the last hidden states; those at padding carry no meaning."""
+        if tokens_BT.shape[1] > self.config.max_tokens:
+            raise CrossRayError(
+                f"a text has {tokens_BT.shape[1]} tokens and the text tower takes "
+                f"{self.config.max_tokens}; truncate to max_tokens."
+            )
+        with self.gradients():
+            output = self.trunk(input_ids=tokens_BT, attention_mask=mask_BT.long())
+            states_BTD: Tensor = output.last_hidden_state
+            return states_BTD
+
+
+def pool(states_BTD: Tensor, mask_BT: Tensor, how: Literal["cls", "mean"]) -> Tensor:
+    """One vector a text, z_BD: the first token's state, or the mean over the real tokens."""
+    if how == "cls":
+        return states_BTD[:, 0]
+    mask_BT1 = mask_BT.unsqueeze(-1).to(states_BTD.dtype)
+    return (states_BTD * mask_BT1).sum(dim=1) / mask_BT1.sum(dim=1).clamp(min=1)
+
+
+def _bert(config: TextTowerConfig) -> PretrainedConfig:
+    shape = config.shape
+    if shape.width % shape.heads:
+        raise CrossRayError(
+            f"the text tower's width {shape.width} is not a multiple of its {shape.heads} heads; "
+            "change one of the two."
+        )
+    return BertConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.ffn_width,
+        hidden_dropout_prob=shape.dropout,
+        attention_probs_dropout_prob=shape.dropout,
+        max_position_embeddings=config.max_tokens,
+    )
+
+
+def _known(config: TextTowerConfig) -> PretrainedConfig:
+    try:
+        return AutoConfig.for_model(**(config.architecture or {}))
+    except (ValueError, TypeError) as error:
+        raise CrossRayError(
+            f"transformers cannot build the architecture of {config.weights!r} "
+            f"({str(error).splitlines()[0].rstrip('.')}); use weights of a known architecture."
+        ) from None
+
+
+def _check_sizes(config: TextTowerConfig, shape: PretrainedConfig) -> None:
+    if not 0 < config.vocab_size <= shape.vocab_size:
+        raise CrossRayError(
+            f"the tokenizer has {config.vocab_size} entries and the text tower has room for "
+            f"{shape.vocab_size}; set vocab_size from the tokenizer that belongs to the weights."
+        )
+    # Numbering from after the padding id, RoBERTa cannot use its first positions.
+    offset = shape.pad_token_id + 1 if "roberta" in shape.model_type else 0
+    limit = getattr(shape, "max_position_embeddings", config.max_tokens) - offset
+    if not 2 < config.max_tokens <= limit:
+        raise CrossRayError(
+            f"max_tokens is {config.max_tokens} and the text tower takes 3 to {limit}; change it."
+        )
+
+
+def _load(source: str, shape: PretrainedConfig) -> PreTrainedModel:
+    folder = weights.locate(source)
+    try:
+        trunk, report = AutoModel.from_pretrained(
+            folder,
+            config=shape,
+            dtype=torch.float32,
+            local_files_only=True,
+            weights_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise CrossRayError(
+            f"the text weights {source!r} cannot be loaded ({reason}); use a folder that "
+            "transformers can load with AutoModel."
+        ) from None
+    if lost := sorted(k for k in report["missing_keys"] if not k.startswith("pooler.")):
+        raise CrossRayError(
+            f"the text weights {source!r} lack {len(lost)} tensors, the first is {lost[0]!r}; "
+            "use weights of the architecture in their config.json."
+        )
+    model: PreTrainedModel = trunk
+    return model

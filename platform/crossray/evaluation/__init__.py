@@ -1,0 +1,40 @@
+"""Rankings, metrics, protocols, significance and reports; arrays only, never models."""
+
+from __future__ import annotations
+
+from crossray.evaluation.average_precision import average_precision
+from crossray.evaluation.bootstrap import BootstrapResult, confidence_interval, paired_bootstrap
+from crossray.evaluation.evaluate import Curves, DirectionResult, evaluate_direction
+from crossray.evaluation.mean_over_queries import mean_over_queries
+from crossray.evaluation.median_rank import first_relevant_rank, median_rank
+from crossray.evaluation.precision_at_k import precision_at_k
+from crossray.evaluation.protocol import PROTOCOLS, Protocol, get_protocol
+from crossray.evaluation.recall_at_k import recall_at_k
+from crossray.evaluation.recall_fraction import recall_fraction
+from crossray.evaluation.relevance import graded, pair, rare_labels, same_class, share_label
+from crossray.evaluation.report import write_report
+
+__all__ = [
+    "PROTOCOLS",
+    "BootstrapResult",
+    "Curves",
+    "DirectionResult",
+    "Protocol",
+    "average_precision",
+    "confidence_interval",
+    "evaluate_direction",
+    "first_relevant_rank",
+    "get_protocol",
+    "graded",
+    "mean_over_queries",
+    "median_rank",
+    "pair",
+    "paired_bootstrap",
+    "precision_at_k",
+    "rare_labels",
+    "recall_at_k",
+    "recall_fraction",
+    "same_class",
+    "share_label",
+    "write_report",
+]

@@ -1,0 +1,157 @@
+"""The report of an evaluation: `report.json` for programs, `report.md` and plots for readers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crossray.evaluation.evaluate import MAP_RARE, MEDIAN_RANK, DirectionResult
+from crossray.evaluation.plots import plot_precision_recall, plot_recall
+from crossray.evaluation.protocol import Protocol
+
+RECALL_PLOT = "recall_at_k.png"
+PRECISION_RECALL_PLOT = "precision_recall.png"
+
+RELEVANCE_WORDS = {
+    "pair": "relevant is the item paired with the query; with several captions an image, any",
+    "share_label": "relevant is every item with at least one label in common; queries without "
+    "labels are excluded",
+}
+TIES_WORDS = {
+    "stable": "equal scores keep the order of the database",
+    "expected": "expectation over the random order of equal scores",
+}
+EMPTY_WORDS = {
+    "skip": "queries without a relevant item are left out",
+    "zero": "queries without a relevant item count as 0",
+}
+DENOMINATOR_WORDS = {
+    "found": "the relevant items found above the cut-off",
+    "total": "all relevant items of the database",
+    "min": "the relevant items of the database, at most the cut-off",
+}
+
+
+def write_report(
+    directory: Path,
+    image_to_text: DirectionResult,
+    text_to_image: DirectionResult,
+    protocol: Protocol,
+    lineage: Mapping[str, Any],
+    seed: int,
+    counts: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write `report.json`, `report.md` and two plots into `directory`; return the JSON's content.
+
+    The top level of the JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline`
+    (chance) and `counts` by direction, `protocol`, `lineage`, `seed` and `notes`. Fractions are in
+    [0, 1] and the median rank starts at 1. `counts` adds further counts beside the directions'.
+    `lineage` and `counts` must consist of JSON types.
+    """
+    results = {"image_to_text": image_to_text, "text_to_image": text_to_image}
+    report: dict[str, Any] = {
+        "metrics": {name: result.metrics for name, result in results.items()},
+        "intervals": {name: _lists(result.intervals) for name, result in results.items()},
+        "baseline": {name: result.baseline for name, result in results.items()},
+        "protocol": {**asdict(protocol), "ks": list(protocol.ks)},
+        "lineage": dict(lineage),
+        "counts": {**{name: r.counts for name, r in results.items()}, **(counts or {})},
+        "seed": seed,
+        "notes": list(notes),
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
+    (directory / "report.json").write_text(text + "\n", encoding="utf-8")
+    curves = {name: result.curves for name, result in results.items()}
+    plot_recall(curves, directory / RECALL_PLOT)
+    plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
+    (directory / "report.md").write_text(_markdown(report, protocol), encoding="utf-8")
+    return report
+
+
+def _lists(intervals: dict[str, tuple[float, float]]) -> dict[str, list[float]]:
+    return {name: list(interval) for name, interval in intervals.items()}
+
+
+def _markdown(report: dict[str, Any], protocol: Protocol) -> str:
+    lines = [f"# Retrieval evaluation, protocol `{protocol.name}`", "", protocol.description]
+    if report["notes"]:
+        lines += ["", *(f"> - {note}" for note in report["notes"])]
+    lines += ["", "## Results"]
+    for direction in report["metrics"]:
+        lines += ["", f"### {_title(direction)}", "", *_metrics_table(report, direction)]
+    lines += [
+        "",
+        f"![Recall at K]({RECALL_PLOT})",
+        "",
+        f"![Precision and recall]({PRECISION_RECALL_PLOT})",
+    ]
+    lines += ["", "## Protocol", "", *_protocol_words(protocol, report)]
+    lines += ["", "## Counts", "", *_table(report["counts"]), "", "## Lineage", ""]
+    return "\n".join([*lines, *_table(report["lineage"]), ""])
+
+
+def _metrics_table(report: dict[str, Any], direction: str) -> list[str]:
+    intervals, baseline = report["intervals"][direction], report["baseline"][direction]
+    rows = ["| metric | value | 95 % interval | chance |", "|---|---:|---:|---:|"]
+    for name, (low, high) in intervals.items():
+        value = report["metrics"][direction][name]
+        rows.append(
+            f"| {name} | **{_shown(name, value)}** | {_shown(name, low)} to {_shown(name, high)} | "
+            f"{_shown(name, baseline[name])} |"
+        )
+    return rows
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:.1f}" if name == MEDIAN_RANK else f"{100 * value:.2f} %"
+
+
+def _protocol_words(protocol: Protocol, report: dict[str, Any]) -> list[str]:
+    words = [
+        f"- R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
+        f"queries with a relevant item in the top K, the median rank that of the best one.",
+        f"- mAP@all: {RELEVANCE_WORDS[protocol.ap_relevance]}; over the whole database, divided by "
+        f"{DENOMINATOR_WORDS['total']}.",
+        f"- Ties: {TIES_WORDS[protocol.ties]}. Empty queries: {EMPTY_WORDS[protocol.empty]}.",
+        f"- Intervals: 95 % percentile bootstrap over query ids, seed {report['seed']}. "
+        f"Chance: the expected value under a random ranking.",
+    ]
+    if protocol.ap_cutoff is not None:
+        name = f"mAP@{protocol.ap_cutoff}[{protocol.ap_denominator}]"
+        words.append(f"- {name}: divided by {DENOMINATOR_WORDS[protocol.ap_denominator]}.")
+    if any(MAP_RARE in metrics for metrics in report["metrics"].values()):
+        words.append(
+            f"- {MAP_RARE}: relevant is every item with at least one of the rare labels in common; "
+            f"queries without a rare label are excluded."
+        )
+    return words
+
+
+def _table(values: Mapping[str, Any]) -> list[str]:
+    """Return a two-column table; nested mappings become dotted keys."""
+    rows = [f"| {key} | {_cell(value)} |" for key, value in _flat(values).items()]
+    return ["| what | value |", "|---|---|", *rows]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _cell(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _title(direction: str) -> str:
+    return direction.replace("_", " ").capitalize()

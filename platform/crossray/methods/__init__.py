@@ -1,0 +1,9 @@
+"""Published methods, one a file; this dict is the whole registry."""
+
+from __future__ import annotations
+
+from crossray.methods.clip import ClipConfig
+from crossray.methods.contract import MethodConfig
+from crossray.methods.hier import HierConfig
+
+METHODS: dict[str, type[MethodConfig]] = {"clip": ClipConfig, "hier": HierConfig}

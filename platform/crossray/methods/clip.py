@@ -1,0 +1,73 @@
+"""CLIP: the plain dual encoder (Radford et al. 2021, "Learning Transferable Visual Models")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+from torch.nn import functional
+
+from crossray.core.distributed import gather
+from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.encoders.heads import projection_head
+from crossray.encoders.image import ImageTower
+from crossray.encoders.text import TextTower, pool
+from crossray.losses.info_nce import symmetric_info_nce
+from crossray.methods.contract import Method, MethodConfig, logit_scale_parameter, same_study
+
+MAX_LOGIT_SCALE = 4.6052  # ln 100: CLIP clips the learned scale there (section 2.5)
+
+
+@dataclass(frozen=True)
+class ClipConfig(MethodConfig):
+    """Two towers, pooled, each with a two-layer head into the shared space.
+
+    `temperature` is the initial one; it is learned, with 1 / temperature clipped at 100.
+    """
+
+    name: ClassVar[str] = "clip"
+    embedding: int = 512
+    hidden: int = 1024
+    dropout: float = 0.0
+    text_pooling: Literal["cls", "mean"] = "mean"
+    temperature: float = 0.07
+
+    def build(self, load_weights: bool = True) -> Clip:
+        """See `MethodConfig.build`."""
+        return Clip(self, load_weights)
+
+
+class Clip(Method):
+    """Dual encoder trained with symmetric InfoNCE over the whole (gathered) batch."""
+
+    def __init__(self, config: ClipConfig, load_weights: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.image_tower = ImageTower(config.image, load_weights)
+        self.text_tower = TextTower(config.text, load_weights)
+        self.image_head = projection_head(
+            self.image_tower.channels, config.hidden, config.embedding, config.dropout
+        )
+        self.text_head = projection_head(
+            self.text_tower.width, config.hidden, config.embedding, config.dropout
+        )
+        self.logit_scale = logit_scale_parameter(config.temperature)
+
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        """`z_BD`: the head of the mean over the feature map, unit length."""
+        pooled_BC = self.image_grid(image).mean(dim=(2, 3))
+        return functional.normalize(self.image_head(pooled_BC), dim=-1)
+
+    def encode_text(self, text: TextBatch) -> Tensor:
+        """`z_BD`: the head of the pooled token states, unit length."""
+        pooled_BD = pool(self.text_states(text), text.mask_BT, self.config.text_pooling)
+        return functional.normalize(self.text_head(pooled_BD), dim=-1)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """`info_nce`: symmetric InfoNCE of the gathered batch, in nats."""
+        image_BD = gather(self.encode_image(batch.image))
+        text_BD = gather(self.encode_text(batch.text))
+        scale = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+        same_BB = same_study(gather(batch.keys_B))
+        return {"info_nce": symmetric_info_nce(scale * image_BD @ text_BD.T, same_BB)}

@@ -1,0 +1,127 @@
+"""What every method promises to the training loop, to evaluation and to serving."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from crossray.core.config import Config
+from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.encoders.image import ImageTower, ImageTowerConfig
+from crossray.encoders.text import TextTower, TextTowerConfig
+
+Representation = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class MethodConfig(Config):
+    """The fields that every trained method has; `name` is its key in `methods.METHODS`."""
+
+    name: ClassVar[str]
+    image: ImageTowerConfig = field(default_factory=ImageTowerConfig)
+    text: TextTowerConfig = field(default_factory=TextTowerConfig)
+
+    def build(self, load_weights: bool = True) -> Method:
+        """The model; `load_weights=False` leaves out the towers' pretrained weights."""
+        raise TypeError(f"{type(self).__name__} does not name a method")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of training with an optimiser of its own (adversarial and alternating methods).
+
+    `parameters`: prefixes of parameter names, empty for all. `terms`: the loss terms that this
+    phase minimises, empty for all. `lr_scale`: its learning rate relative to the recipe's.
+    `optimizer`: the recipe's AdamW, or RMSprop, which adversarial critics are trained with.
+    """
+
+    name: str = "all"
+    parameters: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    lr_scale: float = 1.0
+    optimizer: Literal["AdamW", "RMSprop"] = "AdamW"
+
+
+class PairScores(NamedTuple):
+    """Scores of every pair for both kinds of queries; larger is better.
+
+    They differ when the score depends on the query's side. Both have images as rows.
+    """
+
+    image_to_text_BC: Tensor
+    text_to_image_BC: Tensor
+
+
+class Method(nn.Module, ABC):
+    """A trainable cross-modal model. It never calls `backward` or `step` and never sees a rank."""
+
+    image_tower: ImageTower
+    text_tower: TextTower
+
+    @abstractmethod
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        """`z_BD`, unit length: what an index holds."""
+
+    @abstractmethod
+    def encode_text(self, text: TextBatch) -> Tensor:
+        """`z_BD`, unit length: what an index holds."""
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Named terms, each a scalar; a phase minimises the sum of its terms."""
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One phase over all parameters, unless the method says otherwise."""
+        return (Phase(),)
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """What `score` needs to know of images; every tensor has one row an image."""
+        return {"z": self.encode_image(image)}
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """What `score` needs to know of texts; every tensor has one row a text."""
+        return {"z": self.encode_text(text)}
+
+    def score(self, images: Representation, texts: Representation) -> PairScores:
+        """Scores of all pairs of B images and C texts; the cosine unless overridden."""
+        scores_BC = images["z"] @ texts["z"].T
+        return PairScores(scores_BC, scores_BC)
+
+    def refine(
+        self, images: Representation, texts: Representation, pairs_P2: Tensor
+    ) -> PairScores | None:
+        """What a costlier scorer adds to the scores of chosen (image row, text row) pairs.
+
+        Each part of the result has shape P. None: `score` is the whole score.
+        """
+        return None
+
+    def image_grid(self, image: ImageBatch) -> Tensor:
+        """`grid_BCYX`: the tower's feature map, cached or computed."""
+        if image.grid_BCYX is not None:
+            return image.grid_BCYX
+        assert image.pixels_BCYX is not None
+        grid_BCYX: Tensor = self.image_tower(image.pixels_BCYX)
+        return grid_BCYX
+
+    def text_states(self, text: TextBatch) -> Tensor:
+        """`states_BTD`: the tower's last hidden states, cached or computed."""
+        if text.states_BTD is not None:
+            return text.states_BTD
+        assert text.tokens_BT is not None
+        states_BTD: Tensor = self.text_tower(text.tokens_BT, text.mask_BT)
+        return states_BTD
+
+
+def same_study(keys_B: Tensor) -> Tensor:
+    """`same_BB`: bool, True where two rows show the same study."""
+    return keys_B[:, None] == keys_B[None, :]
+
+
+def logit_scale_parameter(temperature: float) -> nn.Parameter:
+    """The learned logarithm of 1 / temperature, shape 1 (CLIP, Radford et al. 2021, section 2.3)."""
+    return nn.Parameter(torch.tensor([1.0 / temperature]).log())

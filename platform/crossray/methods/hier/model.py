@@ -1,0 +1,280 @@
+"""HIER stage 2: the model, its three level losses and the gated loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crossray.core.distributed import gather, gather_ragged
+from crossray.core.errors import CrossRayError
+from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.encoders.heads import projection_head
+from crossray.encoders.image import ImageTower
+from crossray.encoders.text import TextTower, pool
+from crossray.losses.hard_negatives import bidirectional_ranking_loss
+from crossray.losses.level_weights import log_variances, uncertainty_weighted
+from crossray.methods.contract import (
+    Method,
+    MethodConfig,
+    PairScores,
+    Representation,
+    same_study,
+)
+from crossray.methods.hier.regions import ZONES, grid_regions, sentence_means, zone_structures
+from crossray.methods.hier.scores import (
+    CoAttention,
+    gated,
+    global_scores,
+    region_word_scores,
+    structure_sentence_scores,
+)
+
+Level = Literal["region_word", "structure_sentence", "global"]
+LEVELS: tuple[Level, ...] = ("region_word", "structure_sentence", "global")
+_RAGGED = ("words", "word_mask", "sentences", "sentence_mask")
+
+
+@dataclass(frozen=True)
+class HierConfig(MethodConfig):
+    """Fields of HIER stage 2; section numbers are those of its specification.
+
+    `grids`: sides of the region grids. `levels`: which of the three levels are used (section 6.2).
+    `smoothing`: lambda of the attention (4.1). `both_directions`: average region-word with
+    word-region. `margin`, `hard_negatives`: of the ranking losses (4.3). `level_weights`: initial
+    weights of the three level losses, learned if `level_weighting` is "uncertainty". `gate`: weigh
+    the levels by the query (4.2); with it, `loss_on_gated` weighs the loss on the gated score.
+    `structure_width`, `structure_feed_forward`: of the pairwise transformer layers of level 2;
+    `pair_block`: pairs computed at a time there.
+    """
+
+    name: ClassVar[str] = "hier"
+    embedding: int = 256
+    hidden: int = 1024
+    dropout: float = 0.0
+    text_pooling: Literal["cls", "mean"] = "cls"
+    grids: tuple[int, ...] = (4, 8, 16)
+    levels: tuple[Level, ...] = LEVELS
+    smoothing: float = 9.0
+    both_directions: bool = False
+    structure_width: int = 256
+    structure_heads: int = 8
+    structure_feed_forward: int = 1024
+    pair_block: int = 4096
+    margin: float = 0.2
+    hard_negatives: int = 5
+    level_weights: tuple[float, float, float] = (0.4, 0.3, 0.3)
+    level_weighting: Literal["uncertainty", "fixed"] = "uncertainty"
+    gate: bool = True
+    loss_on_gated: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.levels or set(self.levels) - set(LEVELS):
+            raise CrossRayError(
+                f"levels={self.levels!r} is not a choice of HIER's levels; name one or more of "
+                f"{', '.join(LEVELS)}."
+            )
+
+    def build(self, load_weights: bool = True) -> Hier:
+        """See `MethodConfig.build`."""
+        return Hier(self, load_weights)
+
+
+class Hier(Method):
+    """Alignment of regions with words, structures with sentences and image with text."""
+
+    def __init__(self, config: HierConfig, load_weights: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.image_tower = ImageTower(config.image, load_weights)
+        self.text_tower = TextTower(config.text, load_weights)
+        channels, width = self.image_tower.channels, self.text_tower.width
+        self.image_head = projection_head(
+            channels, config.hidden, config.embedding, config.dropout
+        )
+        self.text_head = projection_head(width, config.hidden, config.embedding, config.dropout)
+        if "region_word" in config.levels:
+            regions = sum(side * side for side in config.grids)
+            self.region_projection = nn.Linear(channels, config.embedding)
+            self.region_position = nn.Parameter(torch.zeros(regions, config.embedding))
+            self.word_projection = nn.Linear(width, config.embedding)
+        if "structure_sentence" in config.levels:
+            self.structure_projection = nn.Linear(channels, config.structure_width)
+            self.structure_name = nn.Parameter(torch.zeros(len(ZONES), config.structure_width))
+            self.sentence_projection = nn.Linear(width, config.structure_width)
+            self.co_attention = CoAttention(
+                config.structure_width, config.structure_heads, config.structure_feed_forward
+            )
+        used = [config.level_weights[LEVELS.index(level)] for level in config.levels]
+        self.log_variance = nn.Parameter(
+            log_variances(used), requires_grad=config.level_weighting == "uncertainty"
+        )
+        if config.gate:
+            self.gate = nn.Linear(config.embedding, len(config.levels))
+            nn.init.zeros_(self.gate.weight)
+            nn.init.zeros_(self.gate.bias)
+
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        """`z_BD`: the global embedding, `p_v(mean_pool(V))`, unit length."""
+        return self._global_image(self.image_grid(image))
+
+    def encode_text(self, text: TextBatch) -> Tensor:
+        """`z_BD`: the global embedding, `p_t(h)`, unit length."""
+        return self._global_text(self.text_states(text), text)
+
+    def _global_image(self, grid_BCYX: Tensor) -> Tensor:
+        return functional.normalize(self.image_head(grid_BCYX.mean(dim=(2, 3))), dim=-1)
+
+    def _global_text(self, states_BTD: Tensor, text: TextBatch) -> Tensor:
+        pooled_BD = pool(states_BTD, text.mask_BT, self.config.text_pooling)
+        return functional.normalize(self.text_head(pooled_BD), dim=-1)
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """`z`, `regions` (unit length) and `structures` of each image."""
+        grid_BCYX = self.image_grid(image)
+        parts = {"z": self._global_image(grid_BCYX)}
+        if "region_word" in self.config.levels:
+            regions_BRC = grid_regions(grid_BCYX, self.config.grids)
+            regions_BRD = self.region_projection(regions_BRC) + self.region_position
+            parts["regions"] = functional.normalize(regions_BRD, dim=-1)
+        if "structure_sentence" in self.config.levels:
+            structures_BOC = zone_structures(grid_BCYX)
+            parts["structures"] = self.structure_projection(structures_BOC) + self.structure_name
+        return parts
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """`z`, `words` (unit length) and `sentences` of each text, with their masks."""
+        states_BTD = self.text_states(text)
+        parts = {"z": self._global_text(states_BTD, text)}
+        if "region_word" in self.config.levels:
+            parts["words"] = functional.normalize(self.word_projection(states_BTD), dim=-1)
+            parts["word_mask"] = text.sentence_BT >= 0
+        if "structure_sentence" in self.config.levels:
+            sentences_BSD, parts["sentence_mask"] = sentence_means(states_BTD, text.sentence_BT)
+            parts["sentences"] = self.sentence_projection(sentences_BSD)
+        return parts
+
+    def score(self, images: Representation, texts: Representation) -> PairScores:
+        """The gated sum of levels 1 and 3 for all pairs; `refine` adds level 2 to chosen pairs.
+
+        When level 2 is the only one, it is scored for all pairs.
+        """
+        levels_LBC = torch.stack(
+            [
+                self.level_scores(level, images, texts)
+                if level != "structure_sentence" or not self.refines
+                else images["z"].new_zeros(len(images["z"]), len(texts["z"]))
+                for level in self.config.levels
+            ]
+        )
+        return self._gated(levels_LBC, images["z"], texts["z"])
+
+    @property
+    def refines(self) -> bool:
+        """Whether level 2 is left to `refine`."""
+        return "structure_sentence" in self.config.levels and len(self.config.levels) > 1
+
+    def refine(
+        self, images: Representation, texts: Representation, pairs_P2: Tensor
+    ) -> PairScores | None:
+        """What level 2 adds to the scores of the chosen pairs; see `Method.refine`."""
+        if not self.refines:
+            return None
+        added_P = self._structure_sentence(images, texts, pairs_P2)
+        image, text = pairs_P2.unbind(dim=1)
+        level = self.config.levels.index("structure_sentence")
+        return PairScores(
+            self.gate_weights(images["z"])[image, level] * added_P,
+            self.gate_weights(texts["z"])[text, level] * added_P,
+        )
+
+    def level_scores(self, level: Level, images: Representation, texts: Representation) -> Tensor:
+        """`scores_BC` of one level for all pairs."""
+        if level == "global":
+            return global_scores(images["z"], texts["z"])
+        if level == "region_word":
+            return region_word_scores(
+                images["regions"],
+                texts["words"],
+                texts["word_mask"],
+                self.config.smoothing,
+                self.config.both_directions,
+            )
+        rows, columns = len(images["z"]), len(texts["z"])
+        pairs_P2 = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+        pairs_P2 = pairs_P2.to(images["z"].device)
+        return self._structure_sentence(images, texts, pairs_P2).view(rows, columns)
+
+    def _structure_sentence(
+        self, images: Representation, texts: Representation, pairs_P2: Tensor
+    ) -> Tensor:
+        return structure_sentence_scores(
+            self.co_attention,
+            images["structures"],
+            texts["sentences"],
+            texts["sentence_mask"],
+            pairs_P2,
+            self.config.smoothing,
+            self.config.pair_block,
+        )
+
+    def gate_weights(self, query_BD: Tensor) -> Tensor:
+        """`g(q) = softmax(W q + b)`, `gate_BL`; uniform without a gate (section 4.2)."""
+        if self.config.gate:
+            return torch.softmax(self.gate(query_BD), dim=-1)
+        levels = len(self.config.levels)
+        return query_BD.new_full((len(query_BD), levels), 1 / levels)
+
+    def _gated(self, levels_LBC: Tensor, image_BD: Tensor, text_CD: Tensor) -> PairScores:
+        text_to_image_CB = gated(levels_LBC.mT, self.gate_weights(text_CD))
+        return PairScores(gated(levels_LBC, self.gate_weights(image_BD)), text_to_image_CB.T)
+
+    def level_weights(self) -> dict[Level, float]:
+        """The weights of the level losses as they stand."""
+        weights = torch.exp(-self.log_variance).tolist()
+        return dict(zip(self.config.levels, weights, strict=True))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """One weighted ranking loss a level, and one on the gated score (section 4.3).
+
+        Each process scores its own images against all texts; the rows are gathered, so that every
+        level is one full matrix over the whole batch.
+        """
+        images = self.represent_image(batch.image)
+        texts = {
+            name: gather_ragged(part) if name in _RAGGED else gather(part)
+            for name, part in self.represent_text(batch.text).items()
+        }
+        same_BB = same_study(gather(batch.keys_B))
+        rows_BLC = torch.stack(
+            [self.level_scores(level, images, texts) for level in self.config.levels], dim=1
+        )
+        levels_LBB = gather(rows_BLC).transpose(0, 1)
+        terms = {}
+        for number, level in enumerate(self.config.levels):
+            loss = self._ranking_loss(levels_LBB[number], levels_LBB[number], same_BB)
+            terms[level] = self._weighted(loss, number)
+        if self.config.gate and self.config.loss_on_gated:
+            scores = self._gated(levels_LBB, gather(images["z"]), texts["z"])
+            loss = self._ranking_loss(*scores, same_BB)
+            terms["gated"] = self.config.loss_on_gated * loss
+        return terms
+
+    def _ranking_loss(
+        self, image_to_text_BB: Tensor, text_to_image_BB: Tensor, same_BB: Tensor
+    ) -> Tensor:
+        return bidirectional_ranking_loss(
+            image_to_text_BB,
+            text_to_image_BB.T,
+            same_BB,
+            self.config.margin,
+            self.config.hard_negatives,
+        )
+
+    def _weighted(self, loss: Tensor, number: int) -> Tensor:
+        if self.config.level_weighting == "uncertainty":
+            return uncertainty_weighted(loss, self.log_variance[number])
+        return torch.exp(-self.log_variance[number]) * loss

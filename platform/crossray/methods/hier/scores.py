@@ -1,0 +1,158 @@
+"""The three alignment scores and the gate of HIER (section 4.1 and 4.2 of its specification)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+
+def region_word_scores(
+    regions_BRD: Tensor, words_CWD: Tensor, mask_CW: Tensor, smoothing: float, both: bool = False
+) -> Tensor:
+    r"""Level 1, `S_rw`: every word attends the regions (SCAN text-to-image, Lee et al. 2018, eq. 8-10).
+
+    $$\tilde r_w = \sum_r \mathrm{softmax}_r(\lambda \cos(r, w))\, r, \qquad
+      S_{rw} = \frac1{|W|} \sum_w \cos(w, \tilde r_w)$$
+
+    Args:
+        regions_BRD: unit length. words_CWD: unit length. mask_CW: bool, True at real words.
+        smoothing: the inverse temperature lambda.
+        both: average with the direction in which every region attends the words.
+
+    Returns:
+        `scores_BC` in [-1, 1]; a text without words scores 0.
+    """
+    cos_BCWR = torch.einsum("brd,cwd->bcwr", regions_BRD, words_CWD)
+    weight_BCWR = torch.softmax(smoothing * cos_BCWR, dim=-1)
+    gram_BRR = regions_BRD @ regions_BRD.transpose(1, 2)
+    cos_BCW = _cosine_of_mixture(weight_BCWR, cos_BCWR, gram_BRR[:, None])
+    scores_BC = (cos_BCW * mask_CW).sum(dim=-1) / mask_CW.sum(dim=-1).clamp(min=1)
+    if not both:
+        return scores_BC
+    has_word_C = mask_CW.any(dim=-1)
+    logits_BCRW = (smoothing * cos_BCWR).masked_fill(~mask_CW[None, :, :, None], -1e4).mT
+    gram_CWW = words_CWD @ words_CWD.transpose(1, 2)
+    cos_BCR = _cosine_of_mixture(torch.softmax(logits_BCRW, -1), cos_BCWR.mT, gram_CWW[None])
+    return (scores_BC + cos_BCR.mean(dim=-1) * has_word_C) / 2
+
+
+def _cosine_of_mixture(weight_XYPQ: Tensor, cos_XYPQ: Tensor, gram_QQ: Tensor) -> Tensor:
+    """`cos_XYP` of unit vectors p with the mixtures `sum_q weight_pq q`, from inner products only.
+
+    The mixtures themselves would need D floats a pair of image and word; their squared norm is
+    the quadratic form of the weights and the Gram matrix of the q.
+    """
+    dot_XYP = (weight_XYPQ * cos_XYPQ).sum(dim=-1)
+    square_XYP = ((weight_XYPQ @ gram_QQ) * weight_XYPQ).sum(dim=-1)
+    return dot_XYP * square_XYP.clamp(min=1e-8).rsqrt()
+
+
+class CoAttention(nn.Module):
+    """One transformer layer each way: structures attend sentences, sentences attend structures."""
+
+    def __init__(self, width: int, heads: int, feed_forward: int) -> None:
+        super().__init__()
+        self.structures = CrossLayer(width, heads, feed_forward)
+        self.sentences = CrossLayer(width, heads, feed_forward)
+
+    def forward(
+        self, structures_POD: Tensor, sentences_PSD: Tensor, mask_PS: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`O'` and `S'` of P pairs, shaped like their inputs; masked sentences are attended by none."""
+        real_PO = torch.ones(structures_POD.shape[:2], dtype=torch.bool, device=mask_PS.device)
+        return (
+            self.structures(structures_POD, sentences_PSD, mask_PS),
+            self.sentences(sentences_PSD, structures_POD, real_PO),
+        )
+
+
+class CrossLayer(nn.Module):
+    """A post-norm transformer layer whose queries attend another set (Vaswani et al. 2017)."""
+
+    def __init__(self, width: int, heads: int, feed_forward: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.attention_norm = nn.LayerNorm(width)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, feed_forward), nn.GELU(), nn.Linear(feed_forward, width)
+        )
+        self.output_norm = nn.LayerNorm(width)
+
+    def forward(self, query_PAD: Tensor, context_PCD: Tensor, mask_PC: Tensor) -> Tensor:
+        """`query_PAD` after attending the real rows of `context_PCD`."""
+        pairs, count, width = query_PAD.shape
+
+        def heads(x: Tensor) -> Tensor:
+            return x.view(pairs, -1, self.heads, width // self.heads).transpose(1, 2)
+
+        mask_PC = mask_PC | ~mask_PC.any(dim=1, keepdim=True)  # an empty softmax would be NaN
+        key, value = self.key_value(context_PCD).chunk(2, dim=-1)
+        mixed = functional.scaled_dot_product_attention(
+            heads(self.query(query_PAD)), heads(key), heads(value), attn_mask=mask_PC[:, None, None]
+        )
+        mixed_PAD = mixed.transpose(1, 2).reshape(pairs, count, width)
+        attended = self.attention_norm(query_PAD + self.out(mixed_PAD))
+        result: Tensor = self.output_norm(attended + self.feed_forward(attended))
+        return result
+
+
+def structure_sentence_score(
+    structures_POD: Tensor, sentences_PSD: Tensor, mask_PS: Tensor, smoothing: float
+) -> Tensor:
+    r"""Level 2, `S_ss`, of P pairs whose structures and sentences have attended each other.
+
+    $$S_{ss} = \frac1{|S|} \sum_s \cos\big(s', \sum_o \mathrm{softmax}_o(\lambda\cos(o', s'))\, o'\big)$$
+
+    Returns:
+        `scores_P` in [-1, 1]; a text without sentences scores 0.
+    """
+    structures = functional.normalize(structures_POD, dim=-1)
+    sentences = functional.normalize(sentences_PSD, dim=-1)
+    cos_PSO = sentences @ structures.transpose(1, 2)
+    mixture_PSD = torch.softmax(smoothing * cos_PSO, dim=-1) @ structures
+    cos_PS = (functional.normalize(mixture_PSD, dim=-1) * sentences).sum(dim=-1)
+    return (cos_PS * mask_PS).sum(dim=-1) / mask_PS.sum(dim=-1).clamp(min=1)
+
+
+def structure_sentence_scores(
+    co_attention: CoAttention,
+    structures_BOD: Tensor,
+    sentences_CSD: Tensor,
+    mask_CS: Tensor,
+    pairs_P2: Tensor,
+    smoothing: float,
+    block: int,
+) -> Tensor:
+    """`scores_P`: `S_ss` of the (image, text) pairs, `block` pairs at a time.
+
+    Level 2 is quadratic in pairs; blocks bound its memory, and in training each block's
+    activations are computed again in the backward pass.
+    """
+
+    def score(pairs: Tensor) -> Tensor:
+        image, text = pairs.unbind(dim=1)
+        o_prime, s_prime = co_attention(structures_BOD[image], sentences_CSD[text], mask_CS[text])
+        return structure_sentence_score(o_prime, s_prime, mask_CS[text], smoothing)
+
+    parts = []
+    for pairs in pairs_P2.split(block):
+        if torch.is_grad_enabled() and len(pairs_P2) > block:
+            parts.append(checkpoint(score, pairs, use_reentrant=False))
+        else:
+            parts.append(score(pairs))
+    return torch.cat(parts)
+
+
+def global_scores(image_BD: Tensor, text_CD: Tensor) -> Tensor:
+    """Level 3, `S_gf`: the cosine of the global embeddings (unit length); `scores_BC` in [-1, 1]."""
+    return image_BD @ text_CD.T
+
+
+def gated(levels_LBC: Tensor, gate_BL: Tensor) -> Tensor:
+    """`S(q, .) = sum_l g_l(q) S_l(q, .)` for B queries (section 4.2); `scores_BC`."""
+    return torch.einsum("lbc,bl->bc", levels_LBC, gate_BL)

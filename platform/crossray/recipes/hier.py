@@ -1,0 +1,96 @@
+"""Recipes of HIER, stage 2."""
+
+from __future__ import annotations
+
+from crossray.encoders.image import ImageTowerConfig
+from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.hier import HierConfig
+from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.training.config import (
+    DeepSpeedConfig,
+    OptimizerConfig,
+    Recipe,
+    TokenizerConfig,
+    TrainConfig,
+)
+
+
+def hier_tiny() -> Recipe:
+    """From scratch on two CPU cores in minutes: a small ResNet and a two-layer BERT."""
+    return Recipe(
+        name="hier_tiny",
+        method=HierConfig(
+            image=ImageTowerConfig(name="resnet10t", image_size=112),
+            text=TextTowerConfig(shape=BertShape(layers=2, width=128, heads=4, ffn_width=256)),
+            embedding=128,
+            hidden=256,
+            grids=(2, 4),
+            structure_width=64,
+            structure_heads=4,
+            structure_feed_forward=64,
+        ),
+        tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
+        optimizer=OptimizerConfig(lr=1e-3),
+        train=TrainConfig(batch_size=64, epochs=12, validation_items=400),
+    )
+
+
+def hier_pretrained_tiny() -> Recipe:
+    """All three levels on frozen MobileNetV2 grids and MiniLM token states; CPU, minutes."""
+    return Recipe(
+        name="hier_pretrained_tiny",
+        method=HierConfig(
+            image=IMAGENET_MOBILENET,
+            text=MINILM,
+            embedding=256,
+            hidden=1024,
+            text_pooling="mean",
+            grids=(4,),
+            structure_width=128,
+            structure_heads=8,
+            structure_feed_forward=128,
+        ),
+        tokenizer=MINILM_TOKENIZER,
+        optimizer=OptimizerConfig(lr=1e-3),
+        train=TrainConfig(batch_size=128, epochs=20, patience=20, checkpoint_every=500),
+    )
+
+
+def hier_base() -> Recipe:
+    """Twelve-layer towers of width 768, for A100s (about 0.2 B parameters)."""
+    return Recipe(
+        name="hier_base",
+        method=HierConfig(
+            image=ImageTowerConfig(name="vit_base_patch16_224", image_size=224),
+            text=TextTowerConfig(shape=BertShape(layers=12, width=768, heads=12, ffn_width=3072)),
+            embedding=256,
+            hidden=2048,
+            grids=(4, 8),
+        ),
+        tokenizer=TokenizerConfig(vocab_size=30_000, max_tokens=256),
+        optimizer=OptimizerConfig(lr=5e-5, weight_decay=0.01),
+        deepspeed=DeepSpeedConfig(zero_stage=2, bf16=True),
+        train=TrainConfig(
+            batch_size=512, epochs=100, workers=4, use_gpu=True, cpus_per_worker=8,
+            loader_processes=8, select_by="mAP@all", patience=10, checkpoint_every=500,
+        ),
+    )  # fmt: skip
+
+
+def hier_large() -> Recipe:
+    """The large teacher, 307 M in its image tower (ViT-L/16), ZeRO-3 with offload."""
+    base = hier_base()
+    return Recipe(
+        name="hier_large",
+        method=HierConfig(
+            image=ImageTowerConfig(name="vit_large_patch16_224", image_size=224),
+            text=base.method.text,
+            embedding=256,
+            hidden=2048,
+            grids=(4, 8),
+        ),
+        tokenizer=base.tokenizer,
+        optimizer=base.optimizer,
+        deepspeed=DeepSpeedConfig(zero_stage=3, bf16=True, offload_optimizer=True, accumulation=2),
+        train=base.train,
+    )

@@ -1,0 +1,146 @@
+"""The configuration of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tyro.conf import Suppress
+
+from crossray.core.config import Config
+from crossray.core.errors import CrossRayError
+from crossray.data.transforms import AugmentConfig
+from crossray.methods.contract import MethodConfig
+
+
+@dataclass(frozen=True)
+class TokenizerConfig(Config):
+    """How texts become token ids.
+
+    `source`: "wordpiece" trains a vocabulary of `vocab_size` on the training split; "hub:ID",
+    "path:FILE" or "package:NAME" loads one. `max_tokens` bounds a text, specials included.
+    """
+
+    source: str = "wordpiece"
+    vocab_size: int = 8192
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class OptimizerConfig(Config):
+    """AdamW with a linear warm-up and a cosine or constant learning rate.
+
+    `warmup`: share of the steps. `final_lr`: the last learning rate as a share of `lr`.
+    """
+
+    lr: float = 5e-5
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: float = 0.1
+    schedule: Literal["cosine", "constant"] = "cosine"
+    final_lr: float = 0.01
+
+
+@dataclass(frozen=True)
+class DeepSpeedConfig(Config):
+    """What DeepSpeed is asked for; `gradient_clipping` 0 switches clipping off."""
+
+    zero_stage: Literal[0, 1, 2, 3] = 1
+    bf16: bool = False
+    accumulation: int = 1
+    gradient_clipping: float = 1.0
+    offload_optimizer: bool = False
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How long, on what and how carefully a run trains.
+
+    `batch_size`: items a step over all workers and accumulation steps. `select_by`: the validation
+    metric (mean of both directions) that picks the best epoch and stops after `patience` epochs
+    without a better one. `validation_items`: at most this many validation items are looked at.
+    `checkpoint_every`: steps between checkpoints. `max_failures`: restarts after a lost worker.
+    """
+
+    batch_size: int = 128
+    epochs: int = 10
+    seed: int = 0
+    workers: int = 2
+    use_gpu: bool = False
+    cpus_per_worker: int = 1
+    loader_processes: int = 0
+    select_by: Literal["R@10", "mAP@all"] = "R@10"
+    patience: int = 5
+    validation_items: int = 2000
+    rerank: int = 50
+    checkpoint_every: int = 200
+    max_failures: int = 2
+
+
+@dataclass(frozen=True)
+class Recipe(Config):
+    """A full run: the method and everything that trains it."""
+
+    name: Suppress[str]
+    method: MethodConfig
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    deepspeed: DeepSpeedConfig = field(default_factory=DeepSpeedConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def check(self) -> None:
+        """Raises `CrossRayError` for sizes that do not fit each other."""
+        share = self.train.workers * self.deepspeed.accumulation
+        if self.train.workers < 1 or self.train.epochs < 1 or self.train.batch_size < 2:
+            raise CrossRayError(
+                "train.workers and train.epochs must be at least 1 and train.batch_size at least "
+                "2; correct the recipe's fields."
+            )
+        if self.train.batch_size % share:
+            raise CrossRayError(
+                f"train.batch_size={self.train.batch_size} does not divide into train.workers="
+                f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
+                f"choose a multiple of {share}."
+            )
+        if self.train.use_gpu and self.deepspeed.offload_optimizer and not self.deepspeed.zero_stage:
+            raise CrossRayError(
+                "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
+            )
+
+    def deepspeed_dict(
+        self, steps: int, lr_scale: float = 1.0, kind: str = "AdamW"
+    ) -> dict[str, object]:
+        """The DeepSpeed configuration of a phase that takes `steps` optimiser steps in all."""
+        optimizer, engine = self.optimizer, self.deepspeed
+        lr = optimizer.lr * lr_scale
+        parameters: dict[str, object] = {"lr": lr, "weight_decay": optimizer.weight_decay}
+        if kind == "AdamW":
+            parameters["betas"] = list(optimizer.betas)
+            parameters["torch_adam"] = not self.train.use_gpu
+        final = optimizer.final_lr if optimizer.schedule == "cosine" else 1.0
+        config: dict[str, object] = {
+            "train_batch_size": self.train.batch_size,
+            "gradient_accumulation_steps": engine.accumulation,
+            "gradient_clipping": engine.gradient_clipping,
+            "optimizer": {"type": kind, "params": parameters},
+            "scheduler": {
+                "type": "WarmupCosineLR",
+                "params": {
+                    "total_num_steps": steps,
+                    "warmup_num_steps": max(2, round(optimizer.warmup * steps)),
+                    "warmup_min_ratio": 0.01,
+                    "cos_min_ratio": final,
+                    "warmup_type": "linear",
+                },
+            },
+            "bf16": {"enabled": engine.bf16},
+            "zero_optimization": {"stage": engine.zero_stage},
+            "zero_allow_untested_optimizer": True,
+            "steps_per_print": 10**9,
+            "wall_clock_breakdown": False,
+        }
+        if engine.offload_optimizer:
+            zero = {"stage": engine.zero_stage, "offload_optimizer": {"device": "cpu"}}
+            config["zero_optimization"] = zero
+        return config

@@ -1,0 +1,121 @@
+"""One DeepSpeed engine a phase: the only place that steps an optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crossray.core.errors import CrossRayError
+from crossray.core.types import Batch
+from crossray.methods.contract import Method, Phase
+from crossray.training.config import Recipe
+
+
+class _PhaseModule(nn.Module):
+    """The method as a phase sees it: its forward pass is the phase's loss terms."""
+
+    def __init__(self, method: Method, phase: Phase) -> None:
+        super().__init__()
+        self.method, self.phase = method, phase
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        terms = self.method.losses(batch)
+        if not self.phase.terms:
+            return terms
+        return {name: terms[name] for name in self.phase.terms}
+
+
+class PhaseEngine:
+    """A phase of a method with its DeepSpeed engine."""
+
+    def __init__(self, method: Method, phase: Phase, recipe: Recipe, steps: int) -> None:
+        import deepspeed  # seconds to import, and only training processes need it
+
+        self.phase = phase
+        parameters = phase_parameters(method, phase)
+        own = {name for name, _ in parameters}
+        self._others = [
+            p for name, p in method.named_parameters() if p.requires_grad and name not in own
+        ]
+        self.engine, _, _, _ = deepspeed.initialize(
+            model=_PhaseModule(method, phase),
+            model_parameters=_groups(parameters, recipe.optimizer.weight_decay),
+            config=recipe.deepspeed_dict(steps, phase.lr_scale, phase.optimizer),
+            dist_init_required=False,
+        )
+
+    def step(self, micro_batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """One optimiser step over its micro-batches; the terms' means, detached."""
+        sums: dict[str, Tensor] = {}
+        self.engine.train()
+        with _without_gradient(self._others):
+            for batch in micro_batches:
+                terms = self.engine(batch.to(self.engine.device, self.dtype))
+                self.engine.backward(torch.stack(list(terms.values())).sum())
+                self.engine.step()
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + value.detach().float() / len(micro_batches)
+        return sums
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type the engine computes in."""
+        return torch.bfloat16 if self.engine.bfloat16_enabled() else torch.float32
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return float(self.engine.get_lr()[0])
+
+    def save(self, folder: Path) -> None:
+        """Write weights, optimiser and schedule under the phase's name; every process calls it."""
+        self.engine.save_checkpoint(str(folder), tag=self.phase.name, save_latest=False)
+
+    def load(self, folder: Path) -> None:
+        """Read back what `save` wrote."""
+        path, _ = self.engine.load_checkpoint(str(folder), tag=self.phase.name)
+        if path is None:
+            raise CrossRayError(
+                f"the checkpoint {folder} has no phase {self.phase.name!r}; "
+                "give the run another name so that it starts anew."
+            )
+
+
+@contextmanager
+def _without_gradient(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Other phases' parameters take part in the forward pass and stay untouched by the backward."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def phase_parameters(method: Method, phase: Phase) -> list[tuple[str, nn.Parameter]]:
+    """The trainable parameters of a phase, with their names."""
+    return [
+        (name, parameter)
+        for name, parameter in method.named_parameters()
+        if parameter.requires_grad
+        and (not phase.parameters or name.startswith(phase.parameters))
+    ]
+
+
+def _groups(
+    parameters: list[tuple[str, nn.Parameter]], weight_decay: float
+) -> list[dict[str, Any]]:
+    """Biases, norms and scalars (fewer than two dimensions) are not decayed."""
+    decayed = [p for _, p in parameters if p.ndim >= 2]
+    plain = [p for _, p in parameters if p.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,115 @@
+"""Evaluate a model: from a model and a `pairs` artifact to a `report` artifact."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
+from crossray.core.store import resolve
+from crossray.data.corpus import PairCorpus
+from crossray.data.splits import Split
+from crossray.evaluation import (
+    DirectionResult,
+    Protocol,
+    evaluate_direction,
+    get_protocol,
+    rare_labels,
+    write_report,
+)
+from crossray.training.corpora import pair_corpus
+from crossray.training.models import load_model
+from crossray.training.scoring import ScoreMatrices, score_corpus
+from crossray.training.tables import Stage, print_summary
+from crossray.training.validation import label_matrix
+
+PER_QUERY = "per_query"
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a model on a split, both directions, and write a report.
+
+    `model`: a teacher. `pairs`: the data to measure it on. `protocol`: by default `hier` where the
+    data has labels, else `flickr`. `rerank`: candidates a query that get the method's costly
+    scores; as many as there are items scores every pair exactly. `seed`: of the bootstrap.
+    """
+
+    model: str
+    pairs: str
+    out: str
+    split: Split = "test"
+    protocol: str | None = None
+    rerank: int = 100
+    seed: int = 0
+    use_gpu: bool = False
+
+    def run(self) -> Artifact:
+        """Score, judge and publish; prints one table."""
+        began = time.monotonic()
+        check_writable(out := resolve(self.out))
+        teacher = open_artifact(resolve(self.model), "teacher")
+        pairs = open_artifact(resolve(self.pairs), "pairs")
+        protocol = get_protocol(self.protocol or ("hier" if pairs.manifest.metrics["labels"] else "flickr"))
+        model = load_model(teacher)
+        corpus = pair_corpus(model.method.config, pairs, self.split, model.tokenizer)
+        device = "cuda" if self.use_gpu else "cpu"
+        print(f"scoring {len(corpus):,} images against their texts", flush=True)
+        scores = score_corpus(model.method.to(device), corpus, self.rerank, device=device)
+        results = judge(scores, corpus, protocol, self.seed)
+        config = {
+            "split": self.split, "protocol": protocol.name, "rerank": self.rerank, "seed": self.seed,
+        }  # fmt: skip
+        with create(out, "report", config, (teacher, pairs)) as draft:
+            notes = [*pairs.manifest.notes]
+            lineage = {
+                artifact.kind: {"uri": artifact.uri, "id": artifact.id}
+                for artifact in (teacher, pairs)
+            }
+            counts = {"split": self.split, "paired_items": len(corpus)}
+            report = write_report(
+                draft.path, *results, protocol, lineage, self.seed, counts, notes
+            )
+            for name, result in zip(("image_to_text", "text_to_image"), results, strict=True):
+                columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
+                pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")
+            draft.notes.extend(notes)
+            draft.metrics.update(report["metrics"])
+        artifact = open_artifact(out)
+        headline = {
+            f"{metric} {name.replace('_', ' ')}": values[metric]
+            for metric in ("R@10", "mAP@all")
+            for name, values in report["metrics"].items()
+        }
+        seconds = time.monotonic() - began
+        print_summary([Stage("report", artifact, len(corpus), seconds, headline)])
+        print(f"read it: {artifact.uri}/report.md", flush=True)
+        return artifact
+
+
+def judge(
+    scores: ScoreMatrices, corpus: PairCorpus, protocol: Protocol, seed: int
+) -> tuple[DirectionResult, DirectionResult]:
+    """Image to text and text to image under a protocol, on the corpus' own ids and labels."""
+    rows = scores.text_rows_C
+    keys_N = corpus.keys_N.numpy()
+    labels_NC = label_matrix(corpus.labels)
+    some = labels_NC.any()
+    images = (keys_N, labels_NC if some else None)
+    texts = (keys_N[rows], labels_NC[rows] if some else None)
+    rare_C = rare_labels(labels_NC) if some else None
+
+    def direction(matrix: np.ndarray, queries: tuple, items: tuple) -> DirectionResult:  # type: ignore[type-arg]
+        return evaluate_direction(
+            matrix, queries[0], items[0], queries[1], items[1], protocol, rare_C, seed
+        )
+
+    return (
+        direction(scores.image_to_text_NC, images, texts),
+        direction(np.ascontiguousarray(scores.text_to_image_NC.T), texts, images),
+    )

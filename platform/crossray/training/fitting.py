@@ -1,0 +1,28 @@
+"""A recipe's method, made to fit the data: vocabulary, sizes, architecture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crossray.core.artifacts import Artifact
+from crossray.data.schema import iter_pairs
+from crossray.data.tokenization import Tokenizer, load_tokenizer
+from crossray.encoders.text import resolve as resolve_text
+from crossray.training.config import Recipe
+
+
+def make_tokenizer(recipe: Recipe, pairs: Artifact) -> Tokenizer:
+    """The recipe's tokenizer; a vocabulary of one's own is learnt from the training split only."""
+    tables = iter_pairs(pairs, ["texts"], "train")
+    texts = (text for table in tables for row in table["texts"].to_pylist() for text in row)
+    return load_tokenizer(recipe.tokenizer.source, texts, recipe.tokenizer.vocab_size)
+
+
+def fitted(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+    """The recipe with its text tower sized for the tokenizer and its architecture written in."""
+    text = replace(
+        recipe.method.text,
+        vocab_size=tokenizer.vocab_size,
+        max_tokens=recipe.tokenizer.max_tokens,
+    )
+    return replace(recipe, method=replace(recipe.method, text=resolve_text(text)))

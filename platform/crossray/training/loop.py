@@ -1,0 +1,241 @@
+"""The training loop of one worker process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray.train
+import ray.train.torch
+import torch
+from pyarrow import fs
+from torch import Tensor
+
+from crossray.core.artifacts import open_artifact
+from crossray.core.distributed import barrier, rank, world_size
+from crossray.core.store import filesystem
+from crossray.core.types import Batch
+from crossray.data.loading import training_loader
+from crossray.data.sampling import BatchSampler
+from crossray.data.tokenization import Tokenizer
+from crossray.methods.contract import Method
+from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from crossray.training.config import Recipe
+from crossray.training.corpora import training_corpora
+from crossray.training.engines import PhaseEngine
+from crossray.training.models import method_to_dict, save_weights
+from crossray.training.tracking import Track, Tracker, trackers
+from crossray.training.validation import Quality, validate
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every worker is told. `source`: URI of the `pairs` or `features` artifact it reads."""
+
+    recipe: Recipe
+    source: str
+    tokenizer: str
+    run: str
+    storage: str
+    track: Track
+
+
+def train_worker(config: dict[str, Task]) -> None:
+    """Train until the last epoch or early stopping, reporting checkpoints to Ray Train."""
+    _Worker(config["task"]).train()
+
+
+class _Worker:
+    def __init__(self, task: Task) -> None:
+        self.task, self.recipe = task, task.recipe
+        seed_everything(self.recipe.train.seed + rank())
+        tokenizer = Tokenizer.from_str(task.tokenizer)
+        source = open_artifact(task.source, ("pairs", "features"))
+        self.corpus, self.validation = training_corpora(self.recipe, source, tokenizer)
+        self.sampler = sampler_of(self.recipe, len(self.corpus))
+        torch.manual_seed(self.recipe.train.seed)  # every process starts from the same weights
+        self.method = self.recipe.method.build()
+        self.engines = [
+            PhaseEngine(self.method, phase, self.recipe, self.sampler.steps)
+            for phase in self.method.phases()
+        ]
+        torch.manual_seed(self.recipe.train.seed + rank())
+        self.progress = self._resume()
+        self.trackers: list[Tracker] = []
+        if rank() == 0:
+            parameters = {"method": method_to_dict(self.recipe.method), "recipe": self.recipe.name}
+            self.trackers = trackers(f"{task.storage}/tensorboard", task.run, task.track, parameters)
+
+    def _resume(self) -> Progress:
+        checkpoint = ray.train.get_checkpoint()
+        if checkpoint is None:
+            return Progress()
+        with checkpoint.as_directory() as folder:
+            progress = load_checkpoint(Path(folder), self.engines)
+        self._say(f"resumed at step {progress.step} of {self.sampler.steps}")
+        return progress
+
+    def train(self) -> None:
+        sampler = replace(self.sampler, start=self.progress.step)
+        loader = training_loader(
+            self.corpus, sampler, self.recipe.train.seed, self.recipe.train.loader_processes
+        )
+        clock = _Clock(self.progress.step)
+        for micro_batches in _grouped(iter(loader), self.recipe.deepspeed.accumulation):
+            if self.progress.stopped:
+                break
+            terms: dict[str, Tensor] = {}
+            for engine in self.engines:
+                terms.update(engine.step(micro_batches))
+            self.progress = replace(self.progress, step=self.progress.step + 1)
+            self._after_step(terms, clock)
+        for tracker in self.trackers:
+            tracker.close()
+
+    def _after_step(self, terms: dict[str, Tensor], clock: _Clock) -> None:
+        step, per_epoch = self.progress.step, self.sampler.steps_per_epoch
+        self._log(terms, clock)
+        quality: Quality = {}
+        if step % per_epoch == 0:
+            quality = self._validate()
+        if quality or step % self.recipe.train.checkpoint_every == 0:
+            with tempfile.TemporaryDirectory() as folder:
+                save_checkpoint(Path(folder), self.engines, self.progress)
+                metrics = {"step": step, "steps": self.sampler.steps, "validation": quality}
+                metrics |= {"progress": asdict(self.progress)}
+                checkpoint = ray.train.Checkpoint.from_directory(folder)
+                ray.train.report(metrics, checkpoint=checkpoint)
+
+    def _validate(self) -> Quality:
+        train = self.recipe.train
+        device, dtype = self.engines[0].engine.device, self.engines[0].dtype
+        quality = validate(
+            self.method, self.validation, train.validation_items, train.rerank, device, dtype
+        )
+        self.method.train()
+        epoch = self.progress.step // self.sampler.steps_per_epoch
+        self.progress = judged(self.progress, self.recipe, quality, epoch)
+        if self.progress.best_epoch == epoch:
+            self._keep_best()
+        flat = {f"validation/{d}/{m}": v for d, part in quality.items() for m, v in part.items()}
+        for tracker in self.trackers:
+            tracker.log(flat, self.progress.step)
+        both = "   ".join(f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items())
+        self._say(f"epoch {epoch}/{train.epochs}   validation: {both}")
+        return quality
+
+    def _keep_best(self) -> None:
+        state = full_state(self.method, self.recipe)
+        if rank() == 0:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / self.progress.best_file
+                save_weights(state, path)
+                system, root = filesystem(self.task.storage)
+                system.create_dir(root, recursive=True)
+                fs.copy_files(str(path), f"{root}/{path.name}", destination_filesystem=system)
+        barrier()
+
+    def _log(self, terms: dict[str, Tensor], clock: _Clock) -> None:
+        step = self.progress.step
+        if rank() != 0 or not (clock.due() or step % self.sampler.steps_per_epoch == 0):
+            return
+        scalars = {f"loss/{name}": float(value) for name, value in terms.items()}
+        scalars["loss/total"] = sum(scalars.values())
+        scalars["lr"] = self.engines[0].lr
+        scalars["seconds_per_step"] = clock.seconds_per_step(step)
+        for tracker in self.trackers:
+            tracker.log(scalars, step)
+        left = (self.sampler.steps - step) * scalars["seconds_per_step"]
+        self._say(
+            f"epoch {(step - 1) // self.sampler.steps_per_epoch + 1}/{self.recipe.train.epochs}"
+            f"   step {step}/{self.sampler.steps}   loss {scalars['loss/total']:.4f}"
+            f"   lr {scalars['lr']:.2e}   {scalars['seconds_per_step']:.2f} s/step"
+            f"   at most {left:.0f} s left"
+        )
+
+    def _say(self, line: str) -> None:
+        if rank() == 0:
+            # Ray Train replaces print() by one that shows every line twice on the driver.
+            print(line, file=sys.__stdout__, flush=True)
+
+
+class _Clock:
+    """Paces the lines on the screen and measures steps."""
+
+    def __init__(self, step: int) -> None:
+        self._first, self._began, self._last = step, time.monotonic(), 0.0
+
+    def due(self) -> bool:
+        if time.monotonic() - self._last < SECONDS_BETWEEN_LINES:
+            return False
+        self._last = time.monotonic()
+        return True
+
+    def seconds_per_step(self, step: int) -> float:
+        return (time.monotonic() - self._began) / max(1, step - self._first)
+
+
+def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> Progress:
+    """The progress after validation: is it the best epoch, has patience run out?"""
+    name = recipe.train.select_by
+    values = [part[name] for part in quality.values() if name in part]
+    value = sum(values) / len(values) if values else 0.0
+    if value > progress.best_value:
+        return replace(
+            progress,
+            best_value=value,
+            best_epoch=epoch,
+            best_file=f"best-{epoch}.safetensors",
+            best_metrics=quality,
+        )
+    return replace(progress, stopped=epoch - progress.best_epoch >= recipe.train.patience)
+
+
+def sampler_of(recipe: Recipe, items: int) -> BatchSampler:
+    """This process's batches."""
+    return BatchSampler(
+        items,
+        recipe.train.batch_size,
+        recipe.train.epochs,
+        recipe.train.seed,
+        (world_size(), rank()),
+        recipe.deepspeed.accumulation,
+    )
+
+
+def full_state(method: Method, recipe: Recipe) -> dict[str, Tensor]:
+    """The whole state dict on every process, also where ZeRO-3 has split the parameters."""
+    if recipe.deepspeed.zero_stage < 3:
+        return dict(method.state_dict())
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(list(method.parameters())):
+        return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch, and keep cuBLAS deterministic."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    while group := list(itertools.islice(batches, size)):
+        yield group
+
+
+def _line(part: dict[str, Any]) -> str:
+    return " ".join(f"{name} {value:.3f}" for name, value in part.items())

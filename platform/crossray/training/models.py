@@ -1,0 +1,68 @@
+"""Trained models as artifacts: configuration in the manifest, weights as safetensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from crossray.core.artifacts import Artifact
+from crossray.core.config import from_dict, to_dict
+from crossray.core.errors import CrossRayError
+from crossray.data.tokenization import Tokenizer, load_tokenizer
+from crossray.methods import METHODS
+from crossray.methods.contract import Method, MethodConfig
+
+WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained method with the tokenizer that its texts need."""
+
+    method: Method
+    tokenizer: Tokenizer
+    max_tokens: int
+
+
+def method_to_dict(config: MethodConfig) -> dict[str, Any]:
+    """The configuration with the method's registry name, for a manifest."""
+    return {"name": config.name, **to_dict(config)}
+
+
+def method_from_dict(data: dict[str, Any], where: str) -> MethodConfig:
+    """Read back what `method_to_dict` wrote; raises `CrossRayError` for an unknown method."""
+    fields = dict(data)
+    name = fields.pop("name", None)
+    if name not in METHODS:
+        raise CrossRayError(
+            f"{where} names the method {name!r}, which this CrossRay does not have; "
+            f"it has {', '.join(METHODS)}."
+        )
+    return from_dict(METHODS[name], fields, where)
+
+
+def save_weights(state: dict[str, Tensor], path: Path) -> None:
+    """Write a state dict as safetensors; tensors that share storage are written once each."""
+    save_file({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}, path)
+
+
+def load_model(artifact: Artifact) -> Model:
+    """Build the model of a `teacher` artifact and read its weights; in evaluation mode."""
+    config = method_from_dict(artifact.manifest.config["method"], f"the manifest of {artifact.uri}")
+    method = config.build(load_weights=False)
+    folder = artifact.local()
+    state = load_file(folder / WEIGHTS)
+    try:
+        method.load_state_dict(state)
+    except RuntimeError as error:
+        raise CrossRayError(
+            f"the weights of {artifact.uri} do not fit its configuration "
+            f"({str(error).splitlines()[-1].strip()}); make the artifact again."
+        ) from None
+    tokenizer = load_tokenizer(f"path:{folder.absolute() / TOKENIZER}")
+    return Model(method.eval(), tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])

@@ -1,0 +1,149 @@
+"""Scores of every image against every text of a corpus, shared out over the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crossray.core.distributed import gather_objects, rank, world_size
+from crossray.core.types import move
+from crossray.data.corpus import Corpus
+from crossray.methods.contract import Method, Representation
+
+T = TypeVar("T")
+R = TypeVar("R")
+IMAGE_BLOCK = 64
+TEXT_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class ScoreMatrices:
+    """Scores of N images (rows) and C texts (columns), float32, larger is better.
+
+    `text_rows_C` is the image row that each text belongs to.
+    """
+
+    image_to_text_NC: NDArray[np.float32]
+    text_to_image_NC: NDArray[np.float32]
+    text_rows_C: NDArray[np.int64]
+
+
+@torch.inference_mode()
+def score_corpus(
+    method: Method,
+    corpus: Corpus,
+    rerank: int,
+    items: int | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> ScoreMatrices:
+    """Score the first `items` items of a corpus against all their texts, both directions.
+
+    A query's `rerank` best candidates by `Method.score` get `Method.refine` added and stay ahead
+    of the rest. Every process calls this and gets the whole result.
+    """
+    method.eval()
+    rows = range(min(items or len(corpus), len(corpus)))
+    texts = [(row, number) for row in rows for number in range(corpus.text_count(row))]
+    image_blocks, text_blocks = _blocks(rows, IMAGE_BLOCK), _blocks(texts, TEXT_BLOCK)
+
+    def represent_images(block: Sequence[int]) -> Representation:
+        batch = corpus.collate_images([corpus.image(row) for row in block])
+        return method.represent_image(move(batch, device, dtype))
+
+    def represent_texts(block: Sequence[tuple[int, int]]) -> Representation:
+        batch = corpus.collate_texts([corpus.text(row, number) for row, number in block])
+        return method.represent_text(move(batch, device, dtype))
+
+    images = _shared_out(image_blocks, represent_images)
+    words = _shared_out(text_blocks, represent_texts)
+    to_text_NC, to_image_NC = _coarse(method, images, words)
+    if rerank:
+        to_text_NC, to_image_NC = _refined(method, images, words, to_text_NC, to_image_NC, rerank)
+    text_rows_C = np.array([row for row, _ in texts], dtype=np.int64)
+    return ScoreMatrices(to_text_NC.numpy(), to_image_NC.numpy(), text_rows_C)
+
+
+def _coarse(
+    method: Method, images: list[Representation], texts: list[Representation]
+) -> tuple[Tensor, Tensor]:
+    def rows(block: Representation) -> tuple[Tensor, Tensor]:
+        parts = [method.score(block, text) for text in texts]
+        return (
+            torch.cat([part.image_to_text_BC.float().cpu() for part in parts], dim=1),
+            torch.cat([part.text_to_image_BC.float().cpu() for part in parts], dim=1),
+        )
+
+    to_text, to_image = zip(*_shared_out(images, rows), strict=True)
+    return torch.cat(to_text), torch.cat(to_image)
+
+
+def _refined(
+    method: Method,
+    images: list[Representation],
+    texts: list[Representation],
+    to_text_NC: Tensor,
+    to_image_NC: Tensor,
+    rerank: int,
+) -> tuple[Tensor, Tensor]:
+    chosen_text_NC = top_mask(to_text_NC, rerank)
+    chosen_image_NC = top_mask(to_image_NC.T, rerank).T
+    chosen_NC = chosen_text_NC | chosen_image_NC
+    image_sizes = [len(block["z"]) for block in images]
+    text_sizes = [len(block["z"]) for block in texts]
+
+    def rows(at: tuple[Representation, Tensor]) -> tuple[Tensor, Tensor] | None:
+        image, chosen_BC = at
+        added_text, added_image = torch.zeros(chosen_BC.shape), torch.zeros(chosen_BC.shape)
+        start = 0
+        for text, size in zip(texts, text_sizes, strict=True):
+            pairs_P2 = chosen_BC[:, start : start + size].nonzero()
+            added = method.refine(image, text, pairs_P2.to(image["z"].device))
+            if added is None:
+                return None
+            row, column = pairs_P2[:, 0], pairs_P2[:, 1] + start
+            added_text[row, column] = added.image_to_text_BC.float().cpu()
+            added_image[row, column] = added.text_to_image_BC.float().cpu()
+            start += size
+        return added_text, added_image
+
+    blocks = list(zip(images, chosen_NC.split(image_sizes), strict=True))
+    parts = [part for part in _shared_out(blocks, rows) if part is not None]
+    if not parts:
+        return to_text_NC, to_image_NC
+    added_text_NC, added_image_NC = (torch.cat(part) for part in zip(*parts, strict=True))
+    return (
+        ahead_of_rest(to_text_NC + added_text_NC, to_text_NC, chosen_text_NC),
+        ahead_of_rest(to_image_NC + added_image_NC, to_image_NC, chosen_image_NC),
+    )
+
+
+def top_mask(scores_QN: Tensor, count: int) -> Tensor:
+    """`chosen_QN`: bool, True at each query's `count` best candidates."""
+    best = scores_QN.topk(min(count, scores_QN.shape[1]), dim=1).indices
+    return torch.zeros_like(scores_QN, dtype=torch.bool).scatter_(1, best, True)
+
+
+def ahead_of_rest(refined: Tensor, coarse: Tensor, chosen: Tensor) -> Tensor:
+    """Refined scores where chosen, and coarse ones, all lowered below them, elsewhere."""
+    if chosen.all():
+        return refined
+    drop = (coarse.max() - torch.where(chosen, refined, torch.inf).min()).clamp(min=0) + 1
+    return torch.where(chosen, refined, coarse - drop)
+
+
+def _blocks(values: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+def _shared_out(blocks: Sequence[T], compute: Callable[[T], R]) -> list[R]:
+    """`compute` of every block, each on one process, the results on all."""
+    mine = {i: compute(blocks[i]) for i in range(rank(), len(blocks), world_size())}
+    merged = {i: value for part in gather_objects(mine) for i, value in part.items()}
+    return [merged[i] for i in range(len(blocks))]

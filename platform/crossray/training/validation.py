@@ -1,0 +1,63 @@
+"""Retrieval quality on the validation split while training."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from crossray.core.distributed import broadcast_object, rank
+from crossray.data.corpus import Corpus
+from crossray.evaluation import average_precision, mean_over_queries, recall_at_k
+from crossray.evaluation.relevance import pair, share_label
+from crossray.methods.contract import Method
+from crossray.training.scoring import score_corpus
+
+Quality = dict[str, dict[str, float]]
+
+
+def validate(
+    method: Method,
+    corpus: Corpus,
+    items: int,
+    rerank: int,
+    device: torch.device | str,
+    dtype: torch.dtype,
+) -> Quality:
+    """`R@10` (own study) and, where there are labels, `mAP@all`, of both directions.
+
+    Looks at the first `items` validation items; every process calls it and gets the same answer.
+    """
+    scores = score_corpus(method, corpus, rerank, items, device, dtype)
+    if rank() != 0:
+        return broadcast_object(None)
+    count = len(scores.image_to_text_NC)
+    keys_N = corpus.keys_N[:count].numpy()
+    labels_NC = label_matrix(corpus.labels[:count])
+    rows = scores.text_rows_C
+    own_NC = pair(keys_N, keys_N[rows])
+    labelled_NC = share_label(labels_NC, labels_NC[rows]) if labels_NC.any() else None
+    quality = {}
+    for name, matrix, turn in (
+        ("image_to_text", scores.image_to_text_NC, lambda x: x),
+        ("text_to_image", scores.text_to_image_NC, np.transpose),
+    ):
+        scores_QN = np.ascontiguousarray(turn(matrix))
+        own = recall_at_k(scores_QN, np.ascontiguousarray(turn(own_NC)), 10)
+        quality[name] = {"R@10": mean_over_queries(own, empty="skip")}
+        if labelled_NC is not None:
+            precision = average_precision(scores_QN, np.ascontiguousarray(turn(labelled_NC)))
+            quality[name]["mAP@all"] = mean_over_queries(precision, empty="skip")
+    return broadcast_object(quality)
+
+
+def label_matrix(
+    labels: list[list[str]], vocabulary: list[str] | None = None
+) -> NDArray[np.bool_]:
+    """`labels_NC`: bool over `vocabulary`, by default the sorted labels that occur."""
+    names = sorted({label for row in labels for label in row}) if vocabulary is None else vocabulary
+    column = {name: number for number, name in enumerate(names)}
+    matrix = np.zeros((len(labels), len(names)), dtype=bool)
+    for row, own in enumerate(labels):
+        matrix[row, [column[label] for label in own]] = True
+    return matrix

@@ -1,0 +1,154 @@
+"""CSV tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossray.core.errors import CrossRayError
+from crossray.data.sources.csv import CsvSource
+
+Judge = Callable[..., list[dict[str, Any]]]
+WriteTable = Callable[..., tuple[str, str]]
+
+ROWS = [
+    {"image": "a.jpg", "c0": "A dog, running.", "c1": "Ein \u201eHund\u201c", "tags": "dog| run |"},
+    {"image": "b.jpg", "c0": 'Says "hi"\nand waves', "c1": "", "tags": ""},
+]
+
+
+def test_captions(write_table: WriteTable, judge: Judge) -> None:
+    """Quotes, line breaks and accents in captions must survive; blank captions are no captions."""
+    table, images = write_table(ROWS)
+    rows = judge(CsvSource(table, images, "c0,c1", label_column="tags"))
+    assert [row["item_id"] for row in rows] == ["a.jpg", "b.jpg"]
+    assert rows[0]["texts"] == ["A dog, running.", "Ein \u201eHund\u201c"]
+    assert rows[1]["texts"] == ['Says "hi"\nand waves']
+    assert [row["labels"] for row in rows] == [["dog", "run"], []]
+    assert [row["sections"] for row in rows] == [[], []]
+    assert [row["where"] for row in rows] == ["line 2", "line 3"]
+    assert rows[0]["group_id"] == "a.jpg"
+
+
+def test_document(write_table: WriteTable, judge: Judge) -> None:
+    """Report sentences read as captions would each be taken for the whole finding."""
+    rows = [{"image": "a.jpg", "findings": "Heart normal. Lungs clear.", "impression": "Normal."}]
+    table, images = write_table(rows)
+    row = judge(CsvSource(table, images, "findings,impression", document=True))[0]
+    assert row["texts"] == ["Heart normal.", "Lungs clear.", "Normal."]
+    assert row["sections"] == [
+        {"name": "findings", "start": 0, "stop": 2},
+        {"name": "impression", "start": 2, "stop": 3},
+    ]
+
+
+def test_all_columns(write_table: WriteTable, judge: Judge) -> None:
+    """Each column must land in its own field."""
+    rows = [
+        {"study": "s1", "image": "a.jpg", "text": "t", "who": "p1", "fold": "validate",
+         "labels": "x;y;x", "view": "PA", "secret": "name"},
+    ]  # fmt: skip
+    table, images = write_table(rows)
+    source = CsvSource(
+        table, images, "text", id_column="study", group_column="who", split_column="fold",
+        label_column="labels", label_separator=";", meta_columns="view",
+    )  # fmt: skip
+    row = judge(source)[0]
+    assert (row["item_id"], row["group_id"], row["split"]) == ("s1", "p1", "val")
+    assert row["labels"] == ["x", "y"]
+    assert row["meta"] == [("view", "PA")]
+
+
+def test_unpaired_tables(write_table: WriteTable, judge: Judge) -> None:
+    """Text without images, and images without text, are normal data."""
+    table, images = write_table(ROWS)
+    texts = judge(CsvSource(table, None, "c0"))
+    assert [row["image"] for row in texts] == [None, None]
+    assert [row["item_id"] for row in texts] == ["line-2", "line-3"]
+    pictures = judge(CsvSource(table, images))
+    assert [row["texts"] for row in pictures] == [[], []]
+    assert all(row["image"] for row in pictures)
+
+
+def test_lines_and_units(write_table: WriteTable, judge: Judge) -> None:
+    """Rows found again at a wrong offset would mix the cells of two items."""
+    rows = [
+        {"image": "a.jpg", "id": str(i), "text": f"t{i}" + "\nmore" * (i % 3)} for i in range(300)
+    ]
+    table, images = write_table(rows)
+    found = judge(CsvSource(table, images, "text", id_column="id"))
+    assert [row["item_id"] for row in found] == [row["id"] for row in rows]
+    assert [row["texts"] for row in found] == [[row["text"]] for row in rows]
+    line = 2
+    for row, raw in zip(found, rows, strict=True):
+        assert row["where"] == f"line {line}"
+        line += 1 + raw["text"].count("\n")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("last", [True, False])
+def test_what_spreadsheets_write(
+    ending: str, mark: bytes, last: bool, tmp_path: Path, judge: Judge
+) -> None:
+    """Byte order mark, Windows line ends, blank lines and a missing last one are everyday."""
+    lines = ["id,text", "a,one", "", 'b,"two, 2"', 'c,5" pipe']
+    table = tmp_path / "t.csv"
+    table.write_bytes(mark + (ending.join(lines) + (ending if last else "")).encode())
+    rows = judge(CsvSource(str(table), None, "text", id_column="id"))
+    assert [(r["item_id"], r["texts"], r["where"]) for r in rows] == [
+        ("a", ["one"], "line 2"), ("b", ["two, 2"], "line 4"), ("c", ['5" pipe'], "line 5"),
+    ]  # fmt: skip
+
+
+def test_empty_image_cell_is_rejected(write_table: WriteTable, judge: Judge) -> None:
+    """A forgotten file name must be seen, not become a text-only item."""
+    table, images = write_table([*ROWS, {"image": "", "c0": "text", "c1": "", "tags": ""}])
+    assert [row["reason"] for row in judge(CsvSource(table, images, "c0"))] == [
+        None, None, "missing id",
+    ]  # fmt: skip
+
+
+def _bytes(tmp_path: Path, content: bytes) -> str:
+    (tmp_path / "t.csv").write_bytes(content)
+    return str(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"a,b\n1,2\n", "no column 'text'; its columns are a, b"),
+        (b"text,fold\nhello,x1\nhello,x2\n", "'x1', 'x2'"),
+        (b'text,fold\n"open,train\n', "not well-formed CSV"),
+        (b"text,text,fold\na,b,train\n", "column 'text' twice"),
+        ("text,fold\na,train\n".encode("utf-16"), "not UTF-8 text"),
+        (b"PK\3\4\0\0\0\n\xff\xfe", "not UTF-8 text"),
+    ],
+)
+def test_unusable_table(content: bytes, message: str, tmp_path: Path) -> None:
+    """A wrong table must be refused at once, in words that say what is wrong with it."""
+    source = CsvSource(_bytes(tmp_path, content), None, "text", split_column="fold")
+    with pytest.raises(CrossRayError, match=message):
+        source.plan()
+
+
+def test_missing_inputs(write_table: WriteTable, tmp_path: Path) -> None:
+    """A mistyped path must be named."""
+    table, images = write_table(ROWS)
+    with pytest.raises(CrossRayError, match="nowhere"):
+        CsvSource(str(tmp_path / "nowhere.csv"), images, "c0").plan()
+    with pytest.raises(CrossRayError, match="nowhere"):
+        CsvSource(table, str(tmp_path / "nowhere"), "c0").plan()
+    with pytest.raises(CrossRayError, match="--images nor --text-columns"):
+        CsvSource(table).plan()
+    with pytest.raises(CrossRayError, match="cannot be read"):
+        CsvSource(str(tmp_path), images, "c0").plan()
+
+
+def test_header_alone_has_no_rows(tmp_path: Path) -> None:
+    """The engine refuses a plan without rows."""
+    assert CsvSource(_bytes(tmp_path, b"text\n"), None, "text").plan().rows == 0

@@ -1,0 +1,120 @@
+"""The files of a report and the layout of its JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crossray.evaluation import (
+    DirectionResult,
+    evaluate_direction,
+    get_protocol,
+    rare_labels,
+    write_report,
+)
+
+HEADLINES = {"R@1", "R@5", "R@10", "median_rank", "mAP@all"}
+LINEAGE = {"vectors": {"id": "sha256-1234", "rows": 30}, "student": "sha256-5678", "data": "a|b"}
+
+
+@pytest.fixture(scope="module")
+def directions() -> tuple[DirectionResult, DirectionResult]:
+    """Both directions of a small evaluation."""
+    rng = np.random.default_rng(30)
+    ids = np.array([f"study-{i}" for i in range(30)])
+    labels = rng.random((30, 5)) < [0.5, 0.5, 0.4, 0.1, 0.1]
+    labels[:2, 3:] = True
+    scores = rng.normal(size=(30, 30)) + 2 * np.eye(30)
+    rare = rare_labels(labels)
+    image, text = (
+        evaluate_direction(s, ids, ids, labels, labels, get_protocol("hier"), rare, resamples=100)
+        for s in (scores, scores.T)
+    )
+    return image, text
+
+
+@pytest.fixture
+def written(directions: Any, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """A report on disk in a folder that did not exist, and what the function returned."""
+    folder = tmp_path / "runs" / "report"
+    returned = write_report(
+        folder,
+        *directions,
+        get_protocol("hier"),
+        LINEAGE,
+        seed=11,
+        counts={"pairs_rejected": 2},
+        notes=["synthetic, of no clinical value"],
+    )
+    return folder, returned
+
+
+def test_the_json_keeps_its_contract(written: Any, directions: Any) -> None:
+    """Programs that read reports would break."""
+    folder, returned = written
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report == returned
+    assert set(report) == {
+        "metrics", "intervals", "baseline", "protocol", "lineage", "counts", "seed", "notes",
+    }  # fmt: skip
+    for direction, result in zip(("image_to_text", "text_to_image"), directions, strict=True):
+        metrics = report["metrics"][direction]
+        assert set(metrics) >= HEADLINES
+        assert all(type(value) is float for value in metrics.values())
+        assert metrics == result.metrics
+        assert report["baseline"][direction].keys() >= HEADLINES
+        assert report["counts"][direction] == result.counts
+        for name in HEADLINES:
+            low, high = report["intervals"][direction][name]
+            assert low <= metrics[name] <= high
+    assert report["protocol"]["name"] == "hier"
+    assert report["protocol"]["ks"] == [1, 5, 10]
+    assert report["lineage"] == LINEAGE
+    assert (report["seed"], report["counts"]["pairs_rejected"]) == (11, 2)
+
+
+def test_the_page_tells_what_was_measured_and_how(written: Any, directions: Any) -> None:
+    """A reader could not tell which artifacts, rules and chance levels the numbers belong to."""
+    folder, _ = written
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    for result in directions:
+        assert f"| R@5 | **{100 * result.metrics['R@5']:.2f} %** |" in page
+        assert f"{100 * result.baseline['R@5']:.2f} %" in page
+        assert f"**{result.metrics['median_rank']:.1f}**" in page
+    for words in (
+        "> - synthetic, of no clinical value",
+        "| vectors.id | sha256-1234 |",
+        "| data | a\\|b |",
+        "relevant is the item paired with the query",
+        "at least one label in common",
+        "seed 11",
+        "- mAP@all[rare]: relevant is every item with at least one of the rare labels",
+        "pairs_rejected",
+    ):
+        assert words in page
+
+
+def test_the_plots_exist_where_the_page_looks_for_them(written: Any) -> None:
+    """The page would show broken pictures."""
+    folder, _ = written
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    for name in ("recall_at_k.png", "precision_recall.png"):
+        assert f"]({name})" in page
+        with Image.open(folder / name) as picture:
+            picture.load()
+            assert len(picture.convert("L").getcolors(1 << 24) or []) > 2
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "precision_recall.png", "recall_at_k.png", "report.json", "report.md",
+    ]  # fmt: skip
+
+
+def test_plots_leave_pyplot_alone(written: Any) -> None:
+    """Reports written from a server or a notebook would leak figures."""
+    import matplotlib.pyplot as plt
+
+    assert plt.get_fignums() == []
