@@ -23,7 +23,7 @@ from tyro.conf import (
 
 from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import describe
+from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
 from crossray.data.ingest import ingest
 from crossray.data.sources.csv import CsvSource
@@ -83,7 +83,26 @@ class Inspect:
         Console().print(describe(found))
 
 
-Verb = Annotated[Ingest, subcommand("ingest")] | Annotated[Inspect, subcommand("inspect")]
+@dataclass(frozen=True)
+class Summary:
+    """One table of the stages that led to an artifact: items, seconds, headline figures.
+
+    Args:
+        artifact: a name in the store, an absolute path, ./path or a URI.
+    """
+
+    artifact: Positional[str]
+
+    def run(self) -> None:
+        """Print the table."""
+        print_summary(open_artifact(resolve(self.artifact, Path.cwd())))
+
+
+Verb = (
+    Annotated[Ingest, subcommand("ingest")]
+    | Annotated[Inspect, subcommand("inspect")]
+    | Annotated[Summary, subcommand("summary")]
+)
 
 
 def main(args: Sequence[str] | None = None) -> None:

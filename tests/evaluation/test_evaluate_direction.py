@@ -204,7 +204,20 @@ def test_queries_without_a_pair_are_skipped_or_count_as_zero(corpus: Corpus) -> 
     for name in ("R@1", "R@10", "mAP@all"):
         assert np.isnan(skipped.per_query[name][:5]).all()
         assert zeroed.metrics[name] == pytest.approx(skipped.metrics[name] * 15 / 20)
-    assert zeroed.metrics["median_rank"] == skipped.metrics["median_rank"]
+    # An empty query has no rank that could stand in for that of its best positive.
+    assert np.isnan(zeroed.per_query["median_rank"][:5]).all()
+    assert zeroed.metrics["median_rank"] == np.median(zeroed.per_query["median_rank"][5:])
+
+
+def test_unlabelled_queries_are_excluded_even_where_empty_queries_count(corpus: Corpus) -> None:
+    """Healthy studies without findings would pull mAP down as if the model had failed on them."""
+    labels = corpus.image_labels.copy()
+    labels[7] = [False, False, False, False, False, True]
+    database = corpus.caption_labels & [True, True, True, True, True, False]
+    result = corpus.evaluate(replace(HIER, empty="zero"), query_labels=labels, item_labels=database)
+    values = result.per_query["mAP@all"]
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(values)), [4, 9])
+    assert values[7] == 0
 
 
 def test_a_cutoff_is_reported_with_its_denominator_beside_map_at_all(corpus: Corpus) -> None:

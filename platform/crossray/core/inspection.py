@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +13,16 @@ from rich.tree import Tree
 
 from crossray.core.artifacts import Artifact, Parent, open_artifact
 from crossray.core.errors import CrossRayError
+
+
+_SUMMARY: tuple[tuple[str, Literal["left", "right"]], ...] = (
+    ("stage", "left"),
+    ("artifact", "left"),
+    ("id", "left"),
+    ("items", "right"),
+    ("seconds", "right"),
+    ("headline", "left"),
+)
 
 
 def describe(artifact: Artifact) -> RenderableType:
@@ -35,6 +46,38 @@ def describe(artifact: Artifact) -> RenderableType:
         parts.append(Panel(Text(text), title=title, title_align="left"))
     parts += [Text(f"note: {note}", style="yellow") for note in manifest.notes]
     return Group(*parts)
+
+
+def summary(artifact: Artifact) -> Table:
+    """One line a stage that led to `artifact`, first stages first.
+
+    Items, seconds and headline figures are those that the stage wrote into its metrics.
+    """
+    table = Table(title="CrossRay: what was made", title_justify="left")
+    for column, justify in _SUMMARY:
+        table.add_column(column, justify=justify)
+    for stage in _stages(artifact):
+        metrics = stage.manifest.metrics
+        headline = metrics.get("headline", {})
+        table.add_row(
+            stage.kind,
+            stage.uri,
+            stage.id[:12],
+            f"{metrics['items']:,}",
+            f"{metrics['seconds']:.0f}",
+            "\n".join(f"{name} {value:.3f}" for name, value in headline.items()),
+        )
+    return table
+
+
+def _stages(artifact: Artifact) -> list[Artifact]:
+    """The artifact after all its ancestors, each once."""
+    found: dict[str, Artifact] = {}
+    for parent in artifact.manifest.parents:
+        ancestor = open_artifact(parent.uri)
+        if ancestor.id == parent.id:
+            found |= {stage.id: stage for stage in _stages(ancestor)}
+    return [*found.values(), artifact]
 
 
 def _grow(tree: Tree, parents: tuple[Parent, ...]) -> None:
@@ -62,3 +105,9 @@ def _size(artifact: Artifact) -> str:
             return f"{total:.0f} {unit}"
         total /= 1024
     return f"{total:.1f} GiB"
+
+
+def print_summary(artifact: Artifact) -> None:
+    """Print `summary`, wide enough for a log file."""
+    console = Console()
+    Console(width=None if console.is_terminal else 140).print(summary(artifact))

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import ray
+import ray.data
 
 from crossray.core.errors import CrossRayError
 
@@ -44,3 +45,11 @@ def ensure_ray(training: bool = False) -> None:
             ) from None
         # What `ray start` left behind is the address of a cluster that is gone.
         ray.init(address="local", **private, **quiet)
+
+
+def quiet(context: ray.data.DataContext) -> None:
+    """Keep a data set's rows in order and its own progress off the screen."""
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.execution_options.preserve_order = True

@@ -8,7 +8,7 @@ bytes and therefore the same artifact id, wherever the input lies.
 from __future__ import annotations
 
 import json
-import logging
+import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
 from crossray.core.config import Config, to_dict
 from crossray.core.errors import CrossRayError
-from crossray.data.cluster import ensure_ray
+from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.ledger import Ledger
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter
@@ -92,6 +92,7 @@ def ingest(source: Source, out_uri: str, max_rejected: float = 0.01, seed: int =
         raise CrossRayError(
             f"--max-rejected {max_rejected} is not a share; give a number from 0 to 1."
         )
+    began = time.monotonic()
     check_writable(out_uri)
     plan = source.plan()
     if not plan.rows:
@@ -109,7 +110,12 @@ def ingest(source: Source, out_uri: str, max_rejected: float = 0.01, seed: int =
             ) from error
         console.print(ledger.table())
         ledger.judge(max_rejected)
-        draft.metrics.update(ledger.metrics(), input=source.location(), max_rejected=max_rejected)
+        draft.metrics.update(
+            ledger.metrics(),
+            input=source.location(),
+            max_rejected=max_rejected,
+            seconds=round(time.monotonic() - began, 1),
+        )
         draft.notes.extend(plan.notes)
     return open_artifact(out_uri, "pairs")
 
@@ -133,10 +139,8 @@ def _blocks(plan: Plan, seed: int) -> Iterator[pa.Table]:
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = dataset.context
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
+    quiet(context)
     context.target_max_block_size = _BLOCK_BYTES
-    context.execution_options.preserve_order = True
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     budget = min(
         resources["object_store_memory"] / 2, _STORE_BYTES_PER_CORE * max(2, resources["CPU"])

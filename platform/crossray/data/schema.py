@@ -9,7 +9,7 @@ names the study: rows with equal `study_id` show the same study.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -118,6 +118,27 @@ def iter_pairs(
                 mask = pc.equal(file.read_row_group(group, columns=["split"])["split"], split)
                 if pc.any(mask).as_py():
                     yield file.read_row_group(group, columns=wanted).filter(mask)
+
+
+def row_groups(artifact: Artifact) -> list[dict[str, Any]]:
+    """What `read_row_group` takes, for every row group of a pairs artifact, in order."""
+    system, root = filesystem(artifact.uri)
+    units = []
+    for name in sorted(artifact.manifest.payload):
+        if name.startswith("part-"):
+            with system.open_input_file(f"{root}/{name}") as stream:
+                count = pq.ParquetFile(stream).num_row_groups
+            units += [{"part": name, "group": group} for group in range(count)]
+    return units
+
+
+def read_row_group(
+    artifact: Artifact, unit: dict[str, Any], columns: Sequence[str]
+) -> pa.Table:
+    """The rows of one of `row_groups`."""
+    system, root = filesystem(artifact.uri)
+    with system.open_input_file(f"{root}/{unit['part']}") as stream:
+        return pq.ParquetFile(stream).read_row_group(unit["group"], columns=list(columns))
 
 
 def read_pairs(

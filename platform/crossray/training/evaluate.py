@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
+from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.data.corpus import PairCorpus
 from crossray.data.splits import Split
@@ -25,7 +26,6 @@ from crossray.evaluation import (
 from crossray.training.corpora import pair_corpus
 from crossray.training.models import load_model
 from crossray.training.scoring import ScoreMatrices, score_corpus
-from crossray.training.tables import Stage, print_summary
 from crossray.training.validation import label_matrix
 
 PER_QUERY = "per_query"
@@ -79,15 +79,14 @@ class Evaluate:
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
                 pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")
             draft.notes.extend(notes)
-            draft.metrics.update(report["metrics"])
+            draft.metrics.update(
+                report["metrics"],
+                items=len(corpus),
+                seconds=round(time.monotonic() - began, 1),
+                headline=_headline(report["metrics"]),
+            )
         artifact = open_artifact(out)
-        headline = {
-            f"{metric} {name.replace('_', ' ')}": values[metric]
-            for metric in ("R@10", "mAP@all")
-            for name, values in report["metrics"].items()
-        }
-        seconds = time.monotonic() - began
-        print_summary([Stage("report", artifact, len(corpus), seconds, headline)])
+        print_summary(artifact)
         print(f"read it: {artifact.uri}/report.md", flush=True)
         return artifact
 
@@ -113,3 +112,11 @@ def judge(
         direction(scores.image_to_text_NC, images, texts),
         direction(np.ascontiguousarray(scores.text_to_image_NC.T), texts, images),
     )
+
+
+def _headline(metrics: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {
+        f"{metric} {direction.replace('_', ' ')}": values[metric]
+        for metric in ("R@10", "mAP@all")
+        for direction, values in metrics.items()
+    }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from crossray.core.artifacts import Artifact
 from crossray.data.schema import iter_pairs
 from crossray.data.tokenization import Tokenizer, load_tokenizer
+from crossray.encoders.image import resolve as resolve_image
 from crossray.encoders.text import resolve as resolve_text
 from crossray.training.config import Recipe
 
@@ -19,10 +20,13 @@ def make_tokenizer(recipe: Recipe, pairs: Artifact) -> Tokenizer:
 
 
 def fitted(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
-    """The recipe with its text tower sized for the tokenizer and its architecture written in."""
+    """The recipe with its text tower sized for the tokenizer and its towers fully described."""
     text = replace(
         recipe.method.text,
         vocab_size=tokenizer.vocab_size,
         max_tokens=recipe.tokenizer.max_tokens,
     )
-    return replace(recipe, method=replace(recipe.method, text=resolve_text(text)))
+    method = replace(
+        recipe.method, image=resolve_image(recipe.method.image), text=resolve_text(text)
+    )
+    return replace(recipe, method=method)

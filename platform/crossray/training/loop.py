@@ -22,6 +22,7 @@ from torch import Tensor
 
 from crossray.core.artifacts import open_artifact
 from crossray.core.distributed import barrier, rank, world_size
+from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem
 from crossray.core.types import Batch
 from crossray.data.loading import training_loader
@@ -52,8 +53,16 @@ class Task:
 
 
 def train_worker(config: dict[str, Task]) -> None:
-    """Train until the last epoch or early stopping, reporting checkpoints to Ray Train."""
-    _Worker(config["task"]).train()
+    """Train until the last epoch or early stopping, reporting checkpoints to Ray Train.
+
+    An input that cannot be trained on is reported, not raised: Ray would try it again.
+    """
+    try:
+        worker = _Worker(config["task"])
+    except CrossRayError as error:
+        ray.train.report({"refused": str(error)})
+        return
+    worker.train()
 
 
 class _Worker:
@@ -92,6 +101,8 @@ class _Worker:
             self.corpus, sampler, self.recipe.train.seed, self.recipe.train.loader_processes
         )
         clock = _Clock(self.progress.step)
+        if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
+            self._report()
         for micro_batches in _grouped(iter(loader), self.recipe.deepspeed.accumulation):
             if self.progress.stopped:
                 break
@@ -106,18 +117,18 @@ class _Worker:
     def _after_step(self, terms: dict[str, Tensor], clock: _Clock) -> None:
         step, per_epoch = self.progress.step, self.sampler.steps_per_epoch
         self._log(terms, clock)
-        quality: Quality = {}
         if step % per_epoch == 0:
-            quality = self._validate()
-        if quality or step % self.recipe.train.checkpoint_every == 0:
-            with tempfile.TemporaryDirectory() as folder:
-                save_checkpoint(Path(folder), self.engines, self.progress)
-                metrics = {"step": step, "steps": self.sampler.steps, "validation": quality}
-                metrics |= {"progress": asdict(self.progress)}
-                checkpoint = ray.train.Checkpoint.from_directory(folder)
-                ray.train.report(metrics, checkpoint=checkpoint)
+            self._validate()
+        if step % per_epoch == 0 or step % self.recipe.train.checkpoint_every == 0:
+            self._report()
 
-    def _validate(self) -> Quality:
+    def _report(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            save_checkpoint(Path(folder), self.engines, self.progress)
+            checkpoint = ray.train.Checkpoint.from_directory(folder)
+            ray.train.report({"progress": asdict(self.progress)}, checkpoint=checkpoint)
+
+    def _validate(self) -> None:
         train = self.recipe.train
         device, dtype = self.engines[0].engine.device, self.engines[0].dtype
         quality = validate(
@@ -133,7 +144,6 @@ class _Worker:
             tracker.log(flat, self.progress.step)
         both = "   ".join(f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items())
         self._say(f"epoch {epoch}/{train.epochs}   validation: {both}")
-        return quality
 
     def _keep_best(self) -> None:
         state = full_state(self.method, self.recipe)

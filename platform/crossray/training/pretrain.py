@@ -24,6 +24,7 @@ from crossray.core.artifacts import (
 )
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
+from crossray.core.inspection import print_summary
 from crossray.core.store import filesystem, is_local, resolve, store_root
 from crossray.data.cluster import ensure_ray
 from crossray.data.tokenization import Tokenizer, load_tokenizer
@@ -32,7 +33,6 @@ from crossray.training.features import same_towers
 from crossray.training.fitting import fitted, make_tokenizer
 from crossray.training.loop import Task, train_worker
 from crossray.training.models import TOKENIZER, WEIGHTS, method_to_dict
-from crossray.training.tables import Stage, print_summary
 from crossray.training.tracking import Track, require_mlflow
 
 
@@ -74,13 +74,14 @@ class Pretrain:
                 validation=progress["best_metrics"],
                 best_epoch=progress["best_epoch"],
                 steps=progress["step"],
+                items=pairs.manifest.metrics["splits"]["train"],
+                headline=_headline(progress["best_metrics"]),
                 seconds=round(time.monotonic() - began, 1),
                 tensorboard=f"{task.storage}/tensorboard",
             )
+        _forget(task)
         teacher = open_artifact(out)
-        items = pairs.manifest.metrics["splits"]["train"]
-        headline = _headline(progress["best_metrics"])
-        print_summary([Stage("teacher", teacher, items, time.monotonic() - began, headline)])
+        print_summary(teacher)
         return teacher
 
     def _inputs(self, pairs: Artifact) -> tuple[Tokenizer, Recipe, Artifact]:
@@ -129,6 +130,7 @@ def _fit(task: Task) -> dict[str, Any]:
             storage_path=task.storage,
             failure_config=ray.train.FailureConfig(max_failures=train.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
             worker_runtime_env=None if train.use_gpu else {"env_vars": {"DS_ACCELERATOR": "cpu"}},
         ),
     )
@@ -136,9 +138,20 @@ def _fit(task: Task) -> dict[str, Any]:
         result = trainer.fit()
     except ray.train.WorkerGroupError as error:
         raise CrossRayError(_cause(error)) from error
-    if not result.metrics:
-        raise CrossRayError(f"the run {task.run} reported nothing; see its log under {task.storage}.")
-    return dict(result.metrics)
+    metrics = dict(result.metrics or {})
+    if "refused" in metrics:
+        raise CrossRayError(metrics["refused"])
+    return metrics
+
+
+def _forget(task: Task) -> None:
+    """Remove the run's checkpoints; what is left are its TensorBoard files."""
+    system, root = filesystem(task.storage)
+    for entry in system.get_file_info(fs.FileSelector(root)):
+        if entry.base_name == "train":
+            system.delete_dir(entry.path)
+        elif entry.base_name.startswith("best-"):
+            system.delete_file(entry.path)
 
 
 def _cause(error: ray.train.WorkerGroupError) -> str:
@@ -152,4 +165,7 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
 
 
 def _headline(validation: dict[str, dict[str, float]]) -> dict[str, float]:
-    return {f"R@10 {name.replace('_', ' ')}": part["R@10"] for name, part in validation.items()}
+    return {
+        f"validation R@10 {name.replace('_', ' ')}": part["R@10"]
+        for name, part in validation.items()
+    }

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from crossray.data.phantom.canvas import SIZE, Field
 from crossray.data.phantom.study import Acquisition
 
-_MIDDLE = 1.95  # attenuation that gives middle grey
+_MIDDLE = 2.1  # attenuation that gives middle grey
 _ELECTRONIC = 0.0012  # noise of the detector, relative to the unattenuated beam
 _JPEG_QUALITY = 90
 

@@ -39,9 +39,9 @@ def endotracheal_tube(chest: Chest, finding: Finding) -> Field:
     tip = CARINA - tube_tip_above_carina(finding)
     path = _smooth([[-0.03, -1.1], [0.01, -0.9], [0.015, -0.7], [0.01, tip]])
     canvas = chest.frame.new_canvas()
-    canvas.lines(path + _walls(0.02), 1.2)
+    canvas.lines(path + _walls(0.022), 1.6)
     canvas.lines(path[None, -3:], 2.5)
-    return 0.85 * canvas.field()
+    return 1.4 * canvas.field()
 
 
 def feeding_tube(chest: Chest, finding: Finding) -> Field:
@@ -59,8 +59,8 @@ def feeding_tube(chest: Chest, finding: Finding) -> Field:
         ]
     )
     canvas = chest.frame.new_canvas()
-    canvas.lines(path[None], 1.6)
-    return 0.75 * canvas.field()
+    canvas.lines(path[None], 2.2)
+    return 1.3 * canvas.field()
 
 
 def central_line(chest: Chest, finding: Finding) -> Field:
@@ -73,8 +73,8 @@ def central_line(chest: Chest, finding: Finding) -> Field:
     middle = [[0.0, -0.42]] if sign > 0 else []
     path = _smooth([*points, *middle, [-0.10, -0.35], [-0.115, tip]])
     canvas = chest.frame.new_canvas()
-    canvas.lines(path[None], 1.5)
-    return 0.75 * canvas.field()
+    canvas.lines(path[None], 2.2)
+    return 1.3 * canvas.field()
 
 
 def pacemaker(chest: Chest, finding: Finding) -> Field:
@@ -105,10 +105,10 @@ def ecg_leads(chest: Chest, finding: Finding) -> Field:
     canvas = chest.frame.new_canvas()
     for pad, x in zip(pads, (-0.35, 0.3, -0.2, 0.15), strict=True):
         wire = _smooth([pad, [0.6 * pad[0] + 0.4 * x, pad[1] + 0.25], [x, 0.7], [x, 1.2]])
-        canvas.lines(wire[None], 1.1, 0.6)
-    canvas.discs(pads, 0.038, 0.75)
+        canvas.lines(wire[None], 1.5, 0.6)
+    canvas.discs(pads, 0.046, 0.75)
     canvas.discs(pads, 0.018, 1.0)
-    return 0.8 * canvas.field()
+    return 1.1 * canvas.field()
 
 
 def chest_tube(chest: Chest, finding: Finding) -> Field:
@@ -120,7 +120,7 @@ def chest_tube(chest: Chest, finding: Finding) -> Field:
     canvas = chest.frame.new_canvas()
     canvas.ribbons(path[None], 0.042, 0.35)
     canvas.lines(path + _walls(0.015), 1.1, 1.0)
-    return 0.75 * canvas.field()
+    return 1.3 * canvas.field()
 
 
 DEVICE_DRAWINGS: dict[str, Callable[[Chest, Finding], Field]] = {

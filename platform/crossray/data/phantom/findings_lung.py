@@ -75,7 +75,7 @@ def lesion(chest: Chest, finding: Finding, markings: Field) -> Field:
     x, y = chest.place(finding.side, 0.55 + 0.2 * finding.u, depth)
     r2 = ((chest.x - np.float32(x)) ** 2 + (chest.y - np.float32(y)) ** 2) / radius**2
     chord = np.sqrt(np.clip(1.06 - r2, 0, 1))
-    density = 0.85 if finding.severity == "small" else 1.0
+    density = 1.1 if finding.severity == "small" else 1.25
     added: Field = density * chord * np.minimum(chest.lung * 1.5, 1)
     return added
 

@@ -43,12 +43,12 @@ def pneumothorax(chest: Chest, finding: Finding, markings: Field) -> Field:
 def thickening(chest: Chest, finding: Finding, markings: Field) -> Field:
     """Pleural thickening: a cap over the apex or an uneven band along the chest wall."""
     rng = np.random.default_rng(finding.seed)
-    width = 0.045 + 0.03 * finding.size
+    width = 0.07 + 0.04 * finding.size
     uneven = width * (1 + 0.25 * texture(rng, 12))
     if finding.form == "apical":
         band = smoothstep(1.3 * uneven - chest.top, 0.02) * smoothstep(0.25 - chest.depth, 0.08)
     else:
         extent = smoothstep(0.30 - np.abs(chest.depth - 0.72), 0.06)
         band = smoothstep(uneven - chest.wall, 0.018) * extent
-    added: Field = 0.62 * band * chest.air * chest.on_side(finding.side)
+    added: Field = 0.85 * band * chest.air * chest.on_side(finding.side)
     return added

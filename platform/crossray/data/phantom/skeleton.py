@@ -38,13 +38,23 @@ def _anterior_ribs(chest: Chest, side: str) -> NDArray[np.float64]:
 
 
 def ribs(chest: Chest) -> Field:
-    """Attenuation of all ribs; brighter along the cortex."""
+    """Attenuation of all ribs; brighter along the cortex and where broken ends are compacted."""
     back, front = chest.frame.new_canvas(), chest.frame.new_canvas()
+    compacted = []
     for side in ("right", "left"):
-        for paths in _broken(posterior_ribs(chest, side), chest.study.drawn, side):
+        whole, *broken = _broken(posterior_ribs(chest, side), chest.study.drawn, side)
+        for paths in (whole, *broken):
             _rib_bands(back, paths)
+        if broken:
+            inner, outer = broken
+            compacted += [inner[:, -3:], outer[:, :3]]
         _rib_bands(front, _anterior_ribs(chest, side))
-    return 0.40 * back.field() + 0.24 * front.field()
+    bones = 0.40 * back.field() + 0.24 * front.field()
+    if compacted:
+        ends = chest.frame.new_canvas()
+        ends.ribbons(np.concatenate(compacted), 1.1 * _RIB)
+        bones += 0.32 * ends.field()
+    return bones
 
 
 def _rib_bands(canvas: Canvas, paths: NDArray[np.float64]) -> None:
@@ -62,9 +72,9 @@ def _broken(
     chosen = [number - 1 for number in fractured_ribs(broken[0])]
     cut = _fracture_index(broken[0])
     whole = np.delete(paths, chosen, axis=0)
-    inner, outer = paths[chosen, : cut - 1].copy(), paths[chosen, cut + 1 :].copy()
-    inner[..., 1] += 0.022 * np.linspace(0, 1, cut - 1) ** 3
-    outer[..., 1] -= 0.034 * np.linspace(1, 0, outer.shape[1]) ** 2
+    inner, outer = paths[chosen, : cut - 1].copy(), paths[chosen, cut + 2 :].copy()
+    inner[..., 1] += 0.034 * np.linspace(0, 1, cut - 1) ** 3
+    outer[..., 1] -= 0.045 * np.linspace(1, 0, outer.shape[1]) ** 2
     return [whole, inner, outer]
 
 

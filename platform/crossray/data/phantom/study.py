@@ -103,14 +103,14 @@ class Study:
 
 def lesion_radius(finding: Finding) -> float:
     """Radius of a nodule (small) or mass (large), in units."""
-    low, high = (0.038, 0.062) if finding.severity == "small" else (0.082, 0.13)
+    low, high = (0.045, 0.068) if finding.severity == "small" else (0.085, 0.13)
     return low + (high - low) * finding.size
 
 
 def fractured_ribs(finding: Finding) -> tuple[int, ...]:
-    """Numbers of the two or three neighbouring ribs of a fracture, counted from 1."""
-    first = 4 + int(finding.size * 3.999)
-    return tuple(range(first, first + 2 + finding.seed % 2))
+    """Numbers of the three or four neighbouring ribs of a fracture, counted from 1."""
+    first = 3 + int(finding.size * 3.999)
+    return tuple(range(first, first + 3 + finding.seed % 2))
 
 
 def tube_tip_above_carina(finding: Finding) -> float:

@@ -1,0 +1,163 @@
+"""Every method keeps the contract that training, evaluation and serving rely on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.encoders.image import ImageTowerConfig
+from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods import METHODS
+from crossray.methods.clip import ClipConfig
+from crossray.methods.contract import Method, MethodConfig
+from crossray.methods.hier import HierConfig
+
+IMAGE = ImageTowerConfig(name="resnet10t", image_size=64)
+SHAPE = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
+TEXT = TextTowerConfig(shape=SHAPE, vocab_size=50, max_tokens=16)
+TINY: dict[str, MethodConfig] = {
+    "clip": ClipConfig(image=IMAGE, text=TEXT, embedding=16, hidden=16),
+    "hier": HierConfig(
+        image=IMAGE, text=TEXT, embedding=16, hidden=16, grids=(1, 2),
+        structure_width=16, structure_heads=2, structure_feed_forward=16,
+    ),
+}  # fmt: skip
+
+
+def batch_of(size: int, keys: list[int] | None = None) -> Batch:
+    tokens = torch.randint(5, 50, (size, 9))
+    sentence = torch.tensor([-1, 0, 0, 0, 1, 1, 2, 2, -1]).repeat(size, 1)
+    mask = torch.ones(size, 9, dtype=torch.bool)
+    sentence[0, 6:], mask[0, 7:] = -1, False
+    return Batch(
+        ImageBatch(pixels_BCYX=torch.randn(size, 3, 64, 64)),
+        TextBatch(mask, sentence, tokens_BT=tokens),
+        torch.tensor(keys or list(range(size))),
+    )
+
+
+@pytest.fixture(params=sorted(TINY))
+def method(request: pytest.FixtureRequest) -> Method:
+    torch.manual_seed(0)
+    return TINY[request.param].build()
+
+
+def test_registry_is_covered() -> None:
+    """A method without these tests could break its users unseen."""
+    assert TINY.keys() == METHODS.keys()
+
+
+def test_embeddings_are_unit_vectors(method: Method) -> None:
+    """An index compares directions; lengths would bias it."""
+    batch = batch_of(4)
+    for z in (method.encode_image(batch.image), method.encode_text(batch.text)):
+        torch.testing.assert_close(z.norm(dim=-1), torch.ones(4))
+
+
+def test_every_parameter_learns(method: Method) -> None:
+    """A parameter without gradient is dead weight in every teacher (HIER's gate included)."""
+    with torch.no_grad():  # zeros of the initialisation would hide a gradient
+        for p in method.parameters():
+            p += 0.1 * torch.randn_like(p)
+    sum(method.losses(batch_of(6)).values()).sum().backward()
+    dead = [
+        name
+        for name, p in method.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.abs().sum())
+    ]
+    assert dead == []
+
+
+def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
+    """A pair's score must be the same alone and among others (evaluation scores in blocks)."""
+    method.eval()
+    batch = batch_of(5)
+    with torch.no_grad():
+        images, texts = method.represent_image(batch.image), method.represent_text(batch.text)
+        whole = method.score(images, texts)
+        part = method.score({k: v[2:3] for k, v in images.items()}, {k: v[1:4] for k, v in texts.items()})
+    torch.testing.assert_close(whole.image_to_text_BC[2:3, 1:4], part.image_to_text_BC)
+    torch.testing.assert_close(whole.text_to_image_BC[2:3, 1:4], part.text_to_image_BC)
+
+
+def test_cached_features_give_the_same_losses(method: Method) -> None:
+    """Training on a features artifact must be training through the frozen towers."""
+    method.eval()
+    batch = batch_of(4)
+    with torch.no_grad():
+        cached = Batch(
+            ImageBatch(grid_BCYX=method.image_grid(batch.image)),
+            TextBatch(
+                batch.text.mask_BT, batch.text.sentence_BT, states_BTD=method.text_states(batch.text)
+            ),
+            batch.keys_B,
+        )
+        for name, value in method.losses(batch).items():
+            torch.testing.assert_close(value, method.losses(cached)[name])
+
+
+def test_same_study_is_never_a_negative(method: Method) -> None:
+    """With all rows of one study there is nothing to push apart."""
+    method.eval()
+    terms = method.losses(batch_of(3, keys=[7, 7, 7]))
+    for name, value in terms.items():
+        levels = method.config.levels if isinstance(method.config, HierConfig) else ()
+        added = method.log_variance[levels.index(name)].item() if name in levels else 0.0
+        assert value.item() == pytest.approx(added, abs=1e-5)
+
+
+def test_refined_scores_are_the_gated_sum_of_all_levels() -> None:
+    """Re-ranking must end at the score that training optimised."""
+    torch.manual_seed(0)
+    hier = TINY["hier"].build().eval()
+    with torch.no_grad():
+        torch.nn.init.normal_(hier.gate.weight)
+        batch = batch_of(4)
+        images, texts = hier.represent_image(batch.image), hier.represent_text(batch.text)
+        pairs = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+        coarse, added = hier.score(images, texts), hier.refine(images, texts, pairs)
+        levels = torch.stack([hier.level_scores(n, images, texts) for n in hier.config.levels])
+        to_text = torch.einsum("lbc,bl->bc", levels, hier.gate_weights(images["z"]))
+        to_image = torch.einsum("lbc,cl->bc", levels, hier.gate_weights(texts["z"]))
+    assert added is not None
+    torch.testing.assert_close(coarse.image_to_text_BC + added.image_to_text_BC.view(4, 4), to_text)
+    torch.testing.assert_close(coarse.text_to_image_BC + added.text_to_image_BC.view(4, 4), to_image)
+
+
+def test_gate_is_uniform_at_first_and_silent_without_its_loss() -> None:
+    """Test 2 of HIER's specification: rows sum to 1, uniform at the start, gradient only if asked."""
+    config = TINY["hier"]
+    assert isinstance(config, HierConfig)
+    hier = config.build()
+    torch.testing.assert_close(hier.gate_weights(torch.randn(5, 16)), torch.full((5, 3), 1 / 3))
+    quiet = replace(config, loss_on_gated=0.0).build()
+    sum(quiet.losses(batch_of(4)).values()).sum().backward()
+    assert quiet.gate.weight.grad is None
+
+
+def test_level_weights_start_as_printed_and_fixed_ones_stay() -> None:
+    """Test 1 of HIER's specification."""
+    config = TINY["hier"]
+    assert isinstance(config, HierConfig)
+    assert list(config.build().level_weights().values()) == pytest.approx([0.4, 0.3, 0.3], abs=1e-7)
+    fixed = replace(config, level_weighting="fixed").build()
+    sum(fixed.losses(batch_of(4)).values()).sum().backward()
+    assert fixed.log_variance.grad is None
+
+
+@pytest.mark.parametrize("levels", [("global",), ("region_word",), ("structure_sentence",),
+                                    ("region_word", "global")])  # fmt: skip
+def test_levels_can_be_dropped(levels: tuple[str, ...]) -> None:
+    """The hierarchy ablation must run with any choice of levels."""
+    config = TINY["hier"]
+    assert isinstance(config, HierConfig)
+    hier = replace(config, levels=levels).build()
+    batch = batch_of(4)
+    terms = hier.losses(batch)
+    assert set(terms) == {*levels, "gated"}
+    scores = hier.score(hier.represent_image(batch.image), hier.represent_text(batch.text))
+    assert scores.image_to_text_BC.shape == (4, 4)
+    assert scores.image_to_text_BC.std() > 0
