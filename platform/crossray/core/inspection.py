@@ -63,8 +63,8 @@ def summary(artifact: Artifact) -> Table:
             stage.kind,
             stage.uri,
             stage.id[:12],
-            f"{metrics['items']:,}",
-            f"{metrics['seconds']:.0f}",
+            f"{metrics.get('items', 0):,}",
+            f"{metrics.get('seconds', 0):.0f}",
             "\n".join(f"{name} {value:.3f}" for name, value in headline.items()),
         )
     return table

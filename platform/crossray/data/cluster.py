@@ -49,7 +49,8 @@ def ensure_ray(training: bool = False) -> None:
 
 def quiet(context: ray.data.DataContext) -> None:
     """Keep a data set's rows in order and its own progress off the screen."""
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # At lower levels it prints a notice about its bars, and tracebacks of errors that are raised.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.execution_options.preserve_order = True

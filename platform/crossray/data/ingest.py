@@ -137,7 +137,6 @@ def _blocks(plan: Plan, seed: int) -> Iterator[pa.Table]:
     """The rows of the plan in order, judged one by one in Ray's workers."""
     items = [{UNIT_COLUMN: json.dumps(unit)} for unit in plan.units]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = dataset.context
     quiet(context)
     context.target_max_block_size = _BLOCK_BYTES

@@ -77,6 +77,11 @@ class HierConfig(MethodConfig):
                 f"levels={self.levels!r} is not a choice of HIER's levels; name one or more of "
                 f"{', '.join(LEVELS)}."
             )
+        if min(self.level_weights) <= 0:
+            raise CrossRayError(
+                f"level_weights={self.level_weights!r} must all be greater than 0; "
+                "leave a level out of `levels` to switch it off."
+            )
 
     def build(self, load_weights: bool = True) -> Hier:
         """See `MethodConfig.build`."""

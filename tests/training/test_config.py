@@ -1,0 +1,77 @@
+"""Recipes, and the DeepSpeed configuration they become."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import deepspeed
+import pytest
+import torch
+
+from crossray.core.config import to_dict
+from crossray.core.errors import CrossRayError
+from crossray.encoders.image import ImageTower
+from crossray.encoders.text import TextTower
+from crossray.recipes import RECIPES, get_recipe
+from crossray.training.config import DeepSpeedConfig, TrainConfig
+from crossray.training.models import method_from_dict, method_to_dict
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_is_whole(name: str) -> None:
+    """A recipe that DeepSpeed or a manifest refuses wastes its user's cluster."""
+    recipe = get_recipe(name)
+    assert recipe.name == name
+    recipe.check()
+    to_dict(recipe)
+    assert method_from_dict(method_to_dict(recipe.method), "test") == recipe.method
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_deepspeed_accepts_the_configuration(name: str) -> None:
+    """GPU recipes cannot run here; their configuration is read by DeepSpeed's own parser."""
+    recipe = get_recipe(name)
+    config = recipe.deepspeed_dict(steps=100)
+    assert config["gradient_clipping"] == recipe.deepspeed.gradient_clipping
+    config |= {"train_batch_size": recipe.deepspeed.accumulation}
+    parsed = deepspeed.DeepSpeedConfig(config)
+    assert parsed.zero_config.stage == recipe.deepspeed.zero_stage
+    assert parsed.bfloat16_config.enabled == recipe.deepspeed.bf16
+    assert parsed.gradient_clipping == recipe.deepspeed.gradient_clipping
+    offload = parsed.zero_config.offload_optimizer
+    assert (offload is not None) == recipe.deepspeed.offload_optimizer
+
+
+@pytest.mark.parametrize(("name", "layers", "millions"), [("hier_base", 12, 86), ("hier_large", 24, 303)])
+def test_large_towers_have_their_size(name: str, layers: int, millions: int) -> None:
+    """`hier_base` is twelve layers in both towers; `hier_large` has the 307 M image tower (ViT-L)."""
+    method = get_recipe(name).method
+    with torch.device("meta"):
+        text = TextTower(replace(method.text, vocab_size=30_000, max_tokens=256), False)
+        image = ImageTower(method.image, False)
+    assert text.trunk.config.num_hidden_layers == 12
+    assert len(image.trunk.blocks) == layers
+    assert sum(p.numel() for p in image.parameters()) // 10**6 in (millions - 1, millions, millions + 1)
+
+
+@pytest.mark.parametrize(
+    "train", [TrainConfig(workers=0), TrainConfig(epochs=0), TrainConfig(batch_size=1),
+              TrainConfig(batch_size=7, workers=2)],
+)  # fmt: skip
+def test_sizes_that_do_not_fit_are_refused(train: TrainConfig) -> None:
+    """Better one sentence now than a stack trace from a worker later."""
+    with pytest.raises(CrossRayError):
+        replace(get_recipe("hier_tiny"), train=train).check()
+
+
+def test_accumulation_must_divide_the_batch() -> None:
+    """DeepSpeed would refuse it on every worker."""
+    recipe = replace(get_recipe("hier_tiny"), deepspeed=DeepSpeedConfig(accumulation=3))
+    with pytest.raises(CrossRayError, match="multiple of 6"):
+        recipe.check()
+
+
+def test_unknown_recipe_is_named() -> None:
+    """The sentence lists what there is."""
+    with pytest.raises(CrossRayError, match="hier_tiny"):
+        get_recipe("hier_huge")

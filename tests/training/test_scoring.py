@@ -1,0 +1,39 @@
+"""Blocked, refined scoring against the whole matrix."""
+
+from __future__ import annotations
+
+import torch
+from methods.test_method_contract import TINY
+
+from crossray.training.scoring import ahead_of_rest, score_corpus, top_mask
+from training.corpora import RandomCorpus
+
+
+def test_blocks_equal_the_whole_matrix(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Evaluation of a large split must be evaluation of a small one."""
+    torch.manual_seed(0)
+    method = TINY["hier"].build()
+    corpus = RandomCorpus(11, 3)
+    whole = score_corpus(method, corpus, rerank=1000)
+    monkeypatch.setattr("crossray.training.scoring.IMAGE_BLOCK", 4)
+    monkeypatch.setattr("crossray.training.scoring.TEXT_BLOCK", 5)
+    parts = score_corpus(method, corpus, rerank=1000)
+    for name in ("image_to_text_NC", "text_to_image_NC", "text_rows_C"):
+        torch.testing.assert_close(
+            torch.from_numpy(getattr(parts, name)), torch.from_numpy(getattr(whole, name))
+        )
+    assert whole.image_to_text_NC.shape == (11, 33)
+    assert whole.text_rows_C.tolist() == [row for row in range(11) for _ in range(3)]
+
+
+def test_reranking_puts_the_chosen_first() -> None:
+    """A refined candidate must not fall behind one that was never refined."""
+    coarse = torch.randn(6, 20)
+    chosen = top_mask(coarse, 4)
+    assert (chosen.sum(dim=1) == 4).all()
+    assert (coarse[chosen].view(6, 4).min(1).values >= coarse.masked_fill(chosen, -99).max(1).values).all()
+    refined = coarse + torch.randn(6, 20)
+    merged = ahead_of_rest(refined, coarse, chosen)
+    assert (merged[chosen].view(6, 4).min(1).values > merged.masked_fill(chosen, -99).max(1).values).all()
+    everything = torch.ones_like(chosen)
+    torch.testing.assert_close(ahead_of_rest(refined, coarse, everything), refined)
