@@ -1,4 +1,4 @@
-"""Cache frozen towers' outputs: `ray job submit --working-dir . -- python jobs/features.py --help`."""
+"""Cache frozen towers: `ray job submit --working-dir . -- python jobs/features.py --help`."""
 
 from crossray.cli import features_job
 

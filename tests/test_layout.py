@@ -27,7 +27,7 @@ def test_standard_platform_imports_under_python() -> None:
 
 
 def test_standard_platform_imports_under_pytest() -> None:
-    """pytest puts folders on the path; the standard library's module must win there too."""
+    """Pytest puts folders on the path; the standard library's module must win there too."""
     import platform
 
     assert Path(platform.__file__).name == "platform.py"

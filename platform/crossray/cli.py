@@ -25,7 +25,6 @@ from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
-from crossray.data.ingest import ingest
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
@@ -45,7 +44,7 @@ Source = (
 class Ingest:
     """Turn images and texts into a `pairs` artifact.
 
-    Args:
+    Attributes:
         source: where the images and texts come from.
         out: the pairs artifact: a name in the store, an absolute path, ./path or a URI.
         max_rejected: the largest share of rejected rows that is still a success.
@@ -59,6 +58,8 @@ class Ingest:
 
     def run(self) -> None:
         """Ingest and say what was published."""
+        from crossray.data.ingest import ingest
+
         out = resolve(self.out, Path.cwd())
         artifact = ingest(self.source, out, self.max_rejected, self.split_seed)
         _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
@@ -70,11 +71,11 @@ class Inspect:
 
     Every payload file is read and compared with its digest.
 
-    Args:
+    Attributes:
         artifact: a name in the store, an absolute path, ./path or a URI.
     """
 
-    artifact: Positional[str]
+    artifact: Annotated[Positional[str], arg(metavar="ARTIFACT")]
 
     def run(self) -> None:
         """Print what the artifact is."""
@@ -87,11 +88,11 @@ class Inspect:
 class Summary:
     """One table of the stages that led to an artifact: items, seconds, headline figures.
 
-    Args:
+    Attributes:
         artifact: a name in the store, an absolute path, ./path or a URI.
     """
 
-    artifact: Positional[str]
+    artifact: Annotated[Positional[str], arg(metavar="ARTIFACT")]
 
     def run(self) -> None:
         """Print the table."""
@@ -110,7 +111,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     def parse() -> Any:
         config = (CascadeSubcommandArgs, OmitArgPrefixes, OmitSubcommandPrefixes)
-        return tyro.cli(Verb, prog="crossray", args=args, config=config)  # type: ignore[arg-type]
+        return tyro.cli(Verb, prog="crossray", args=args, config=config)
 
     run_command(parse)
 
@@ -151,7 +152,7 @@ def features_job(args: Sequence[str] | None = None) -> None:
 
 
 def _with_recipe(job: type[Any], prog: str, args: Sequence[str] | None) -> Any:
-    """Parse a job whose `recipe` is named first, so that its fields become options with defaults."""
+    """Parse a job whose `recipe` is found first: its fields become options with its defaults."""
     from crossray.recipes import RECIPES, get_recipe
 
     given = list(sys.argv[1:] if args is None else args)

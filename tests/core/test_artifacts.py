@@ -16,6 +16,7 @@ import pytest
 from crossray.core.artifacts import (
     MANIFEST,
     Artifact,
+    Kind,
     create,
     open_artifact,
     require_parent,
@@ -24,7 +25,10 @@ from crossray.core.artifacts import (
 from crossray.core.errors import CrossRayError
 
 
-def publish(uri: str, text: str = "x", parents: tuple[Artifact, ...] = (), kind="pairs") -> Artifact:  # type: ignore[no-untyped-def]
+def publish(
+    uri: str, text: str = "x", parents: tuple[Artifact, ...] = (), kind: Kind = "pairs"
+) -> Artifact:
+    """An artifact with one payload file."""
     with create(uri, kind, {"a": 1}, parents) as draft:
         (draft.path / "rows.txt").write_text(text)
         draft.metrics["items"] = 3
@@ -53,9 +57,14 @@ def test_id_depends_on_content_config_and_parents_only(tmp_path: Path) -> None:
 
 def test_failure_leaves_nothing(tmp_path: Path) -> None:
     """Half an artifact on disk is worse than none."""
-    with pytest.raises(RuntimeError), create(str(tmp_path / "a"), "pairs", {}) as draft:
-        (draft.path / "rows.txt").write_text("x")
-        raise RuntimeError
+
+    def fail() -> None:
+        with create(str(tmp_path / "a"), "pairs", {}) as draft:
+            (draft.path / "rows.txt").write_text("x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

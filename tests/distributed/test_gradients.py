@@ -9,11 +9,11 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from methods.test_method_contract import TINY, batch_of
 from safetensors.torch import load_file, save_file
 
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.types import Batch, ImageBatch, TextBatch
+from methods.test_method_contract import TINY, batch_of
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -34,6 +34,7 @@ def part_of(batch: Batch, rows: slice) -> Batch:
 
 
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
+    """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
     method = TINY[name].build().double().eval()
     for p in method.parameters():  # a gate of zeros would hide its own gradient
@@ -45,6 +46,7 @@ def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
 
 
 def global_batch() -> Batch:
+    """Six rows of different lengths, two of them of one study."""
     torch.manual_seed(1)
     batch = batch_of(6, keys=[0, 1, 2, 3, 3, 4])
     batch.text.mask_BT[:3, 7:] = False
@@ -53,6 +55,7 @@ def global_batch() -> Batch:
 
 
 def worker(rank: int, world: int, name: str, folder: str, port: int) -> None:
+    """Save one process' gradient of its share of the batch."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
@@ -68,6 +71,7 @@ def worker(rank: int, world: int, name: str, folder: str, port: int) -> None:
 
 
 def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -89,6 +93,7 @@ def test_gradient_equals_the_whole_batch_gradient(name: str, world: int, tmp_pat
 
 
 def collect(rank: int, world: int, folder: str, port: int) -> None:
+    """Save what one process gets from the collectives."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world

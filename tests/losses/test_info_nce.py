@@ -13,6 +13,7 @@ from crossray.losses.info_nce import info_nce, symmetric_info_nce
 
 
 def loop(scores: torch.Tensor, keys: list[int]) -> float:
+    """The loss of one direction, query by query."""
     total = 0.0
     for q in range(len(keys)):
         negatives = [n for n in range(len(keys)) if keys[n] != keys[q]]
@@ -42,7 +43,8 @@ def test_equals_ntxent_of_pytorch_metric_learning() -> None:
 def test_equals_clip_cross_entropy() -> None:
     """With different studies throughout, it is CLIP's symmetric cross-entropy."""
     scores, target = torch.randn(6, 6), torch.arange(6)
-    clip = (functional.cross_entropy(scores, target) + functional.cross_entropy(scores.T, target)) / 2
+    entropy = functional.cross_entropy
+    clip = (entropy(scores, target) + entropy(scores.T, target)) / 2
     ours = symmetric_info_nce(scores, torch.eye(6, dtype=torch.bool))
     assert ours.item() == pytest.approx(clip.item())
 

@@ -24,6 +24,7 @@ def attend(query: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
 
 
 def region_word_loop(regions, words, mask, both):  # type: ignore[no-untyped-def]
+    """Level 1 pair by pair."""
     scores = regions.new_zeros(len(regions), len(words))
     for i in range(len(regions)):
         for t in range(len(words)):
@@ -37,8 +38,9 @@ def region_word_loop(regions, words, mask, both):  # type: ignore[no-untyped-def
     return scores
 
 
-@pytest.fixture()
+@pytest.fixture
 def parts() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Regions, words and the mask of the words; the last text has none."""
     regions = normalize(torch.randn(3, 5, 8, dtype=torch.float64), dim=-1)
     words = normalize(torch.randn(4, 6, 8, dtype=torch.float64), dim=-1)
     mask = torch.arange(6) < torch.tensor([6, 1, 3, 0])[:, None]

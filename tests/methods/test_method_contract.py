@@ -28,6 +28,7 @@ TINY: dict[str, MethodConfig] = {
 
 
 def batch_of(size: int, keys: list[int] | None = None) -> Batch:
+    """Random pictures and texts; the first text is shorter than the others."""
     tokens = torch.randint(5, 50, (size, 9))
     sentence = torch.tensor([-1, 0, 0, 0, 1, 1, 2, 2, -1]).repeat(size, 1)
     mask = torch.ones(size, 9, dtype=torch.bool)
@@ -41,6 +42,7 @@ def batch_of(size: int, keys: list[int] | None = None) -> Batch:
 
 @pytest.fixture(params=sorted(TINY))
 def method(request: pytest.FixtureRequest) -> Method:
+    """Every method in turn, small and with the same weights each time."""
     torch.manual_seed(0)
     return TINY[request.param].build()
 
@@ -78,7 +80,9 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
     with torch.no_grad():
         images, texts = method.represent_image(batch.image), method.represent_text(batch.text)
         whole = method.score(images, texts)
-        part = method.score({k: v[2:3] for k, v in images.items()}, {k: v[1:4] for k, v in texts.items()})
+        some_images = {k: v[2:3] for k, v in images.items()}
+        some_texts = {k: v[1:4] for k, v in texts.items()}
+        part = method.score(some_images, some_texts)
     torch.testing.assert_close(whole.image_to_text_BC[2:3, 1:4], part.image_to_text_BC)
     torch.testing.assert_close(whole.text_to_image_BC[2:3, 1:4], part.text_to_image_BC)
 
@@ -90,9 +94,7 @@ def test_cached_features_give_the_same_losses(method: Method) -> None:
     with torch.no_grad():
         cached = Batch(
             ImageBatch(grid_BCYX=method.image_grid(batch.image)),
-            TextBatch(
-                batch.text.mask_BT, batch.text.sentence_BT, states_BTD=method.text_states(batch.text)
-            ),
+            replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
             batch.keys_B,
         )
         for name, value in method.losses(batch).items():
@@ -123,12 +125,13 @@ def test_refined_scores_are_the_gated_sum_of_all_levels() -> None:
         to_text = torch.einsum("lbc,bl->bc", levels, hier.gate_weights(images["z"]))
         to_image = torch.einsum("lbc,cl->bc", levels, hier.gate_weights(texts["z"]))
     assert added is not None
-    torch.testing.assert_close(coarse.image_to_text_BC + added.image_to_text_BC.view(4, 4), to_text)
-    torch.testing.assert_close(coarse.text_to_image_BC + added.text_to_image_BC.view(4, 4), to_image)
+    added_text, added_image = (part.view(4, 4) for part in added)
+    torch.testing.assert_close(coarse.image_to_text_BC + added_text, to_text)
+    torch.testing.assert_close(coarse.text_to_image_BC + added_image, to_image)
 
 
 def test_gate_is_uniform_at_first_and_silent_without_its_loss() -> None:
-    """Test 2 of HIER's specification: rows sum to 1, uniform at the start, gradient only if asked."""
+    """Test 2 of HIER's specification: rows sum to 1, uniform at first, gradient only if asked."""
     config = TINY["hier"]
     assert isinstance(config, HierConfig)
     hier = config.build()

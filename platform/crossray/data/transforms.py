@@ -32,10 +32,13 @@ _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 class AugmentConfig(Config):
     """Mild augmentation, each draw uniform in its range.
 
-    `min_scale`: the crop's smallest share of the area that evaluation sees, in (0, 1].
-    `aspect`: the crop's aspect ratio is stretched by at most this factor, >= 1.
-    `rotation`: degrees to either side. `brightness`, `contrast`: factors in 1 +- this, in [0, 1).
-    `flip`: probability of a mirror image; 0 because left and right carry medical meaning.
+    Attributes:
+        min_scale: the crop's smallest share of the area that evaluation sees, in (0, 1].
+        aspect: the crop's aspect ratio is stretched by at most this factor, 1 or more.
+        rotation: degrees to either side, 0 to 180.
+        brightness: the factor lies in 1 +- this, in [0, 1).
+        contrast: the factor lies in 1 +- this, in [0, 1).
+        flip: probability of a mirror image; 0 because left and right carry medical meaning.
     """
 
     min_scale: float = 0.8

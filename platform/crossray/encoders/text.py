@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, BertConfig, PretrainedConfig, PreTrainedModel
-from tyro.conf import Fixed
+from tyro.conf import Suppress
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
@@ -27,7 +27,15 @@ _NOT_ARCHITECTURE = (
 
 @dataclass(frozen=True)
 class BertShape(Config):
-    """The size of a BERT that is trained from scratch."""
+    """The size of a BERT that is trained from scratch.
+
+    Attributes:
+        layers: number of transformer layers.
+        width: of the hidden states, a multiple of `heads`.
+        heads: attention heads a layer.
+        ffn_width: of the feed-forward layers.
+        dropout: probability, in the layers and in the attention.
+    """
 
     layers: int = 4
     width: int = 256
@@ -40,18 +48,21 @@ class BertShape(Config):
 class TextTowerConfig(Config):
     """A transformers encoder without its pooler.
 
-    `weights`: see `crossray.encoders.weights`; `scratch` trains a BERT of the given `shape`, the
-    others bring their own. `vocab_size`: of the tokenizer, filled in by the trainer. `max_tokens`:
-    the longest text, special tokens included. `architecture`: transformers' configuration of
-    pretrained weights, filled in by `resolve`.
+    Attributes:
+        weights: `scratch` for a BERT of the given `shape`, else `hub:ID`, `package:NAME` or
+            `path:/absolute/folder`, which bring their own.
+        frozen: keep the weights as they are.
+        vocab_size: of the tokenizer, filled in by the trainer.
+        max_tokens: of the longest text, special tokens included, filled in by the trainer.
+        architecture: transformers' configuration of pretrained weights, filled in by `resolve`.
     """
 
     weights: str = weights.SCRATCH
     frozen: bool = False
     shape: BertShape = BertShape()
-    vocab_size: int = 0
-    max_tokens: int = 128
-    architecture: Fixed[dict[str, Any] | None] = None
+    vocab_size: Suppress[int] = 0
+    max_tokens: Suppress[int] = 128
+    architecture: Suppress[dict[str, Any] | None] = None
 
 
 def resolve(config: TextTowerConfig) -> TextTowerConfig:

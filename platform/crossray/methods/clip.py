@@ -23,7 +23,12 @@ MAX_LOGIT_SCALE = 4.6052  # ln 100: CLIP clips the learned scale there (section 
 class ClipConfig(MethodConfig):
     """Two towers, pooled, each with a two-layer head into the shared space.
 
-    `temperature` is the initial one; it is learned, with 1 / temperature clipped at 100.
+    Attributes:
+        embedding: dimensions of the shared space.
+        hidden: width of the heads' hidden layer.
+        dropout: probability, in the heads.
+        text_pooling: the first token's state, or the mean over the tokens.
+        temperature: the initial one; it is learned, with 1 / temperature clipped at 100.
     """
 
     name: ClassVar[str] = "clip"
@@ -40,6 +45,8 @@ class ClipConfig(MethodConfig):
 
 class Clip(Method):
     """Dual encoder trained with symmetric InfoNCE over the whole (gathered) batch."""
+
+    config: ClipConfig
 
     def __init__(self, config: ClipConfig, load_weights: bool = True) -> None:
         super().__init__()

@@ -59,6 +59,7 @@ class PairScores(NamedTuple):
 class Method(nn.Module, ABC):
     """A trainable cross-modal model. It never calls `backward` or `step` and never sees a rank."""
 
+    config: MethodConfig
     image_tower: ImageTower
     text_tower: TextTower
 
@@ -123,5 +124,5 @@ def same_study(keys_B: Tensor) -> Tensor:
 
 
 def logit_scale_parameter(temperature: float) -> nn.Parameter:
-    """The learned logarithm of 1 / temperature, shape 1 (CLIP, Radford et al. 2021, section 2.3)."""
+    """The learned logarithm of 1 / temperature, shape 1 (Radford et al. 2021, section 2.3)."""
     return nn.Parameter(torch.tensor([1.0 / temperature]).log())

@@ -58,7 +58,7 @@ def _random_file() -> str:
 
 
 def _random_states() -> dict[str, torch.Tensor]:
-    _, keys, position, *_ = np.random.get_state()
+    _, keys, position, *_ = np.random.get_state()  # noqa: NPY002 (libraries draw from it)
     version, internal, _ = random.getstate()
     assert version == 3
     states = {
@@ -74,7 +74,8 @@ def _random_states() -> dict[str, torch.Tensor]:
 def _restore_random_states(states: dict[str, torch.Tensor]) -> None:
     torch.set_rng_state(states["torch"])
     *keys, position = states["numpy"].tolist()
-    np.random.set_state(("MT19937", np.array(keys, dtype=np.uint32), position, 0, 0.0))
+    numpy_state = ("MT19937", np.array(keys, dtype=np.uint32), position, 0, 0.0)
+    np.random.set_state(numpy_state)  # noqa: NPY002
     random.setstate((3, tuple(states["python"].tolist()), None))
     if "cuda" in states:
         torch.cuda.set_rng_state(states["cuda"])

@@ -17,8 +17,12 @@ from crossray.methods.contract import MethodConfig
 class TokenizerConfig(Config):
     """How texts become token ids.
 
-    `source`: "wordpiece" trains a vocabulary of `vocab_size` on the training split; "hub:ID",
-    "path:FILE" or "package:NAME" loads one. `max_tokens` bounds a text, specials included.
+    Attributes:
+        source: `wordpiece` learns a vocabulary from the training split; `hub:ID`, `package:NAME`
+            or `path:/absolute/file-or-folder` loads one. That of the text weights, if these are
+            pretrained.
+        vocab_size: of a vocabulary that is learnt.
+        max_tokens: a longer text is cut to this many, special tokens included.
     """
 
     source: str = "wordpiece"
@@ -30,7 +34,13 @@ class TokenizerConfig(Config):
 class OptimizerConfig(Config):
     """AdamW with a linear warm-up and a cosine or constant learning rate.
 
-    `warmup`: share of the steps. `final_lr`: the last learning rate as a share of `lr`.
+    Attributes:
+        lr: the highest learning rate.
+        weight_decay: decoupled from the gradient.
+        betas: decay rates of the two moments.
+        warmup: share of the steps in which the learning rate rises.
+        schedule: of the learning rate after the warm-up.
+        final_lr: the last learning rate of the cosine, as a share of `lr`.
     """
 
     lr: float = 5e-5
@@ -43,7 +53,16 @@ class OptimizerConfig(Config):
 
 @dataclass(frozen=True)
 class DeepSpeedConfig(Config):
-    """What DeepSpeed is asked for; `gradient_clipping` 0 switches clipping off."""
+    """What DeepSpeed is asked for.
+
+    Attributes:
+        zero_stage: what is shared out over the workers: nothing (0), and in turn also the
+            optimiser's state (1), the gradients (2) and the parameters (3).
+        bf16: compute in bfloat16.
+        accumulation: micro-batches an optimiser step.
+        gradient_clipping: the largest norm of the gradient; 0 switches clipping off.
+        offload_optimizer: keep the optimiser's state in CPU memory.
+    """
 
     zero_stage: Literal[0, 1, 2, 3] = 1
     bf16: bool = False
@@ -56,10 +75,20 @@ class DeepSpeedConfig(Config):
 class TrainConfig(Config):
     """How long, on what and how carefully a run trains.
 
-    `batch_size`: items a step over all workers and accumulation steps. `select_by`: the validation
-    metric (mean of both directions) that picks the best epoch and stops after `patience` epochs
-    without a better one. `validation_items`: at most this many validation items are looked at.
-    `checkpoint_every`: steps between checkpoints. `max_failures`: restarts after a lost worker.
+    Attributes:
+        batch_size: items a step, over all workers and accumulation steps.
+        epochs: passes over the training split, at most.
+        seed: of the initial weights, the order of the items and the augmentation.
+        workers: training processes, each with a GPU of its own if `use_gpu`.
+        use_gpu: train on GPUs instead of CPUs.
+        cpus_per_worker: CPU cores that Ray reserves for a worker.
+        loader_processes: processes a worker that read and augment; 0: the worker does.
+        select_by: the validation metric (mean of both directions) that picks the best epoch.
+        patience: epochs without a better one after which the run stops.
+        validation_items: at most this many validation items are looked at.
+        rerank: candidates a query that get the method's costly scores in validation.
+        checkpoint_every: steps between checkpoints.
+        max_failures: restarts after a lost worker.
     """
 
     batch_size: int = 128
@@ -103,7 +132,8 @@ class Recipe(Config):
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
             )
-        if self.train.use_gpu and self.deepspeed.offload_optimizer and not self.deepspeed.zero_stage:
+        offload = self.deepspeed.offload_optimizer
+        if self.train.use_gpu and offload and not self.deepspeed.zero_stage:
             raise CrossRayError(
                 "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
             )

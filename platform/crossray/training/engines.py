@@ -103,8 +103,7 @@ def phase_parameters(method: Method, phase: Phase) -> list[tuple[str, nn.Paramet
     return [
         (name, parameter)
         for name, parameter in method.named_parameters()
-        if parameter.requires_grad
-        and (not phase.parameters or name.startswith(phase.parameters))
+        if parameter.requires_grad and (not phase.parameters or name.startswith(phase.parameters))
     ]
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.inspection import print_summary
@@ -35,9 +34,16 @@ PER_QUERY = "per_query"
 class Evaluate:
     """Measure a model on a split, both directions, and write a report.
 
-    `model`: a teacher. `pairs`: the data to measure it on. `protocol`: by default `hier` where the
-    data has labels, else `flickr`. `rerank`: candidates a query that get the method's costly
-    scores; as many as there are items scores every pair exactly. `seed`: of the bootstrap.
+    Attributes:
+        model: a teacher artifact: a name in the store, an absolute path or a URI.
+        pairs: the artifact with the data to measure it on.
+        out: the report artifact.
+        split: of the data.
+        protocol: by default `hier` where the data has labels, else `flickr`.
+        rerank: candidates a query that get the method's costly scores; as many as there are items
+            scores every pair exactly.
+        seed: of the bootstrap.
+        use_gpu: score on a GPU instead of the CPU.
     """
 
     model: str
@@ -55,7 +61,8 @@ class Evaluate:
         check_writable(out := resolve(self.out))
         teacher = open_artifact(resolve(self.model), "teacher")
         pairs = open_artifact(resolve(self.pairs), "pairs")
-        protocol = get_protocol(self.protocol or ("hier" if pairs.manifest.metrics["labels"] else "flickr"))
+        usual = "hier" if pairs.manifest.metrics["labels"] else "flickr"
+        protocol = get_protocol(self.protocol or usual)
         model = load_model(teacher)
         corpus = pair_corpus(model.method.config, pairs, self.split, model.tokenizer)
         device = "cuda" if self.use_gpu else "cpu"
@@ -63,18 +70,19 @@ class Evaluate:
         scores = score_corpus(model.method.to(device), corpus, self.rerank, device=device)
         results = judge(scores, corpus, protocol, self.seed)
         config = {
-            "split": self.split, "protocol": protocol.name, "rerank": self.rerank, "seed": self.seed,
-        }  # fmt: skip
+            "split": self.split,
+            "protocol": protocol.name,
+            "rerank": self.rerank,
+            "seed": self.seed,
+        }
         with create(out, "report", config, (teacher, pairs)) as draft:
             notes = [*pairs.manifest.notes]
-            lineage = {
+            lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
                 for artifact in (teacher, pairs)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            report = write_report(
-                draft.path, *results, protocol, lineage, self.seed, counts, notes
-            )
+            report = write_report(draft.path, *results, protocol, lineage, self.seed, counts, notes)
             for name, result in zip(("image_to_text", "text_to_image"), results, strict=True):
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
                 pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")

@@ -16,7 +16,6 @@ import ray
 import ray.data
 import torch
 from rich.progress import Progress as ProgressBar
-
 from tyro.conf import arg
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
@@ -44,8 +43,12 @@ _COLUMNS = ["item_id", "split", "image", "texts", "sections", "labels", "meta"]
 class Features:
     """Run a recipe's frozen towers once over all paired items and keep what they give.
 
-    `dtype`: of the stored numbers; float16 halves the size and rounds to 3 decimal digits.
-    `actors`: processes that run the towers.
+    Attributes:
+        pairs: the artifact to read: a name in the store, an absolute path or a URI.
+        out: the features artifact.
+        recipe: what has the towers and the tokenizer.
+        dtype: of the stored numbers; float16 halves the size and rounds to 3 decimal digits.
+        actors: processes that run the towers.
     """
 
     pairs: str
@@ -59,13 +62,14 @@ class Features:
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
-        tokenizer = make_tokenizer(self.recipe, pairs)
-        method = fitted(self.recipe, tokenizer).method
-        if not (method.image.frozen and method.text.frozen):
+        towers = self.recipe.method
+        if not (towers.image.frozen and towers.text.frozen):
             raise CrossRayError(
                 f"the recipe {self.recipe.name!r} trains its towers, so their output cannot be "
                 "cached; use a recipe with frozen towers or train without features."
             )
+        tokenizer = make_tokenizer(self.recipe, pairs)
+        method = fitted(self.recipe, tokenizer).method
         ensure_ray()
         config = tower_config(method) | {"dtype": self.dtype}
         with create(out, "features", config, (pairs,)) as draft, ExitStack() as files:
@@ -96,7 +100,7 @@ class Features:
         self, pairs: Artifact, method: MethodConfig, tokenizer: Tokenizer
     ) -> Iterator[pa.Table]:
         units = [{"unit": json.dumps(unit)} for unit in row_groups(pairs)]
-        dataset = ray.data.from_items(units, override_num_blocks=len(units))
+        dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
         quiet(dataset.context)
         dataset = dataset.map_batches(
             Towers,
@@ -122,18 +126,16 @@ class Towers:
         self.pairs = open_artifact(pairs)
         self.tokenizer = Tokenizer.from_str(tokenizer)
         self.max_tokens = method.text.max_tokens
-        self.transform = evaluation_transform(
-            method.image.image_size, *normalisation(method.image)
-        )
-        # Convolutions of a CPU run twice as fast with the channels last.
-        self.image = ImageTower(method.image).eval().to(memory_format=torch.channels_last)
+        self.transform = evaluation_transform(method.image.image_size, *normalisation(method.image))
+        self.image = ImageTower(method.image).eval()
         self.text = TextTower(method.text).eval()
         self.dtype = np.dtype(dtype)
 
     @torch.inference_mode()
     def __call__(self, units: pa.Table) -> pa.Table:
         """The rows of the row groups that have both an image and texts."""
-        return pa.concat_tables([self._rows(json.loads(unit)) for unit in units["unit"].to_pylist()])
+        rows = [self._rows(json.loads(unit)) for unit in units["unit"].to_pylist()]
+        return pa.concat_tables(rows)
 
     def _rows(self, unit: dict[str, Any]) -> pa.Table:
         table = read_row_group(self.pairs, unit, _COLUMNS)
@@ -147,8 +149,7 @@ class Towers:
         for start in range(0, len(rows), IMAGES_AT_A_TIME):
             block = rows[start : start + IMAGES_AT_A_TIME]
             pixels = torch.stack([self.transform(row["image"]) for row in block])
-            grid_BCYX = self.image(pixels.contiguous(memory_format=torch.channels_last))
-            grids += list(grid_BCYX.flatten(1).numpy().astype(self.dtype))
+            grids += list(self.image(pixels).flatten(1).numpy().astype(self.dtype))
         for row in rows:
             own_states, own_sentences = self._texts(row)
             states.append(own_states)

@@ -84,7 +84,8 @@ class _Worker:
         self.trackers: list[Tracker] = []
         if rank() == 0:
             parameters = {"method": method_to_dict(self.recipe.method), "recipe": self.recipe.name}
-            self.trackers = trackers(f"{task.storage}/tensorboard", task.run, task.track, parameters)
+            folder = f"{task.storage}/tensorboard"
+            self.trackers = trackers(folder, task.run, task.track, parameters)
 
     def _resume(self) -> Progress:
         checkpoint = ray.train.get_checkpoint()
@@ -142,7 +143,9 @@ class _Worker:
         flat = {f"validation/{d}/{m}": v for d, part in quality.items() for m, v in part.items()}
         for tracker in self.trackers:
             tracker.log(flat, self.progress.step)
-        both = "   ".join(f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items())
+        both = "   ".join(
+            f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items()
+        )
         self._say(f"epoch {epoch}/{train.epochs}   validation: {both}")
 
     def _keep_best(self) -> None:
@@ -238,7 +241,7 @@ def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch, and keep cuBLAS deterministic."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (libraries draw from it)
     torch.manual_seed(seed)
 
 

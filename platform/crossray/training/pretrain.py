@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import ray
@@ -40,8 +40,12 @@ from crossray.training.tracking import Track, require_mlflow
 class Pretrain:
     """Train a model on Ray Train with DeepSpeed.
 
-    `pairs`: the artifact to train on. `out`: the teacher's name. `features`: cached outputs of the
-    recipe's frozen towers, made from `pairs`. `track`: where else than to TensorBoard metrics go.
+    Attributes:
+        pairs: the artifact to train on: a name in the store, an absolute path or a URI.
+        out: the teacher artifact.
+        recipe: the method and everything that trains it.
+        features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`.
+        track: where metrics go besides TensorBoard.
     """
 
     pairs: str
@@ -106,7 +110,7 @@ def _parents(pairs: Artifact, source: Artifact) -> tuple[Artifact, ...]:
 
 
 def _task(recipe: Recipe, source: Artifact, tokenizer: Tokenizer, out: str, track: Track) -> Task:
-    """The storage's name holds what the run depends on: the same run goes on, another starts anew."""
+    """Its storage is named by what the run depends on: the same run resumes, another starts."""
     identity = json.dumps([to_dict(recipe), source.id, out], sort_keys=True).encode()
     run = f"{out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
     return Task(recipe, source.uri, tokenizer.to_str(), run, f"{store_root()}/runs/{run}", track)
@@ -115,7 +119,8 @@ def _task(recipe: Recipe, source: Artifact, tokenizer: Tokenizer, out: str, trac
 def _fit(task: Task) -> dict[str, Any]:
     train = task.recipe.train
     if is_local(task.storage):
-        os.makedirs(task.storage, exist_ok=True)
+        Path(task.storage).mkdir(parents=True, exist_ok=True)
+    gpu = {"GPU": 1} if train.use_gpu else {}
     trainer = TorchTrainer(
         train_worker,
         train_loop_config={"task": task},
@@ -123,9 +128,10 @@ def _fit(task: Task) -> dict[str, Any]:
         scaling_config=ray.train.ScalingConfig(
             num_workers=train.workers,
             use_gpu=train.use_gpu,
-            resources_per_worker={"CPU": train.cpus_per_worker} | ({"GPU": 1} if train.use_gpu else {}),
+            resources_per_worker={"CPU": train.cpus_per_worker, **gpu},
         ),
-        run_config=ray.train.RunConfig(
+        # Ray's types show the first version of its trainer's configuration; the second one runs.
+        run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name="train",
             storage_path=task.storage,
             failure_config=ray.train.FailureConfig(max_failures=train.max_failures),

@@ -113,7 +113,7 @@ def _refined(
             start += size
         return added_text, added_image
 
-    blocks = list(zip(images, chosen_NC.split(image_sizes), strict=True))
+    blocks = list(zip(images, torch.split(chosen_NC, image_sizes), strict=True))
     parts = [part for part in _shared_out(blocks, rows) if part is not None]
     if not parts:
         return to_text_NC, to_image_NC

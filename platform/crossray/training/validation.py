@@ -30,7 +30,8 @@ def validate(
     """
     scores = score_corpus(method, corpus, rerank, items, device, dtype)
     if rank() != 0:
-        return broadcast_object(None)
+        shared: Quality = broadcast_object(None)
+        return shared
     count = len(scores.image_to_text_NC)
     keys_N = corpus.keys_N[:count].numpy()
     labels_NC = label_matrix(corpus.labels[:count])
@@ -48,12 +49,11 @@ def validate(
         if labelled_NC is not None:
             precision = average_precision(scores_QN, np.ascontiguousarray(turn(labelled_NC)))
             quality[name]["mAP@all"] = mean_over_queries(precision, empty="skip")
-    return broadcast_object(quality)
+    shared = broadcast_object(quality)
+    return shared
 
 
-def label_matrix(
-    labels: list[list[str]], vocabulary: list[str] | None = None
-) -> NDArray[np.bool_]:
+def label_matrix(labels: list[list[str]], vocabulary: list[str] | None = None) -> NDArray[np.bool_]:
     """`labels_NC`: bool over `vocabulary`, by default the sorted labels that occur."""
     names = sorted({label for row in labels for label in row}) if vocabulary is None else vocabulary
     column = {name: number for number, name in enumerate(names)}

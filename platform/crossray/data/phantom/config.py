@@ -10,19 +10,19 @@ from crossray.data.phantom.labels import FINDINGS, NO_FINDING
 
 @dataclass(frozen=True)
 class PhantomConfig:
-    """The whole description of a phantom data set: row ``i`` is a pure function of it and ``i``.
+    """The whole description of a phantom data set: row `i` is a pure function of it and `i`.
 
     Attributes:
         items: number of rows, 1 or more.
         seed: non-negative; another seed gives other patients.
         uncertain_labels: fraction of findings, devices aside, that the report hedges and that
-            ``labels`` omits; they are listed in ``meta['uncertain']``, joined by ``;``.
+            `labels` omits; they are listed in `meta['uncertain']`, joined by `;`.
         unpaired: fraction of items without texts, and the same fraction without an image.
         report_coverage: fraction of the training items that keep their texts.
         held_out: findings that no training or validation item has.
         captions: 1 for a sectioned report, 5 for five one-sentence captions.
         near_duplicates: fraction of items that show the study of an earlier item again under
-            another acquisition; ``meta['duplicate_of']`` names that item.
+            another acquisition; `meta['duplicate_of']` names that item.
         unlabelled: fraction of items whose labels and boxes are withheld.
 
     Raises:

@@ -6,15 +6,17 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Annotated, Any, BinaryIO, ClassVar
+
+from tyro.conf import arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
-from crossray.data.ingest import UNIT_ROWS, Plan, Source
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources.columns import names
+from crossray.data.sources.source import UNIT_ROWS, Plan, Source
 from crossray.data.splits import parse_split
 
 _MAX_CELL = 16 << 20
@@ -22,17 +24,28 @@ _MAX_CELL = 16 << 20
 
 @dataclass(frozen=True)
 class CsvSource(Source):
-    """One row an item; column names are given comma-separated where several are allowed.
+    """A CSV table in UTF-8 with a header line, one row an item, and a folder of images.
 
-    Every filled cell of `text_columns` is a caption of its own or, with `document`, a section
-    (named after its column) that is split into sentences. Without `images` the items have no
-    image, without `text_columns` no text. The id is that of `id_column`, else the image's name,
-    else the line; the group is that of `group_column`, else the item itself.
+    Attributes:
+        table: the CSV file.
+        images: folder of the images; without it the items have no image.
+        text_columns: columns of texts, comma-separated; every filled cell is a caption of its own.
+            Without any the items have no text.
+        image_column: column of the image's path within the folder.
+        document: the text columns are the sections of a report, named after their columns, and
+            are split into sentences.
+        id_column: column of the item's id; without it, the image's path, else the line's number.
+        group_column: column of the patient, case or photo, which never crosses a split; without
+            it every item is a group of its own.
+        split_column: column that holds train, val or test; without it the split is drawn.
+        label_column: column of the item's labels.
+        label_separator: what stands between the labels of a cell.
+        meta_columns: further columns to keep, comma-separated.
     """
 
     name: ClassVar[str] = "csv"
 
-    table: str
+    table: Annotated[str, arg(metavar="TABLE")]
     images: str | None = None
     text_columns: str = ""
     image_column: str = "image"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from tyro.conf import arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
-from crossray.data.ingest import UNIT_ROWS, Plan, Source
 from crossray.data.schema import PairRow
+from crossray.data.sources.source import UNIT_ROWS, Plan, Source
 from crossray.data.splits import Split
 
 TOKENS = "Flickr8k.token.txt"
@@ -28,13 +30,15 @@ class Flickr8kSource(Source):
     """Photos of the official lists with all their captions (five each), in the lists' order.
 
     Hodosh, Young, Hockenmaier: Framing Image Description as a Ranking Task, JAIR 47 (2013).
-    The text files may lie in `folder` or one level below it, as in the two archives. Photos in none
-    of the lists have no split and are left out; the manifest's notes count them.
+    Photos in none of the lists have no split and are left out; the manifest's notes count them.
+
+    Attributes:
+        folder: what holds the text files and the photos, or the folders of the two archives.
     """
 
     name: ClassVar[str] = "flickr8k"
 
-    folder: str
+    folder: Annotated[str, arg(metavar="DIR")]
 
     @property
     def paths(self) -> tuple[str, ...]:

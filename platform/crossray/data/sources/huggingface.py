@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tyro.conf import arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
-from crossray.data.ingest import Plan, Source
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources.columns import names
+from crossray.data.sources.source import Plan, Source
 from crossray.data.splits import parse_split
 
 _BATCH_ROWS = 16
@@ -30,18 +31,25 @@ _STRINGS = (pa.string(), pa.large_string())
 
 @dataclass(frozen=True)
 class HuggingFaceSource(Source):
-    """A folder, a glob or one file of Parquet or Arrow, or the id of a data set on the hub.
+    """Parquet or Arrow files as the Hugging Face hub lays them out.
 
     The split is read from the file names (`data/train-00000-of-00002.parquet`) or their folders;
-    files that name none have their split assigned. The image column holds structs of `bytes` and
-    `path`, or bytes; a path is sought beside its file. Texts and labels are strings or lists of
-    strings; with `document` each text column is a section that is split into sentences. The id is
-    `id_column`, else `<split>-<row>`.
+    for files that name none it is drawn.
+
+    Attributes:
+        path: a folder, a glob, a file, or the id of a data set on the hub.
+        image_column: column of images: structs of `bytes` and `path`, or bytes. A path is sought
+            beside its file.
+        text_columns: columns of texts, comma-separated: strings or lists of strings.
+        document: the text columns are the sections of a report, named after their columns, and
+            are split into sentences.
+        id_column: column of the item's id; without it, `<split>-<row>`.
+        label_column: column of the item's labels: strings or lists of strings.
     """
 
     name: ClassVar[str] = "huggingface"
 
-    path: str
+    path: Annotated[str, arg(metavar="PATH_OR_ID")]
     image_column: str = "image"
     text_columns: str = "text"
     document: bool = False

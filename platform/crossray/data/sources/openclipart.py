@@ -16,9 +16,9 @@ from defusedxml.ElementTree import iterparse
 
 from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
-from crossray.data.ingest import UNIT_ROWS, Plan, Source
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
+from crossray.data.sources.source import UNIT_ROWS, Plan, Source
 
 MIN_IMAGES = 40
 _CC = "{http://web.resource.org/cc/}"
@@ -33,7 +33,10 @@ class OpenClipartSource(Source):
     """Every drawing once (links to a drawing elsewhere in the tree are passed over).
 
     Text is title and description, labels are the top folder (`cat_food`) and every tag that at
-    least `MIN_IMAGES` drawings carry; numbered variants of a drawing form one group.
+    least 40 drawings carry; numbered variants of a drawing form one group.
+
+    Attributes:
+        root: the folder with `svg` and `png`, as the Debian packages install it.
     """
 
     name: ClassVar[str] = "openclipart"

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
-from crossray.data.ingest import UNIT_ROWS, Plan, Source
 from crossray.data.phantom import DISCLAIMER, VERSION, PhantomConfig, generate
 from crossray.data.schema import PairRow
+from crossray.data.sources.source import UNIT_ROWS, Plan, Source
 
 
 @dataclass(frozen=True)
 class PhantomSource(Source):
-    """The rows of `PhantomConfig`, rendered in parallel."""
+    """Generated chest radiographs with reports, rendered in parallel."""
 
     name: ClassVar[str] = "phantom"
     version: ClassVar[str] = str(VERSION)

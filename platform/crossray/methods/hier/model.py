@@ -40,15 +40,27 @@ _RAGGED = ("words", "word_mask", "sentences", "sentence_mask")
 
 @dataclass(frozen=True)
 class HierConfig(MethodConfig):
-    """Fields of HIER stage 2; section numbers are those of its specification.
+    """HIER, stage 2; section numbers are those of its specification.
 
-    `grids`: sides of the region grids. `levels`: which of the three levels are used (section 6.2).
-    `smoothing`: lambda of the attention (4.1). `both_directions`: average region-word with
-    word-region. `margin`, `hard_negatives`: of the ranking losses (4.3). `level_weights`: initial
-    weights of the three level losses, learned if `level_weighting` is "uncertainty". `gate`: weigh
-    the levels by the query (4.2); with it, `loss_on_gated` weighs the loss on the gated score.
-    `structure_width`, `structure_feed_forward`: of the pairwise transformer layers of level 2;
-    `pair_block`: pairs computed at a time there.
+    Attributes:
+        embedding: dimensions of the shared space.
+        hidden: width of the global heads' hidden layer.
+        dropout: probability, in the heads.
+        text_pooling: the first token's state, or the mean over the tokens.
+        grids: sides of the region grids.
+        levels: which of the three levels are used (section 6.2).
+        smoothing: lambda of the attention (4.1).
+        both_directions: average region-word with word-region.
+        structure_width: width of the pairwise transformer layers of level 2.
+        structure_heads: attention heads there.
+        structure_feed_forward: width of the feed-forward layers there.
+        pair_block: pairs computed at a time there.
+        margin: of the ranking losses (4.3).
+        hard_negatives: negatives a query in the ranking losses, the hardest of the batch.
+        level_weights: initial weights of the losses of region_word, structure_sentence and global.
+        level_weighting: learn the weights (uncertainty) or keep them (fixed).
+        gate: weigh the levels by the query (4.2).
+        loss_on_gated: weight of the loss on the gated score.
     """
 
     name: ClassVar[str] = "hier"
@@ -91,15 +103,15 @@ class HierConfig(MethodConfig):
 class Hier(Method):
     """Alignment of regions with words, structures with sentences and image with text."""
 
+    config: HierConfig
+
     def __init__(self, config: HierConfig, load_weights: bool = True) -> None:
         super().__init__()
         self.config = config
         self.image_tower = ImageTower(config.image, load_weights)
         self.text_tower = TextTower(config.text, load_weights)
         channels, width = self.image_tower.channels, self.text_tower.width
-        self.image_head = projection_head(
-            channels, config.hidden, config.embedding, config.dropout
-        )
+        self.image_head = projection_head(channels, config.hidden, config.embedding, config.dropout)
         self.text_head = projection_head(width, config.hidden, config.embedding, config.dropout)
         if "region_word" in config.levels:
             regions = sum(side * side for side in config.grids)
@@ -258,7 +270,7 @@ class Hier(Method):
             [self.level_scores(level, images, texts) for level in self.config.levels], dim=1
         )
         levels_LBB = gather(rows_BLC).transpose(0, 1)
-        terms = {}
+        terms: dict[str, Tensor] = {}
         for number, level in enumerate(self.config.levels):
             loss = self._ranking_loss(levels_LBB[number], levels_LBB[number], same_BB)
             terms[level] = self._weighted(loss, number)

@@ -43,7 +43,7 @@ def zone_structures(grid_BCYX: Tensor) -> Tensor:
 
 
 def sentence_means(states_BTD: Tensor, sentence_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """`sentences_BSD`, the mean state of each sentence's tokens, and `mask_BS`, True where it has any.
+    """`sentences_BSD`, the mean state of each sentence's tokens; `mask_BS`, True where it has any.
 
     S is the largest number of sentences in the batch, at least 1.
     """

@@ -11,13 +11,15 @@ from torch.utils.checkpoint import checkpoint
 def region_word_scores(
     regions_BRD: Tensor, words_CWD: Tensor, mask_CW: Tensor, smoothing: float, both: bool = False
 ) -> Tensor:
-    r"""Level 1, `S_rw`: every word attends the regions (SCAN text-to-image, Lee et al. 2018, eq. 8-10).
+    r"""Level 1, `S_rw`: every word attends the regions (SCAN, Lee et al. 2018, eq. 8-10).
 
     $$\tilde r_w = \sum_r \mathrm{softmax}_r(\lambda \cos(r, w))\, r, \qquad
       S_{rw} = \frac1{|W|} \sum_w \cos(w, \tilde r_w)$$
 
     Args:
-        regions_BRD: unit length. words_CWD: unit length. mask_CW: bool, True at real words.
+        regions_BRD: unit length.
+        words_CWD: unit length.
+        mask_CW: bool, True at real words.
         smoothing: the inverse temperature lambda.
         both: average with the direction in which every region attends the words.
 
@@ -60,7 +62,7 @@ class CoAttention(nn.Module):
     def forward(
         self, structures_POD: Tensor, sentences_PSD: Tensor, mask_PS: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """`O'` and `S'` of P pairs, shaped like their inputs; masked sentences are attended by none."""
+        """`O'` and `S'` of P pairs, shaped like the inputs; masked sentences are never attended."""
         real_PO = torch.ones(structures_POD.shape[:2], dtype=torch.bool, device=mask_PS.device)
         return (
             self.structures(structures_POD, sentences_PSD, mask_PS),
@@ -106,7 +108,8 @@ def structure_sentence_score(
 ) -> Tensor:
     r"""Level 2, `S_ss`, of P pairs whose structures and sentences have attended each other.
 
-    $$S_{ss} = \frac1{|S|} \sum_s \cos\big(s', \sum_o \mathrm{softmax}_o(\lambda\cos(o', s'))\, o'\big)$$
+    $$S_{ss} = \frac1{|S|} \sum_s
+      \cos\big(s', \sum_o \mathrm{softmax}_o(\lambda\cos(o', s'))\, o'\big)$$
 
     Returns:
         `scores_P` in [-1, 1]; a text without sentences scores 0.
@@ -140,7 +143,7 @@ def structure_sentence_scores(
         return structure_sentence_score(o_prime, s_prime, mask_CS[text], smoothing)
 
     parts = []
-    for pairs in pairs_P2.split(block):
+    for pairs in torch.split(pairs_P2, block):
         if torch.is_grad_enabled() and len(pairs_P2) > block:
             parts.append(checkpoint(score, pairs, use_reentrant=False))
         else:
@@ -149,7 +152,7 @@ def structure_sentence_scores(
 
 
 def global_scores(image_BD: Tensor, text_CD: Tensor) -> Tensor:
-    """Level 3, `S_gf`: the cosine of the global embeddings (unit length); `scores_BC` in [-1, 1]."""
+    """Level 3, `S_gf`: the cosine of global embeddings (unit length); `scores_BC` in [-1, 1]."""
     return image_BD @ text_CD.T
 
 

@@ -1,0 +1,122 @@
+"""CLIP and HIER on frozen features of Flickr8k photos, from ingest to report.
+
+    python benchmarks/flickr8k.py --data DIR [--seeds 0 1 2] [--workers 2]
+
+DIR holds `data.csv` (columns image, caption_0 .. caption_4, labels, split) and `images/`. Needs the
+packages of platform/pretrained.txt. Prints a table and, last, one JSON object: R@10 of the first
+seed of both systems and HIER's gain over CLIP, paired by query and pooled over the seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow.parquet as pq
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from crossray.core.artifacts import Artifact
+from crossray.data.ingest import ingest
+from crossray.data.sources.csv import CsvSource
+from crossray.evaluation import paired_bootstrap
+from crossray.recipes import get_recipe
+from crossray.training.evaluate import PER_QUERY, Evaluate
+from crossray.training.features import Features
+from crossray.training.pretrain import Pretrain
+
+SYSTEMS = {"clip": "clip_pretrained_tiny", "hier": "hier_pretrained_tiny"}
+DIRECTIONS = ("image_to_text", "text_to_image")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Train and measure both systems."""
+
+    data: Annotated[Path, tyro.conf.arg(help="folder with data.csv and images/")]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    workers: int = 2
+    store: Annotated[Path | None, tyro.conf.arg(help="where the artifacts stay")] = None
+
+    def run(self) -> None:
+        """Ingest, cache features, train and evaluate every system and seed, print."""
+        with tempfile.TemporaryDirectory() as scratch:
+            store = (self.store or Path(scratch)).absolute()
+            pairs = self._pairs(store)
+            reports = {
+                (system, seed): self._report(system, recipe, seed, pairs, store)
+                for system, recipe in SYSTEMS.items()
+                for seed in self.seeds
+            }
+            self._print(reports)
+
+    def _pairs(self, store: Path) -> Artifact:
+        source = CsvSource(
+            table=str(self.data / "data.csv"),
+            images=str(self.data / "images"),
+            text_columns=",".join(f"caption_{number}" for number in range(5)),
+            label_column="labels",
+            split_column="split",
+        )
+        return ingest(source, str(store / "pairs"))
+
+    def _report(self, system: str, name: str, seed: int, pairs: Artifact, store: Path) -> Artifact:
+        recipe = get_recipe(name)
+        train = replace(recipe.train, seed=seed, workers=self.workers)
+        recipe = replace(recipe, train=train)
+        features = store / "features"  # both systems read the same towers
+        if not features.exists():
+            Features(pairs.uri, str(features), recipe, actors=self.workers).run()
+        teacher, report = str(store / f"{system}-{seed}"), str(store / f"report-{system}-{seed}")
+        Pretrain(pairs.uri, teacher, recipe, features=str(features)).run()
+        return Evaluate(teacher, pairs.uri, report, rerank=recipe.train.rerank).run()
+
+    def _print(self, reports: dict[tuple[str, int], Artifact]) -> None:
+        table = Table(title="Flickr8k, test split, R@10 by own caption or photo")
+        for column in ("system", "seed", *(d.replace("_", " ") for d in DIRECTIONS)):
+            table.add_column(column)
+        for (system, seed), report in reports.items():
+            values = [f"{report.manifest.metrics[d]['R@10']:.4f}" for d in DIRECTIONS]
+            table.add_row(system, str(seed), *values)
+        Console(width=100).print(table)
+        gains = {direction: self._gain(reports, direction) for direction in DIRECTIONS}
+        for direction, gain in gains.items():
+            print(f"HIER minus CLIP, {direction.replace('_', ' ')}, seeds pooled: {gain}")
+        first = self.seeds[0]
+        result: dict[str, object] = {
+            system: {
+                d: {"R@10": reports[system, first].manifest.metrics[d]["R@10"]} for d in DIRECTIONS
+            }
+            for system in SYSTEMS
+        }
+        print(json.dumps({**result, "hier_minus_clip": gains}))
+
+    def _gain(self, reports: dict[tuple[str, int], Artifact], direction: str) -> dict[str, float]:
+        """The paired difference in R@10, resampled by query photo over all seeds together."""
+        hits = {system: [] for system in SYSTEMS}
+        groups = []
+        for (system, _), report in reports.items():
+            rows = pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet")
+            hits[system].append(rows["R@10"].to_numpy())
+            if system == "hier":
+                groups.append(rows["query_id"].to_numpy())
+        result = paired_bootstrap(
+            np.concatenate(hits["hier"]),
+            np.concatenate(hits["clip"]),
+            groups=np.concatenate(groups),
+        )
+        return {
+            "mean": round(result.mean_difference, 4),
+            "low": round(result.low, 4),
+            "high": round(result.high, 4),
+            "p": result.p_value,
+        }
+
+
+if __name__ == "__main__":
+    tyro.cli(Benchmark).run()

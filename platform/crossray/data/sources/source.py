@@ -1,0 +1,55 @@
+"""What an importer is: a configuration that lays out the work of reading its input."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from crossray.core.config import Config, to_dict
+from crossray.data.work import Reader
+
+UNIT_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an importer found when it looked over its whole input, and how to read it.
+
+    `units` are the tasks in order, JSON values of about `UNIT_ROWS` rows each; `rows` is their
+    number of rows; `notes` go to the manifest.
+    """
+
+    units: list[dict[str, Any]]
+    rows: int
+    reader: Reader
+    notes: tuple[str, ...] = ()
+
+
+class Source(Config):
+    """Base of the importers: a frozen dataclass that says what to read."""
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The fields that say where the input lies, not what it is."""
+        return ()
+
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Check the input as a whole and lay out the work; raises `CrossRayError`."""
+
+    def identity(self) -> dict[str, Any]:
+        """The part of the configuration that the artifact's id depends on.
+
+        What the input is, the digests of the payload say; so `paths` stand in the manifest's
+        metrics only, and a folder that was moved gives the same id.
+        """
+        fields = {k: v for k, v in to_dict(self).items() if k not in self.paths}
+        return {"source": self.name, "version": self.version, **fields}
+
+    def location(self) -> dict[str, Any]:
+        """The fields in `paths`."""
+        return {k: v for k, v in to_dict(self).items() if k in self.paths}

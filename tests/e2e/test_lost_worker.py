@@ -1,0 +1,99 @@
+"""A run that loses a worker ends with the weights of a run that does not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from crossray.core.artifacts import open_artifact
+from crossray.data.ingest import ingest
+from crossray.data.phantom import PhantomConfig
+from crossray.data.sources.phantom import PhantomSource
+from crossray.encoders.text import BertShape
+from crossray.methods.hier import HierConfig
+from crossray.recipes import get_recipe
+from crossray.training.config import Recipe
+from crossray.training.evaluate import Evaluate
+from crossray.training.models import WEIGHTS
+from crossray.training.pretrain import Pretrain
+
+
+def small_recipe() -> Recipe:
+    recipe = get_recipe("hier_tiny")
+    assert isinstance(recipe.method, HierConfig)
+    shape = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.1)
+    method = replace(
+        recipe.method,
+        image=replace(recipe.method.image, image_size=64),
+        text=replace(recipe.method.text, shape=shape),
+        grids=(2,),
+        embedding=16,
+        structure_width=16,
+    )
+    train = replace(
+        recipe.train, epochs=2, batch_size=8, checkpoint_every=3, validation_items=20, workers=2
+    )
+    return replace(recipe, method=method, train=train)
+
+
+def workers() -> set[int]:
+    own = psutil.Process().children(recursive=True)
+    found = set()
+    for process in own:
+        try:
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                found.add(process.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def kill_one(storage: Path, seen: set[int]) -> None:
+    """kill -9 a training worker as soon as the first checkpoint stands; note all workers seen."""
+    deadline, killed = time.monotonic() + 240, False
+    while time.monotonic() < deadline:
+        alive = workers()
+        seen |= alive
+        if not killed and alive and list(storage.glob("runs/*/train/checkpoint_*")):
+            psutil.Process(min(alive)).kill()
+            killed = True
+        if len(seen) >= 4:
+            return
+        time.sleep(0.05)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("ray_cluster")
+def test_killed_worker_resumes_and_ends_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spot instance that is taken away must cost minutes, not the result."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
+    pairs = ingest(PhantomSource(PhantomConfig(items=96, seed=3)), str(tmp_path / "pairs"))
+    Pretrain("pairs", "undisturbed", small_recipe()).run()
+    seen: set[int] = set()
+    killer = threading.Thread(target=kill_one, args=(tmp_path, seen))
+    killer.start()
+    teacher = Pretrain("pairs", "disturbed", small_recipe()).run()
+    killer.join()
+    assert len(seen) == 4, "two workers, and two after the loss"
+    whole = load_file(tmp_path / "undisturbed" / WEIGHTS)
+    resumed = load_file(tmp_path / "disturbed" / WEIGHTS)
+    assert whole.keys() == resumed.keys()
+    for name, expected in whole.items():
+        assert_close(resumed[name], expected, msg=name)
+    assert teacher.manifest.metrics["steps"] == 16
+    assert not list(tmp_path.glob("runs/*/train")), "checkpoints are gone, TensorBoard stays"
+    assert list(tmp_path.glob("runs/*/tensorboard/events*"))
+    report = Evaluate("disturbed", "pairs", "report").run()
+    assert [parent.id for parent in open_artifact(report.uri).manifest.parents] == [
+        teacher.id,
+        pairs.id,
+    ]

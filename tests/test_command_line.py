@@ -1,0 +1,146 @@
+"""The command line is frozen: scripts and cluster jobs of users are written against it.
+
+`golden/command_line.txt` holds every argument of every command with its type. It changes only on
+purpose, with an entry in the changelog; `python tests/test_command_line.py` then writes it anew.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from crossray import cli
+from crossray.data.phantom import PhantomConfig
+from crossray.data.sources.csv import CsvSource
+from crossray.data.sources.flickr8k import Flickr8kSource
+from crossray.data.sources.huggingface import HuggingFaceSource
+from crossray.data.sources.openclipart import OpenClipartSource
+from crossray.data.sources.phantom import PhantomSource
+from crossray.recipes import RECIPES, get_recipe
+from crossray.training.evaluate import Evaluate
+from crossray.training.features import Features
+from crossray.training.pretrain import Pretrain
+
+GOLDEN = Path(__file__).parent / "golden" / "command_line.txt"
+PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
+    "crossray": cli.main,
+    "python jobs/pretrain.py": cli.pretrain_job,
+    "python jobs/features.py": cli.features_job,
+    "python jobs/evaluate.py": cli.evaluate_job,
+}
+COMMANDS = [
+    "crossray ingest csv",
+    "crossray ingest phantom",
+    "crossray ingest openclipart",
+    "crossray ingest flickr8k",
+    "crossray ingest huggingface",
+    "crossray inspect",
+    "crossray summary",
+    *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
+    "python jobs/features.py --recipe clip_pretrained_tiny",
+    "python jobs/evaluate.py",
+]
+
+
+def call(command: str) -> None:
+    """Run a command in this process."""
+    for program, run in PROGRAMS.items():
+        if command.startswith(f"{program} "):
+            return run(shlex.split(command.removeprefix(program)))
+    raise ValueError(command)
+
+
+def arguments(command: str) -> list[str]:
+    """The arguments in a command's help, with their types."""
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with redirect_stdout(screen), suppress(SystemExit), patch.dict(os.environ, COLUMNS="120"):
+        call(f"{command} --help")
+    screen.seek(0)
+    # Arguments stand at the left edge of their box, two spaces or a line from their help.
+    boxed = [line[2:].rstrip(" │\n").split("  ")[0] for line in screen if line.startswith("│ ")]
+    return [name for name in boxed if re.match(r"--|[A-Z_]+$", name)]
+
+
+def frozen() -> str:
+    """What the golden file must hold."""
+    blocks = [[command, *(f"    {name}" for name in arguments(command))] for command in COMMANDS]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def test_arguments_are_those_of_the_golden_file() -> None:
+    """A renamed or lost option breaks the scripts that use it."""
+    assert frozen() == GOLDEN.read_text(encoding="utf-8")
+
+
+CONTRACT = {
+    "crossray ingest csv TABLE.csv --images DIR --out PAIRS --text-columns caption_0,caption_1 "
+    "--label-column labels --label-separator '|' --group-column G --split-column split": cli.Ingest(
+        CsvSource(
+            "TABLE.csv",
+            images="DIR",
+            text_columns="caption_0,caption_1",
+            label_column="labels",
+            label_separator="|",
+            group_column="G",
+            split_column="split",
+        ),
+        out="PAIRS",
+    ),
+    "crossray ingest phantom --items 4000 --seed 7 --out PAIRS": cli.Ingest(
+        PhantomSource(PhantomConfig(items=4000, seed=7)), out="PAIRS"
+    ),
+    "crossray ingest phantom --items 50 --seed 3 --out PAIRS --max-rejected 0": cli.Ingest(
+        PhantomSource(PhantomConfig(items=50, seed=3)), out="PAIRS", max_rejected=0.0
+    ),
+    "crossray ingest openclipart --out PAIRS": cli.Ingest(OpenClipartSource(), out="PAIRS"),
+    "crossray ingest flickr8k DIR --out PAIRS": cli.Ingest(Flickr8kSource("DIR"), out="PAIRS"),
+    "crossray ingest huggingface PATH_OR_ID --image-column image --text-columns text "
+    "--out PAIRS": cli.Ingest(
+        HuggingFaceSource("PATH_OR_ID", image_column="image", text_columns="text"), out="PAIRS"
+    ),
+    "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
+    "crossray summary ANY_ARTIFACT": cli.Summary("ANY_ARTIFACT"),
+    "python jobs/pretrain.py --recipe hier_tiny --pairs PAIRS --out TEACHER": Pretrain(
+        "PAIRS", "TEACHER", get_recipe("hier_tiny")
+    ),
+    "python jobs/pretrain.py --pairs PAIRS --recipe hier_tiny --out TEACHER --features FEATURES "
+    "--optimizer.lr 0.01 --method.grids 2 4 8 --method.no-gate": Pretrain(
+        "PAIRS",
+        "TEACHER",
+        replace(
+            get_recipe("hier_tiny"),
+            optimizer=replace(get_recipe("hier_tiny").optimizer, lr=0.01),
+            method=replace(get_recipe("hier_tiny").method, grids=(2, 4, 8), gate=False),
+        ),
+        features="FEATURES",
+    ),
+    "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": Features(
+        "PAIRS", "FEATURES", get_recipe("clip_pretrained_tiny")
+    ),
+    "python jobs/evaluate.py --model TEACHER --pairs PAIRS --split test --out REPORT": Evaluate(
+        "TEACHER", "PAIRS", "REPORT", split="test"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", CONTRACT)
+def test_documented_commands_parse(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of the documentation must do what it says that they do."""
+    parsed: list[Any] = []
+    monkeypatch.setattr(cli, "run_command", lambda parse: parsed.append(parse()))
+    call(command)
+    assert parsed == [CONTRACT[command]]
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(frozen(), encoding="utf-8")
