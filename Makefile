@@ -37,6 +37,7 @@ cluster: install
 	@ray status > /dev/null 2>&1 || ray start --head --num-cpus=$(CPUS) --dashboard-host=127.0.0.1 --disable-usage-stats
 
 test: install check  ## lint, types, floors, all tests with coverage
+	@ray get-auth-token --generate > /dev/null
 	pytest --cov --cov-report=term --cov-fail-under=85 --durations=15
 
 check: install

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ray.job_submission import JobSubmissionClient
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
@@ -20,7 +22,6 @@ from crossray.encoders.text import BertShape
 from crossray.methods.hier import HierConfig
 from crossray.recipes import get_recipe
 from crossray.training.config import Recipe
-from crossray.training.evaluate import Evaluate
 from crossray.training.models import WEIGHTS
 from crossray.training.pretrain import Pretrain
 
@@ -70,11 +71,13 @@ def kill_one(storage: Path, seen: set[int]) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.usefixtures("ray_cluster")
 def test_killed_worker_resumes_and_ends_equal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ray_cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A spot instance that is taken away must cost minutes, not the result."""
+    """A spot instance that is taken away must cost minutes, not the result.
+
+    The teacher is then evaluated by a submitted job, from a copy of the project.
+    """
     monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
     pairs = ingest(PhantomSource(PhantomConfig(items=96, seed=3)), str(tmp_path / "pairs"))
     Pretrain("pairs", "undisturbed", small_recipe()).run()
@@ -92,8 +95,31 @@ def test_killed_worker_resumes_and_ends_equal(
     assert teacher.manifest.metrics["steps"] == 16
     assert not list(tmp_path.glob("runs/*/train")), "checkpoints are gone, TensorBoard stays"
     assert list(tmp_path.glob("runs/*/tensorboard/events*"))
-    report = Evaluate("disturbed", "pairs", "report").run()
-    assert [parent.id for parent in open_artifact(report.uri).manifest.parents] == [
-        teacher.id,
-        pairs.id,
-    ]
+    evaluated = "python jobs/evaluate.py --model disturbed --pairs pairs --out report"
+    assert submit(ray_cluster, evaluated, tmp_path) == "SUCCEEDED"
+    report = open_artifact(str(tmp_path / "report"))
+    assert [parent.id for parent in report.manifest.parents] == [teacher.id, pairs.id]
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    for direction in ("image_to_text", "text_to_image"):
+        names = {"R@1", "R@5", "R@10", "median_rank", "mAP@all"}
+        assert names <= content["metrics"][direction].keys()
+    assert {"protocol", "lineage", "counts"} <= content.keys()
+    assert "no clinical value" in (tmp_path / "report" / "report.md").read_text()
+    relative = "python jobs/evaluate.py --model disturbed --pairs pairs --out ./report"
+    assert submit(ray_cluster, relative, tmp_path) == "FAILED"
+
+
+def submit(dashboard: str, entrypoint: str, store: Path) -> str:
+    """Run a job as `ray job submit --working-dir .` does; gives how it ended."""
+    client = JobSubmissionClient(dashboard)
+    job = client.submit_job(
+        entrypoint=entrypoint,
+        runtime_env={
+            "working_dir": str(Path(__file__).parents[2]),
+            "env_vars": {"CROSSRAY_STORE": str(store)},
+        },
+    )
+    deadline = time.monotonic() + 180
+    while not client.get_job_status(job).is_terminal() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return str(client.get_job_status(job))

