@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import ray
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[str]:
-    """One Ray of two cores for the whole test session; gives its dashboard's address."""
-    context = ray.init(
+def _ray() -> Iterator[Any]:
+    yield ray.init(
         address="local",
         num_cpus=2,
         include_dashboard=True,
@@ -21,5 +21,17 @@ def ray_cluster() -> Iterator[str]:
         logging_level=logging.ERROR,
         object_store_memory=200 << 20,
     )
-    yield f"http://{context.dashboard_url}"
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(_ray: Any) -> str:
+    """One Ray of two cores for the whole test session; gives its address."""
+    address: str = _ray.address_info["gcs_address"]
+    return address
+
+
+@pytest.fixture(scope="session")
+def ray_dashboard(_ray: Any) -> str:
+    """Where jobs are submitted to the `ray_cluster`."""
+    return f"http://{_ray.dashboard_url}"

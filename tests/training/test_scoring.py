@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from crossray.training.scoring import ahead_of_rest, score_corpus, top_mask
-from methods.test_method_contract import TINY
-from training.corpora import RandomCorpus
+from support.corpora import RandomCorpus
+from support.tiny import TINY
 
 
 def test_blocks_equal_the_whole_matrix(monkeypatch) -> None:  # type: ignore[no-untyped-def]

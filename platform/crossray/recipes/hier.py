@@ -40,7 +40,7 @@ def hier_tiny() -> Recipe:
         tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
         augment=AugmentConfig(min_scale=0.9, rotation=0.0),
         optimizer=OptimizerConfig(lr=2e-3),
-        train=TrainConfig(batch_size=32, epochs=8, validation_items=400, checkpoint_every=300),
+        train=TrainConfig(batch_size=32, epochs=6, validation_items=400, checkpoint_every=300),
     )
 
 

@@ -48,6 +48,8 @@ class PhaseEngine:
             config=recipe.deepspeed_dict(steps, phase.lr_scale, phase.optimizer),
             dist_init_required=False,
         )
+        # DeepSpeed's schedule starts at its first step; before, the learning rate is 0.
+        self.engine.lr_scheduler.step()
 
     def step(self, micro_batches: Sequence[Batch]) -> dict[str, Tensor]:
         """One optimiser step over its micro-batches; the terms' means, detached."""

@@ -1,0 +1,128 @@
+"""What the process of the engine tests runs; importable by it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.methods.contract import Method, MethodConfig, Phase
+from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from crossray.training.config import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
+from crossray.training.engines import PhaseEngine
+from support.tiny import TINY, batch_of
+
+
+@dataclass(frozen=True)
+class DuelConfig(MethodConfig):
+    name: ClassVar[str] = "duel"
+
+    def build(self, load_weights: bool = True) -> Method:
+        return Duel()
+
+
+class Duel(Method):
+    """A generator and a critic that are trained against each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = nn.Linear(4, 4)
+        self.critic = nn.Linear(4, 1)
+
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        assert image.pixels_BCYX is not None
+        z: Tensor = self.generator(image.pixels_BCYX.flatten(1)[:, :4])
+        return z
+
+    def encode_text(self, text: TextBatch) -> Tensor:
+        raise AssertionError("not needed")
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        score = self.critic(self.encode_image(batch.image)).mean()
+        return {"fool": -score, "judge": score.square()}
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (
+            Phase("generator", ("generator.",), ("fool",)),
+            Phase("critic", ("critic.",), ("judge",), lr_scale=0.1, optimizer="RMSprop"),
+        )
+
+
+def recipe_of(method: MethodConfig, zero_stage: int = 1) -> Recipe:
+    """A recipe for one process with constant, large steps."""
+    return Recipe(
+        name="test",
+        method=method,
+        optimizer=OptimizerConfig(lr=1e-2, warmup=0.0),
+        deepspeed=DeepSpeedConfig(zero_stage=zero_stage),  # type: ignore[arg-type]
+        train=TrainConfig(batch_size=6, workers=1),
+    )
+
+
+def join_one() -> None:
+    """Make this process a training group of one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    os.environ |= {
+        "DS_ACCELERATOR": "cpu", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0",
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1)
+
+
+def duel(_: int, zero_stage: int) -> None:
+    """Train two phases against each other."""
+    join_one()
+    torch.manual_seed(0)
+    method = Duel()
+    recipe = recipe_of(DuelConfig(), zero_stage)
+    engines = [PhaseEngine(method, phase, recipe, steps=10) for phase in method.phases()]
+    for number, engine in enumerate(engines):
+        before = {name: p.detach().clone() for name, p in method.named_parameters()}
+        terms = engine.step([batch_of(6)])
+        assert set(terms) == {("fool", "judge")[number]}
+        for name, parameter in method.named_parameters():
+            moved = not torch.equal(before[name], parameter)
+            assert moved == name.startswith(("generator", "critic")[number]), name
+    assert engines[1].lr < engines[0].lr
+    torch.distributed.destroy_process_group()
+
+
+def interrupted(_: int, folder: str) -> None:
+    """Train, stop at a checkpoint and go on from it."""
+    join_one()
+
+    def start() -> tuple[Method, list[PhaseEngine]]:
+        torch.manual_seed(0)
+        method = TINY["hier"].build()
+        recipe = recipe_of(TINY["hier"])
+        return method, [PhaseEngine(method, phase, recipe, 6) for phase in method.phases()]
+
+    torch.manual_seed(5)
+    batches = [batch_of(6) for _ in range(6)]
+    whole, engines = start()
+    for number, batch in enumerate(batches):
+        engines[0].step([batch])
+        torch.rand(number)  # a random state that must be restored too
+        if number == 2:
+            progress = Progress(
+                step=3, best_value=0.5, best_epoch=1, best_file="best-1.safetensors"
+            )
+            save_checkpoint(Path(folder), engines, progress)
+            drawn = torch.get_rng_state()
+    again, engines = start()
+    assert load_checkpoint(Path(folder), engines) == progress
+    assert torch.equal(torch.get_rng_state(), drawn)
+    for batch in batches[3:]:
+        engines[0].step([batch])
+    for (name, expected), found in zip(whole.named_parameters(), again.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, msg=name)
+    torch.distributed.destroy_process_group()

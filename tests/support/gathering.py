@@ -1,0 +1,93 @@
+"""What the processes of the gathering tests run; importable by them."""
+
+from __future__ import annotations
+
+import socket
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+
+from crossray.core.distributed import gather, gather_ragged
+from crossray.core.types import Batch, ImageBatch, TextBatch
+from support.tiny import TINY, batch_of
+
+
+def part_of(batch: Batch, rows: slice) -> Batch:
+    """Rows of a batch; the text is cut to its own longest row, so widths differ between parts."""
+    mask = batch.text.mask_BT[rows]
+    width = int(mask.sum(dim=1).max())
+    assert batch.image.pixels_BCYX is not None
+    assert batch.text.tokens_BT is not None
+    return Batch(
+        ImageBatch(pixels_BCYX=batch.image.pixels_BCYX[rows]),
+        TextBatch(
+            mask[:, :width],
+            batch.text.sentence_BT[rows, :width],
+            tokens_BT=batch.text.tokens_BT[rows, :width],
+        ),
+        batch.keys_B[rows],
+    )
+
+
+def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
+    """The gradient of a method's summed losses by parameter."""
+    torch.manual_seed(0)
+    method = TINY[name].build().double().eval()
+    for p in method.parameters():  # a gate of zeros would hide its own gradient
+        if p.dim() == 2 and not p.detach().any():
+            torch.nn.init.normal_(p)
+    batch = batch.to("cpu", torch.float64)
+    sum(method.losses(batch).values()).sum().backward()
+    return {n: p.grad for n, p in method.named_parameters() if p.grad is not None}
+
+
+def global_batch() -> Batch:
+    """Six rows of different lengths, two of them of one study."""
+    torch.manual_seed(1)
+    batch = batch_of(6, keys=[0, 1, 2, 3, 3, 4])
+    batch.text.mask_BT[:3, 7:] = False
+    batch.text.sentence_BT[:3, 7:] = -1
+    return batch
+
+
+def worker(rank: int, world: int, name: str, folder: str, port: int) -> None:
+    """Save one process' gradient of its share of the batch."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
+    )
+    share = 6 // world
+    found = gradients(name, part_of(global_batch(), slice(rank * share, (rank + 1) * share)))
+    for grad in found.values():
+        dist.all_reduce(grad)
+        grad /= world
+    if rank == 0:
+        save_file(found, f"{folder}/gradients.safetensors")
+    dist.destroy_process_group()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def collect(rank: int, world: int, folder: str, port: int) -> None:
+    """Save what one process gets from the collectives."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
+    )
+    mask = torch.ones(2, rank + 1, dtype=torch.bool)
+    numbers = torch.full((2, rank + 1, 3), float(rank + 1))
+    result = {
+        "mask": gather_ragged(mask).to(torch.uint8),
+        "numbers": gather_ragged(numbers),
+        "ranks": gather(torch.tensor([rank])),
+    }
+    if rank == 0:
+        save_file(result, f"{folder}/gathered.safetensors")
+    dist.destroy_process_group()

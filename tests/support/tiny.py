@@ -1,0 +1,36 @@
+"""Every method in a size that a test can afford, and a batch for it."""
+
+from __future__ import annotations
+
+import torch
+
+from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.encoders.image import ImageTowerConfig
+from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.clip import ClipConfig
+from crossray.methods.contract import MethodConfig
+from crossray.methods.hier import HierConfig
+
+IMAGE = ImageTowerConfig(name="resnet10t", image_size=64)
+SHAPE = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
+TEXT = TextTowerConfig(shape=SHAPE, vocab_size=50, max_tokens=16)
+TINY: dict[str, MethodConfig] = {
+    "clip": ClipConfig(image=IMAGE, text=TEXT, embedding=16, hidden=16),
+    "hier": HierConfig(
+        image=IMAGE, text=TEXT, embedding=16, hidden=16, grids=(1, 2),
+        structure_width=16, structure_heads=2, structure_feed_forward=16,
+    ),
+}  # fmt: skip
+
+
+def batch_of(size: int, keys: list[int] | None = None) -> Batch:
+    """Random pictures and texts; the first text is shorter than the others."""
+    tokens = torch.randint(5, 50, (size, 9))
+    sentence = torch.tensor([-1, 0, 0, 0, 1, 1, 2, 2, -1]).repeat(size, 1)
+    mask = torch.ones(size, 9, dtype=torch.bool)
+    sentence[0, 6:], mask[0, 7:] = -1, False
+    return Batch(
+        ImageBatch(pixels_BCYX=torch.randn(size, 3, 64, 64)),
+        TextBatch(mask, sentence, tokens_BT=tokens),
+        torch.tensor(keys or list(range(size))),
+    )
