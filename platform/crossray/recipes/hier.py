@@ -17,30 +17,30 @@ from crossray.training.config import (
 
 
 def hier_tiny() -> Recipe:
-    """From scratch on two CPU cores in minutes: a small RepVGG-like CNN and a two-layer BERT.
+    """From scratch on two CPU cores in minutes: a small RepVGG-like CNN and a one-layer BERT.
 
     All 31 negatives of a batch count, not the paper's five hardest: towers that know nothing yet
     learn nothing from the hardest ones (docs/log.md).
     """
-    shape = BertShape(layers=2, width=96, heads=4, ffn_width=192, dropout=0.0)
+    shape = BertShape(layers=1, width=128, heads=4, ffn_width=256, dropout=0.0)
     return Recipe(
         name="hier_tiny",
         method=HierConfig(
-            image=ImageTowerConfig(name="test_byobnet", image_size=128),
+            image=ImageTowerConfig(name="test_byobnet", image_size=112),
             text=TextTowerConfig(shape=shape),
             embedding=64,
             hidden=256,
             text_pooling="mean",
             grids=(4,),
-            structure_width=64,
+            structure_width=32,
             structure_heads=4,
-            structure_feed_forward=64,
+            structure_feed_forward=32,
             hard_negatives=31,
         ),
         tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
         augment=AugmentConfig(min_scale=0.9, rotation=0.0),
         optimizer=OptimizerConfig(lr=2e-3),
-        train=TrainConfig(batch_size=32, epochs=6, validation_items=400, checkpoint_every=300),
+        train=TrainConfig(batch_size=32, epochs=5, validation_items=400, checkpoint_every=300),
     )
 
 
