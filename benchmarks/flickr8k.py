@@ -21,7 +21,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from crossray.core.artifacts import Artifact
+from crossray.core.artifacts import Artifact, open_artifact
 from crossray.data.ingest import ingest
 from crossray.data.sources.csv import CsvSource
 from crossray.evaluation import paired_bootstrap
@@ -41,7 +41,7 @@ class Benchmark:
     data: Annotated[Path, tyro.conf.arg(help="folder with data.csv and images/")]
     seeds: tuple[int, ...] = (0, 1, 2)
     workers: int = 2
-    store: Annotated[Path | None, tyro.conf.arg(help="where the artifacts stay")] = None
+    store: Annotated[Path | None, tyro.conf.arg(help="where artifacts stay and are reused")] = None
 
     def run(self) -> None:
         """Ingest, cache features, train and evaluate every system and seed, print."""
@@ -63,7 +63,8 @@ class Benchmark:
             label_column="labels",
             split_column="split",
         )
-        return ingest(source, str(store / "pairs"))
+        uri = store / "pairs"
+        return open_artifact(str(uri)) if uri.exists() else ingest(source, str(uri))
 
     def _report(self, system: str, name: str, seed: int, pairs: Artifact, store: Path) -> Artifact:
         recipe = get_recipe(name)
@@ -72,9 +73,12 @@ class Benchmark:
         features = store / "features"  # both systems read the same towers
         if not features.exists():
             Features(pairs.uri, str(features), recipe, actors=self.workers).run()
-        teacher, report = str(store / f"{system}-{seed}"), str(store / f"report-{system}-{seed}")
-        Pretrain(pairs.uri, teacher, recipe, features=str(features)).run()
-        return Evaluate(teacher, pairs.uri, report, rerank=recipe.train.rerank).run()
+        teacher, report = store / f"{system}-{seed}", store / f"report-{system}-{seed}"
+        if report.exists():
+            return open_artifact(str(report))
+        if not teacher.exists():
+            Pretrain(pairs.uri, str(teacher), recipe, features=str(features)).run()
+        return Evaluate(str(teacher), pairs.uri, str(report), rerank=recipe.train.rerank).run()
 
     def _print(self, reports: dict[tuple[str, int], Artifact]) -> None:
         table = Table(title="Flickr8k, test split, R@10 by own caption or photo")

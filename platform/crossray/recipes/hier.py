@@ -56,13 +56,15 @@ def hier_pretrained_tiny() -> Recipe:
             dropout=0.5,
             text_pooling="mean",
             grids=(4,),
-            structure_width=128,
-            structure_heads=8,
-            structure_feed_forward=128,
+            structure_width=64,
+            structure_heads=4,
+            structure_feed_forward=64,
         ),
         tokenizer=MINILM_TOKENIZER,
         optimizer=OptimizerConfig(lr=1e-3),
-        train=TrainConfig(batch_size=128, epochs=20, patience=20, checkpoint_every=500),
+        train=TrainConfig(
+            batch_size=128, epochs=12, patience=12, checkpoint_every=500, validation_items=300
+        ),
     )
 
 

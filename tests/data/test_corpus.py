@@ -1,0 +1,100 @@
+"""What training and evaluation read of a pairs artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+from crossray.core.artifacts import Artifact, create, open_artifact
+from crossray.core.errors import CrossRayError
+from crossray.data.corpus import PairCorpus, study_key, text_entries
+from crossray.data.loading import training_loader
+from crossray.data.phantom import PhantomConfig, generate
+from crossray.data.sampling import BatchSampler
+from crossray.data.schema import PAIR_SCHEMA
+from crossray.data.shards import PairWriter
+from crossray.data.tokenization import load_tokenizer
+from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform
+
+GREY = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
+    """Synthetic films, a third of them without text or without image."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rows = list(generate(PhantomConfig(items=64, unpaired=0.2), 0, 64))
+    with create(str(tmp_path / "pairs"), "pairs", {}) as draft:
+        with PairWriter(draft.path) as writer:
+            writer.write(pa.Table.from_pylist(rows, PAIR_SCHEMA))
+        draft.metrics["items"] = len(rows)
+    return open_artifact(str(tmp_path / "pairs"))
+
+
+def corpus_of(pairs: Artifact) -> PairCorpus:
+    """The training split at 32 pixels with a vocabulary of its own."""
+    tokenizer = load_tokenizer(
+        "wordpiece", ["no pleural effusion or pneumothorax is seen"] * 3, 200
+    )
+    return PairCorpus(
+        pairs,
+        "train",
+        tokenizer,
+        64,
+        evaluation_transform(32, *GREY),
+        training_transform(32, *GREY, AugmentConfig(), seed=0),
+    )
+
+
+def test_only_paired_items_of_the_split(pairs: Artifact) -> None:
+    """An item without text cannot be trained on; one of another split must not be."""
+    rows = [
+        r for r in generate(PhantomConfig(items=64, unpaired=0.2), 0, 64) if r["split"] == "train"
+    ]
+    paired = [row["item_id"] for row in rows if row["image"] is not None and row["texts"]]
+    assert 0 < len(paired) < len(rows)
+    assert corpus_of(pairs).item_ids == paired
+
+
+def test_batches_do_not_depend_on_resuming_or_on_loader_processes(pairs: Artifact) -> None:
+    """An exact resume needs the very same pixels and words."""
+    corpus = corpus_of(pairs)
+    sampler = BatchSampler(len(corpus), 8, 2, 3)
+    whole = list(training_loader(corpus, sampler, 5, 0))
+    resumed = BatchSampler(len(corpus), 8, 2, 3, start=2)
+    rest = list(training_loader(corpus, resumed, 5, 2))
+    assert len(rest) == len(whole) - 2
+    for expected, found in zip(whole[2:], rest, strict=True):
+        assert expected.image.pixels_BCYX is not None
+        assert found.image.pixels_BCYX is not None
+        assert torch.equal(expected.image.pixels_BCYX, found.image.pixels_BCYX)
+        assert expected.text.tokens_BT is not None
+        assert found.text.tokens_BT is not None
+        assert torch.equal(expected.text.tokens_BT, found.text.tokens_BT)
+        assert torch.equal(expected.keys_B, found.keys_B)
+
+
+def test_an_empty_split_is_refused(tmp_path: Path, pairs: Artifact) -> None:
+    """Training on nothing must not look like success."""
+    tokenizer = load_tokenizer("wordpiece", ["a film"] * 3, 100)
+    with create(str(tmp_path / "none"), "pairs", {}) as draft, PairWriter(draft.path):
+        pass
+    none = open_artifact(str(tmp_path / "none"))
+    with pytest.raises(CrossRayError, match="no item with both"):
+        PairCorpus(none, "val", tokenizer, 64, evaluation_transform(32, *GREY))
+
+
+def test_sections_tell_a_document_from_captions() -> None:
+    """A report is one text; five captions are five."""
+    section = {"name": "findings", "start": 0, "stop": 2}
+    assert text_entries(["a", "b"], [section]) == [["a", "b"]]  # type: ignore[list-item]
+    assert text_entries(["a", "b"], []) == [["a"], ["b"]]
+
+
+def test_images_of_a_study_share_its_key() -> None:
+    """They must never be each other's negatives."""
+    assert study_key("a", [("study_id", "s")]) == study_key("b", [("study_id", "s")])
+    assert study_key("a", []) != study_key("b", [])
