@@ -51,7 +51,7 @@ check: install
 stop:  ## shut everything down that `make demo` started
 	@if [ -x $(VENV)/bin/ray ]; then ray stop --grace-period 20; fi
 
-docs: install  ## the phantom contact sheet and the command-line reference
+docs: install  ## draw the pictures of the docs again
 	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg
 
 clean: stop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import random
 import sys
@@ -57,6 +58,7 @@ def train_worker(config: dict[str, Task]) -> None:
 
     An input that cannot be trained on is reported, not raised: Ray would try it again.
     """
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # our own lines say it shorter
     try:
         worker = _Worker(config["task"])
     except CrossRayError as error:
