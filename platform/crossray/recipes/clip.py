@@ -8,7 +8,7 @@ from crossray.training.config import OptimizerConfig, Recipe, TrainConfig
 
 
 def clip_pretrained_tiny() -> Recipe:
-    """Two-layer heads on frozen MobileNetV2 and MiniLM features; a minute on two cores."""
+    """Two-layer heads on frozen MobileNetV2 and MiniLM features; minutes on two cores."""
     return Recipe(
         name="clip_pretrained_tiny",
         method=ClipConfig(
