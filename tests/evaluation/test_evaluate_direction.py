@@ -111,6 +111,31 @@ def test_rare_labels_are_judged_alone_beside_the_random_ranking(corpus: Corpus) 
     assert result.counts["queries_with_rare_labels"] == corpus.image_labels[:, rare].any(1).sum()
 
 
+def test_each_rare_label_counts_the_same(corpus: Corpus) -> None:
+    """A finding of three studies would drown in one of a hundred."""
+    name = "mAP@all[rare, by label]"
+    rare = rare_labels(corpus.caption_labels)
+    result = corpus.evaluate(label_subset=rare)
+
+    def mean_over_labels(scores: np.ndarray) -> float:
+        means = []
+        for label in np.flatnonzero(rare):
+            queries = scores[corpus.image_labels[:, label]]
+            relevant = np.tile(corpus.caption_labels[:, label], (len(queries), 1))
+            if len(queries):
+                means.append(average_precision(queries, relevant).mean())
+        return float(np.mean(means))
+
+    assert result.metrics[name] == pytest.approx(mean_over_labels(corpus.scores))
+    carrying = corpus.image_labels[:, rare].any(axis=1)
+    np.testing.assert_array_equal(np.isnan(result.per_query[name]), ~carrying)
+    rng = np.random.default_rng(22)
+    simulated = [mean_over_labels(rng.random(corpus.scores.shape)) for _ in range(1500)]
+    assert result.metrics[f"{name} random"] == pytest.approx(np.mean(simulated), rel=0.02)
+    low, high = result.intervals[name]
+    assert low < result.metrics[name] < high
+
+
 def test_a_subset_that_no_query_carries_is_only_counted(corpus: Corpus) -> None:
     """The report would hold NaN, which JSON has no word for."""
     result = corpus.evaluate(label_subset=np.zeros(6, dtype=bool))

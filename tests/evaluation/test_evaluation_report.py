@@ -94,6 +94,7 @@ def test_the_page_tells_what_was_measured_and_how(written: Any, directions: Any)
         "at least one label in common",
         "seed 11",
         "- mAP@all[rare]: relevant is every item with at least one of the rare labels",
+        "- mAP@all[rare, by label]: each rare label alone",
         "pairs_rejected",
     ):
         assert words in page

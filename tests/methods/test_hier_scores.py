@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import MultiheadAttention
 from torch.nn.functional import cosine_similarity, normalize
 
 from crossray.methods.hier.scores import (
@@ -115,6 +116,34 @@ def test_blocks_and_padding_do_not_change_level_2() -> None:
         torch.testing.assert_close(scores, results[0][0])
         torch.testing.assert_close(grad, results[0][1])
     assert torch.isfinite(results[0][0]).all()
+
+
+def test_co_attention_equals_torchs_multi_head_attention() -> None:
+    """Projections are taken before the pairing; torch's own attention takes them pair by pair."""
+    torch.manual_seed(0)
+    ours = CoAttention(8, 2, 16).double()
+    structures = torch.randn(3, 7, 8, dtype=torch.float64)
+    sentences = torch.randn(4, 3, 8, dtype=torch.float64)
+    mask = torch.arange(3) < torch.tensor([3, 1, 2, 3])[:, None]
+    pairs = torch.cartesian_prod(torch.arange(3), torch.arange(4))
+    image, text = pairs.unbind(dim=1)
+    of_structures, of_sentences = ours.project(structures, sentences)
+    o_prime, s_prime = ours(of_structures.rows(image), of_sentences.rows(text), mask[text])
+    everywhere = torch.ones(len(pairs), 7, dtype=torch.bool)
+    sides = (
+        (ours.structures, structures[image], sentences[text], mask[text], o_prime),
+        (ours.sentences, sentences[text], structures[image], everywhere, s_prime),
+    )
+    for layer, x, context, real, result in sides:
+        attention = MultiheadAttention(8, 2, batch_first=True).double()
+        attention.in_proj_weight.data = torch.cat([layer.query.weight, layer.key_value.weight])
+        attention.in_proj_bias.data = torch.cat([layer.query.bias, layer.key_value.bias])
+        attention.out_proj.load_state_dict(layer.out.state_dict())
+        mixed, _ = attention(x, context, context, key_padding_mask=~real, need_weights=False)
+        attended = layer.attention_norm(x + mixed)
+        torch.testing.assert_close(
+            result, layer.output_norm(attended + layer.feed_forward(attended))
+        )
 
 
 def test_gate_is_a_weighted_sum_per_query() -> None:

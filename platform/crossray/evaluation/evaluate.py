@@ -14,6 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.evaluation.arrays import Floats, Ints, row_blocks
 from crossray.evaluation.average_precision import average_precision_of
 from crossray.evaluation.bootstrap import RESAMPLES, confidence_interval
+from crossray.evaluation.by_label import ByLabel
 from crossray.evaluation.chance import at_random
 from crossray.evaluation.mean_over_queries import Empty, mean_over_queries
 from crossray.evaluation.median_rank import first_rank_of
@@ -22,7 +23,7 @@ from crossray.evaluation.protocol import Protocol
 from crossray.evaluation.ranking import Ranking, order
 from crossray.evaluation.recall_at_k import hit_rate_of
 from crossray.evaluation.recall_fraction import recall_fraction_of
-from crossray.evaluation.rules import RARE, BoundRule, bind_rules
+from crossray.evaluation.rules import RARE, BoundRule, bind_by_label, bind_rules
 
 ScoreBlocks = Callable[[int, int], ArrayLike]
 Metric = Callable[[Ranking], Floats]
@@ -30,6 +31,7 @@ Metric = Callable[[Ranking], Floats]
 MEDIAN_RANK = "median_rank"
 MAP = "mAP@all"
 MAP_RARE = "mAP@all[rare]"
+MAP_BY_LABEL = "mAP@all[rare, by label]"
 CURVE_POINTS = 64
 
 
@@ -100,9 +102,10 @@ def evaluate_direction(
     these queries, so that the whole matrix never exists. `query_ids` [Q] and `item_ids` [N] name
     the pair each belongs to: the captions of an image share its id. `query_labels` [Q, C] and
     `item_labels` [N, C] are boolean over one vocabulary, or None where the protocol needs none;
-    `label_subset` [C], for instance `rare_labels(item_labels)`, adds `mAP@all[rare]`: average
-    precision over these labels only, with its expectation under a random ranking. The intervals
-    draw whole query ids, because the captions of one image are no independent queries.
+    `label_subset` [C], for instance `rare_labels(item_labels)`, adds two metrics over these labels
+    only, with their expectations under a random ranking: in `mAP@all[rare]` an item is relevant
+    when it shares any of them, `mAP@all[rare, by label]` judges each label alone (`ByLabel`). The
+    intervals draw whole query ids, because the captions of one image are no independent queries.
 
     Raises CrossRayError for shapes that do not fit, missing labels, and when the protocol leaves no
     query to judge.
@@ -113,14 +116,16 @@ def evaluate_direction(
     measures = _headlines(rules, protocol)
     k_P = np.unique(np.geomspace(1, item_N.size, CURVE_POINTS).round().astype(np.int64))
     curves = _curve_measures(rules, protocol, k_P)
-    values = _judge(blocks, item_N.size, rules, measures | curves, protocol)
+    by_label = bind_by_label(query_labels, item_labels, label_subset)
+    values = _judge(blocks, item_N.size, rules, measures | curves, by_label, protocol)
     _check_judged(rules, protocol)
+    headlines = {**measures, **({MAP_BY_LABEL: by_label} if by_label else {})}
     # A label subset that no query carries has nothing to report but its count.
-    per_query = {name: values[name] for name in measures if not np.isnan(values[name]).all()}
-    baseline = {name: _reduce(name, measures[name].at_random(item_N.size)) for name in per_query}
+    per_query = {name: values[name] for name in headlines if not np.isnan(values[name]).all()}
+    baseline = {name: _reduce(name, headlines[name].at_random(item_N.size)) for name in per_query}
     metrics = {name: _reduce(name, value_Q) for name, value_Q in per_query.items()}
-    if MAP_RARE in metrics:
-        metrics[f"{MAP_RARE} random"] = baseline[MAP_RARE]
+    for name in metrics.keys() & {MAP_RARE, MAP_BY_LABEL}:
+        metrics[f"{name} random"] = baseline[name]
     return DirectionResult(
         metrics=metrics,
         intervals={
@@ -200,10 +205,12 @@ def _judge(
     items: int,
     rules: dict[str, BoundRule],
     measures: dict[str, _Measure],
+    by_label: ByLabel | None,
     protocol: Protocol,
 ) -> dict[str, Floats]:
     """Rank the queries once, block by block, and return the settled values of every measure."""
     raw: dict[str, list[Floats]] = {name: [] for name in measures}
+    ap_QC: list[Floats] = []
     queries = len(rules[protocol.relevance].eligible_Q)
     for rows in row_blocks(queries, items):
         scores_QN = np.asarray(blocks(rows.start, rows.stop))
@@ -215,7 +222,12 @@ def _judge(
             for name, measure in measures.items():
                 if measure.rule is rule:
                     raw[name].append(measure.of(ranking))
-    return {name: measures[name].settle(np.concatenate(raw[name])) for name in measures}
+        if by_label:
+            ap_QC.append(by_label.average_precision(ordered, rows))
+    values = {name: measures[name].settle(np.concatenate(raw[name])) for name in measures}
+    if by_label:
+        values[MAP_BY_LABEL] = by_label.settle(np.concatenate(ap_QC))
+    return values
 
 
 def _check_judged(rules: dict[str, BoundRule], protocol: Protocol) -> None:

@@ -85,6 +85,10 @@ class Order:
     start_QN: Ints
     size_QN: Ints
 
+    def take(self, rows: Ints) -> Order:
+        """Return the order of some of the queries."""
+        return Order(self.item_QN[rows], self.start_QN[rows], self.size_QN[rows])
+
     def place(self, relevant_QN: Bools) -> Ranking:
         """Return the ranking of a relevance; one order serves any number of them."""
         sorted_QN = np.take_along_axis(relevant_QN, self.item_QN, axis=1)

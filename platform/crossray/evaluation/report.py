@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crossray.evaluation.evaluate import MAP_RARE, MEDIAN_RANK, DirectionResult
+from crossray.evaluation.evaluate import MAP_BY_LABEL, MAP_RARE, MEDIAN_RANK, DirectionResult
 from crossray.evaluation.plots import plot_precision_recall, plot_recall
 from crossray.evaluation.protocol import Protocol
 
@@ -128,6 +128,10 @@ def _protocol_words(protocol: Protocol, report: dict[str, Any]) -> list[str]:
         words.append(
             f"- {MAP_RARE}: relevant is every item with at least one of the rare labels in common; "
             f"queries without a rare label are excluded."
+        )
+        words.append(
+            f"- {MAP_BY_LABEL}: each rare label alone, relevant is every item that carries it; the "
+            f"mean over labels of the mean over the queries that carry the label."
         )
     return words
 

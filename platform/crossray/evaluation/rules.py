@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.arrays import Bools, Floats, Ints, as_bools
+from crossray.evaluation.by_label import ByLabel
 from crossray.evaluation.mean_over_queries import Empty
 from crossray.evaluation.protocol import Protocol
 from crossray.evaluation.relevance import pair, share_label
@@ -67,6 +68,16 @@ def bind_rules(
             subset_C = _subset(label_subset, labels_NC.shape[1])
             rules[RARE] = _by_labels(labels_QC[:, subset_C], labels_NC[:, subset_C])
     return rules
+
+
+def bind_by_label(
+    query_labels: ArrayLike | None, item_labels: ArrayLike | None, label_subset: ArrayLike | None
+) -> ByLabel | None:
+    """Return the labels of a subset to judge one by one; inputs that `bind_rules` has checked."""
+    if label_subset is None:
+        return None
+    subset_C = np.asarray(label_subset)
+    return ByLabel(np.asarray(query_labels)[:, subset_C], np.asarray(item_labels)[:, subset_C])
 
 
 def _by_labels(labels_QC: Bools, labels_NC: Bools) -> BoundRule:

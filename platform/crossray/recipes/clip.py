@@ -17,9 +17,9 @@ def clip_pretrained_tiny() -> Recipe:
             embedding=512,
             hidden=1024,
             dropout=0.5,
-            temperature=0.05,
+            temperature=0.02,
         ),
         tokenizer=MINILM_TOKENIZER,
-        optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.01, warmup=0.1),
+        optimizer=OptimizerConfig(lr=5e-4, weight_decay=0.01, warmup=0.1),
         train=TrainConfig(batch_size=256, epochs=30, patience=30, checkpoint_every=500),
     )

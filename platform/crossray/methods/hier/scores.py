@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -51,6 +53,19 @@ def _cosine_of_mixture(weight_XYPQ: Tensor, cos_XYPQ: Tensor, gram_QQ: Tensor) -
     return dot_XYP * square_XYP.clamp(min=1e-8).rsqrt()
 
 
+class Projected(NamedTuple):
+    """One side of level 2 with its attention projections, each [B, A, D], before any pairing."""
+
+    states: Tensor
+    query: Tensor
+    key: Tensor
+    value: Tensor
+
+    def rows(self, index_P: Tensor) -> Projected:
+        """The side of each pair, [P, A, D] each."""
+        return Projected(*(part.index_select(0, index_P) for part in self))
+
+
 class CoAttention(nn.Module):
     """One transformer layer each way: structures attend sentences, sentences attend structures."""
 
@@ -59,14 +74,30 @@ class CoAttention(nn.Module):
         self.structures = CrossLayer(width, heads, feed_forward)
         self.sentences = CrossLayer(width, heads, feed_forward)
 
-    def forward(
-        self, structures_POD: Tensor, sentences_PSD: Tensor, mask_PS: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """`O'` and `S'` of P pairs, shaped like the inputs; masked sentences are never attended."""
-        real_PO = torch.ones(structures_POD.shape[:2], dtype=torch.bool, device=mask_PS.device)
+    def project(self, structures_BOD: Tensor, sentences_CSD: Tensor) -> tuple[Projected, Projected]:
+        """Both sides with what does not depend on the pairing, computed once each, not per pair."""
+        structure_key, structure_value = self.sentences.key_value(structures_BOD).chunk(2, dim=-1)
+        sentence_key, sentence_value = self.structures.key_value(sentences_CSD).chunk(2, dim=-1)
         return (
-            self.structures(structures_POD, sentences_PSD, mask_PS),
-            self.sentences(sentences_PSD, structures_POD, real_PO),
+            Projected(
+                structures_BOD,
+                self.structures.query(structures_BOD),
+                structure_key,
+                structure_value,
+            ),
+            Projected(
+                sentences_CSD, self.sentences.query(sentences_CSD), sentence_key, sentence_value
+            ),
+        )
+
+    def forward(
+        self, structures: Projected, sentences: Projected, mask_PS: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`O'_POD` and `S'_PSD` of P pairs; masked sentences are never attended."""
+        real_PO = torch.ones(structures.states.shape[:2], dtype=torch.bool, device=mask_PS.device)
+        return (
+            self.structures(structures, sentences, mask_PS),
+            self.sentences(sentences, structures, real_PO),
         )
 
 
@@ -85,20 +116,22 @@ class CrossLayer(nn.Module):
         )
         self.output_norm = nn.LayerNorm(width)
 
-    def forward(self, query_PAD: Tensor, context_PCD: Tensor, mask_PC: Tensor) -> Tensor:
-        """`query_PAD` after attending the real rows of `context_PCD`."""
-        pairs, count, width = query_PAD.shape
+    def forward(self, of: Projected, context: Projected, mask_PC: Tensor) -> Tensor:
+        """The states of `of` after attending the real rows of `context`, P pairs of both."""
+        pairs, _, width = of.states.shape
 
         def heads(x: Tensor) -> Tensor:
             return x.view(pairs, -1, self.heads, width // self.heads).transpose(1, 2)
 
         mask_PC = mask_PC | ~mask_PC.any(dim=1, keepdim=True)  # an empty softmax would be NaN
-        key, value = self.key_value(context_PCD).chunk(2, dim=-1)
         mixed = functional.scaled_dot_product_attention(
-            heads(self.query(query_PAD)), heads(key), heads(value), attn_mask=mask_PC[:, None, None]
+            heads(of.query),
+            heads(context.key),
+            heads(context.value),
+            attn_mask=mask_PC[:, None, None],
         )
-        mixed_PAD = mixed.transpose(1, 2).reshape(pairs, count, width)
-        attended = self.attention_norm(query_PAD + self.out(mixed_PAD))
+        mixed_PAD = mixed.transpose(1, 2).reshape(of.states.shape)
+        attended = self.attention_norm(of.states + self.out(mixed_PAD))
         result: Tensor = self.output_norm(attended + self.feed_forward(attended))
         return result
 
@@ -136,10 +169,11 @@ def structure_sentence_scores(
     Level 2 is quadratic in pairs; blocks bound its memory, and in training each block's
     activations are computed again in the backward pass.
     """
+    structures, sentences = co_attention.project(structures_BOD, sentences_CSD)
 
     def score(pairs: Tensor) -> Tensor:
         image, text = pairs.unbind(dim=1)
-        o_prime, s_prime = co_attention(structures_BOD[image], sentences_CSD[text], mask_CS[text])
+        o_prime, s_prime = co_attention(structures.rows(image), sentences.rows(text), mask_CS[text])
         return structure_sentence_score(o_prime, s_prime, mask_CS[text], smoothing)
 
     parts = []

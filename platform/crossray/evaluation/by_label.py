@@ -1,0 +1,59 @@
+"""Average precision label by label, so that each label of a long tail counts the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossray.evaluation.arrays import Bools, Floats
+from crossray.evaluation.average_precision import average_precision_of
+from crossray.evaluation.chance import at_random
+from crossray.evaluation.ranking import Order
+
+
+@dataclass(frozen=True)
+class ByLabel:
+    r"""Mean average precision over labels, the mean of each label over the queries that carry it.
+
+    $$mAP = \frac{1}{|C|} \sum_{c \in C} \frac{1}{|Q_c|} \sum_{q \in Q_c} AP(q; rel = c \in L_x)$$
+
+    `labels_QC` and `labels_NC` are boolean over one vocabulary; labels that no query or no item
+    carries are left out of C.
+    """
+
+    labels_QC: Bools
+    labels_NC: Bools
+
+    def average_precision(self, ordered: Order, rows: slice) -> Floats:
+        """`AP` [rows, C] of these queries for each label; NaN where a query does not carry it."""
+        labels_BC = self.labels_QC[rows]
+        ap_BC = np.full(labels_BC.shape, np.nan)
+        for label in np.flatnonzero(labels_BC.any(axis=0)):
+            carriers = np.flatnonzero(labels_BC[:, label])
+            relevant_N = self.labels_NC[:, label]
+            relevant_BN = np.broadcast_to(relevant_N, (carriers.size, relevant_N.size))
+            ranking = ordered.take(carriers).place(relevant_BN)
+            ap_BC[carriers, label] = average_precision_of(ranking)
+        return ap_BC
+
+    def settle(self, ap_QC: Floats) -> Floats:
+        """Values [Q] whose mean over the queries that carry a label is the mean over labels.
+
+        A query's value is the sum of its labels' average precisions, each weighted by what the
+        label's mean gives it; NaN where a query carries no label.
+        """
+        judged_QC = ~np.isnan(ap_QC)
+        queries_C = judged_QC.sum(axis=0)
+        carrying_Q = judged_QC.any(axis=1)
+        weight_C = np.divide(
+            carrying_Q.sum(), queries_C * (queries_C > 0).sum(),
+            out=np.zeros(queries_C.size), where=queries_C > 0,
+        )  # fmt: skip
+        value_Q: Floats = np.where(carrying_Q, np.nan_to_num(ap_QC) @ weight_C, np.nan)
+        return value_Q
+
+    def at_random(self, items: int) -> Floats:
+        """`settle` of the expected average precisions under a random ranking; [Q]."""
+        expected_C = at_random(average_precision_of, self.labels_NC.sum(axis=0), items)
+        return self.settle(np.where(self.labels_QC, expected_C, np.nan))
