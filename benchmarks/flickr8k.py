@@ -72,7 +72,7 @@ class Benchmark:
         recipe = replace(recipe, train=train)
         features = store / "features"  # both systems read the same towers
         if not features.exists():
-            Features(pairs.uri, str(features), recipe, actors=self.workers).run()
+            Features.of(recipe, pairs.uri, str(features), actors=self.workers).run()
         teacher, report = store / f"{system}-{seed}", store / f"report-{system}-{seed}"
         if report.exists():
             return open_artifact(str(report))

@@ -124,8 +124,8 @@ CONTRACT = {
         ),
         features="FEATURES",
     ),
-    "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": Features(
-        "PAIRS", "FEATURES", get_recipe("clip_pretrained_tiny")
+    "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
+        Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")
     ),
     "python jobs/evaluate.py --model TEACHER --pairs PAIRS --split test --out REPORT": Evaluate(
         "TEACHER", "PAIRS", "REPORT", split="test"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -30,6 +30,9 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.phantom import PhantomSource
+
+if TYPE_CHECKING:
+    from crossray.training.config import Recipe
 
 Source = (
     Annotated[CsvSource, subcommand("csv"), PositionalRequiredArgs]
@@ -141,18 +144,24 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
     """`jobs/pretrain.py`."""
     from crossray.training.pretrain import Pretrain
 
-    run_command(lambda: _with_recipe(Pretrain, "jobs/pretrain.py", args))
+    def default(recipe: Recipe) -> Pretrain:
+        return Pretrain(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
+
+    run_command(lambda: _with_recipe(default, "jobs/pretrain.py", args))
 
 
 def features_job(args: Sequence[str] | None = None) -> None:
     """`jobs/features.py`."""
     from crossray.training.features import Features
 
-    run_command(lambda: _with_recipe(Features, "jobs/features.py", args))
+    def default(recipe: Recipe) -> Features:
+        return Features.of(recipe, pairs=tyro.MISSING, out=tyro.MISSING)
+
+    run_command(lambda: _with_recipe(default, "jobs/features.py", args))
 
 
-def _with_recipe(job: type[Any], prog: str, args: Sequence[str] | None) -> Any:
-    """Parse a job whose `recipe` is found first: its fields become options with its defaults."""
+def _with_recipe(default: Callable[[Recipe], Any], prog: str, args: Sequence[str] | None) -> Any:
+    """Parse a job whose `--recipe` is found first: the recipe's fields are the defaults."""
     from crossray.recipes import RECIPES, get_recipe
 
     given = list(sys.argv[1:] if args is None else args)
@@ -162,6 +171,5 @@ def _with_recipe(job: type[Any], prog: str, args: Sequence[str] | None) -> Any:
     if name.recipe is None:
         names = ", ".join(sorted(RECIPES))
         raise CrossRayError(f"{prog} needs --recipe NAME, one of {names}; add --help for the rest.")
-    recipe = get_recipe(name.recipe)
-    default = job(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
-    return tyro.cli(job, prog=f"{prog} --recipe {name.recipe}", args=rest, default=default)
+    job = default(get_recipe(name.recipe))
+    return tyro.cli(type(job), prog=f"{prog} --recipe {name.recipe}", args=rest, default=job)

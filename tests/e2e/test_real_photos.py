@@ -64,7 +64,7 @@ def test_photos_to_report(table: Path, tmp_path: Path, monkeypatch: pytest.Monke
     recipe = get_recipe("hier_pretrained_tiny")
     train = replace(recipe.train, epochs=4, batch_size=32, workers=1)
     recipe = replace(recipe, train=train, optimizer=replace(recipe.optimizer, lr=2e-3))
-    features = Features("pairs", "features", recipe, dtype="float32", actors=1).run()
+    features = Features.of(recipe, "pairs", "features", dtype="float32", actors=1).run()
     assert_cache_is_what_the_towers_give(recipe, features.uri, str(tmp_path / "store" / "pairs"))
     other = replace(recipe, tokenizer=replace(recipe.tokenizer, max_tokens=32))
     with pytest.raises(CrossRayError, match="max_tokens"):

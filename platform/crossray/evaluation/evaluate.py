@@ -119,7 +119,9 @@ def evaluate_direction(
     by_label = bind_by_label(query_labels, item_labels, label_subset)
     values = _judge(blocks, item_N.size, rules, measures | curves, by_label, protocol)
     _check_judged(rules, protocol)
-    headlines = {**measures, **({MAP_BY_LABEL: by_label} if by_label else {})}
+    headlines: dict[str, _Measure | ByLabel] = {**measures}
+    if by_label:
+        headlines[MAP_BY_LABEL] = by_label
     # A label subset that no query carries has nothing to report but its count.
     per_query = {name: values[name] for name in headlines if not np.isnan(values[name]).all()}
     baseline = {name: _reduce(name, headlines[name].at_random(item_N.size)) for name in per_query}

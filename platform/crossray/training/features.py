@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,6 @@ import ray
 import ray.data
 import torch
 from rich.progress import Progress as ProgressBar
-from tyro.conf import arg
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.config import to_dict
@@ -28,11 +27,10 @@ from crossray.data.corpus import study_key, text_entries
 from crossray.data.schema import read_row_group, row_groups
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
-from crossray.encoders.image import ImageTower, normalisation
-from crossray.encoders.text import TextTower
-from crossray.methods.contract import MethodConfig
-from crossray.training.config import Recipe
-from crossray.training.fitting import fitted, make_tokenizer
+from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
+from crossray.encoders.text import TextTower, TextTowerConfig
+from crossray.training.config import Recipe, TokenizerConfig
+from crossray.training.fitting import fitted_towers, make_tokenizer
 from crossray.training.models import TOKENIZER
 
 IMAGES_AT_A_TIME = 16
@@ -41,41 +39,50 @@ _COLUMNS = ["item_id", "split", "image", "texts", "sections", "labels", "meta"]
 
 @dataclass(frozen=True)
 class Features:
-    """Run a recipe's frozen towers once over all paired items and keep what they give.
+    """Run frozen towers once over all paired items and keep what they give.
 
     Attributes:
         pairs: the artifact to read: a name in the store, an absolute path or a URI.
         out: the features artifact.
-        recipe: what has the towers and the tokenizer.
+        image: the image tower.
+        text: the text tower.
+        tokenizer: of the text tower.
         dtype: of the stored numbers; float16 halves the size and rounds to 3 decimal digits.
         actors: processes that run the towers.
     """
 
     pairs: str
     out: str
-    recipe: Annotated[Recipe, arg(name="")]
+    image: ImageTowerConfig
+    text: TextTowerConfig
+    tokenizer: TokenizerConfig
     dtype: Literal["float16", "float32"] = "float16"
     actors: int = 2
+
+    @classmethod
+    def of(cls, recipe: Recipe, pairs: str, out: str, **options: Any) -> Features:
+        """The features of a recipe's towers."""
+        towers = recipe.method
+        return cls(pairs, out, towers.image, towers.text, recipe.tokenizer, **options)
 
     def run(self) -> Artifact:
         """Compute and publish; prints progress and one table."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
-        towers = self.recipe.method
-        if not (towers.image.frozen and towers.text.frozen):
+        if not (self.image.frozen and self.text.frozen):
             raise CrossRayError(
-                f"the recipe {self.recipe.name!r} trains its towers, so their output cannot be "
-                "cached; use a recipe with frozen towers or train without features."
+                "these towers are trained, so their output cannot be cached; use a recipe with "
+                "frozen towers or train without features."
             )
-        tokenizer = make_tokenizer(self.recipe, pairs)
-        method = fitted(self.recipe, tokenizer).method
+        tokenizer = make_tokenizer(self.tokenizer, pairs)
+        image, text = fitted_towers(self.image, self.text, self.tokenizer, tokenizer)
         ensure_ray()
-        config = tower_config(method) | {"dtype": self.dtype}
+        config = {"image": to_dict(image), "text": to_dict(text), "dtype": self.dtype}
         with create(out, "features", config, (pairs,)) as draft, ExitStack() as files:
             writers: dict[str, pa.RecordBatchWriter] = {}
             items = 0
-            for table in self._stream(pairs, method, tokenizer):
+            for table in self._stream(pairs, image, text, tokenizer):
                 for split in pc.unique(table["split"]).to_pylist():
                     if split not in writers:
                         path = str(draft.path / f"{split}.arrow")
@@ -86,7 +93,7 @@ class Features:
                 items += len(table)
             tokenizer.save(draft.path / TOKENIZER)
             draft.notes.extend(pairs.manifest.notes)
-            shapes = ImageTower(method.image, False), TextTower(method.text, False)
+            shapes = ImageTower(image, False), TextTower(text, False)
             side = shapes[0].side
             draft.metrics["grid_shape"] = [shapes[0].channels, side, side]
             draft.metrics["text_width"] = shapes[1].width
@@ -97,14 +104,18 @@ class Features:
         return features
 
     def _stream(
-        self, pairs: Artifact, method: MethodConfig, tokenizer: Tokenizer
+        self,
+        pairs: Artifact,
+        image: ImageTowerConfig,
+        text: TextTowerConfig,
+        tokenizer: Tokenizer,
     ) -> Iterator[pa.Table]:
         units = [{"unit": json.dumps(unit)} for unit in row_groups(pairs)]
         dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
         quiet(dataset.context)
         dataset = dataset.map_batches(
             Towers,
-            fn_constructor_args=(pairs.uri, method, tokenizer.to_str(), self.dtype),
+            fn_constructor_args=(pairs.uri, image, text, tokenizer.to_str(), self.dtype),
             batch_format="pyarrow",
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(size=self.actors),
@@ -121,14 +132,16 @@ class Features:
 class Towers:
     """A Ray Data actor: both frozen towers over a table of pairs."""
 
-    def __init__(self, pairs: str, method: MethodConfig, tokenizer: str, dtype: str) -> None:
+    def __init__(
+        self, pairs: str, image: ImageTowerConfig, text: TextTowerConfig, tokenizer: str, dtype: str
+    ) -> None:
         torch.set_num_threads(1)
         self.pairs = open_artifact(pairs)
         self.tokenizer = Tokenizer.from_str(tokenizer)
-        self.max_tokens = method.text.max_tokens
-        self.transform = evaluation_transform(method.image.image_size, *normalisation(method.image))
-        self.image = ImageTower(method.image).eval()
-        self.text = TextTower(method.text).eval()
+        self.max_tokens = text.max_tokens
+        self.transform = evaluation_transform(image.image_size, *normalisation(image))
+        self.image = ImageTower(image).eval()
+        self.text = TextTower(text).eval()
         self.dtype = np.dtype(dtype)
 
     @torch.inference_mode()
@@ -178,19 +191,14 @@ class Towers:
         return states, [row[:length] for row, length in zip(sentence_BT, lengths, strict=True)]
 
 
-def tower_config(method: MethodConfig) -> dict[str, Any]:
-    """What the cached numbers depend on."""
-    return {"image": to_dict(method.image), "text": to_dict(method.text)}
-
-
 def same_towers(recipe: Recipe, features: Artifact) -> None:
     """Refuse features that other towers than the recipe's have made."""
-    found = {name: features.manifest.config[name] for name in ("image", "text")}
-    wanted = tower_config(recipe.method)
-    for tower in ("image", "text"):
-        for name, value in wanted[tower].items():
-            if found[tower].get(name) != value:
+    wanted = {"image": to_dict(recipe.method.image), "text": to_dict(recipe.method.text)}
+    for tower, fields in wanted.items():
+        found = features.manifest.config[tower]
+        for name, value in fields.items():
+            if found.get(name) != value:
                 raise CrossRayError(
-                    f"{features.uri} was made with {tower}.{name}={found[tower].get(name)!r}, but "
+                    f"{features.uri} was made with {tower}.{name}={found.get(name)!r}, but "
                     f"the recipe has {value!r}; use the same towers or make the features again."
                 )

@@ -8,17 +8,19 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.schema import iter_pairs
 from crossray.data.tokenization import Tokenizer, load_tokenizer
+from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.image import resolve as resolve_image
+from crossray.encoders.text import TextTowerConfig
 from crossray.encoders.text import resolve as resolve_text
 from crossray.encoders.weights import SCRATCH
-from crossray.training.config import Recipe
+from crossray.training.config import Recipe, TokenizerConfig
 
 
-def make_tokenizer(recipe: Recipe, pairs: Artifact) -> Tokenizer:
-    """The recipe's tokenizer; a vocabulary of one's own is learnt from the training split only."""
+def make_tokenizer(config: TokenizerConfig, pairs: Artifact) -> Tokenizer:
+    """The tokenizer; a vocabulary of one's own is learnt from the training split only."""
     tables = iter_pairs(pairs, ["texts"], "train")
     texts = (text for table in tables for row in table["texts"].to_pylist() for text in row)
-    return load_tokenizer(recipe.tokenizer.source, texts, recipe.tokenizer.vocab_size)
+    return load_tokenizer(config.source, texts, config.vocab_size)
 
 
 def fitted(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
@@ -26,18 +28,19 @@ def fitted(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
 
     Raises `CrossRayError` for pretrained text weights with another source's tokenizer.
     """
-    weights, source = recipe.method.text.weights, recipe.tokenizer.source
-    if weights not in (SCRATCH, source):
+    method = recipe.method
+    image, text = fitted_towers(method.image, method.text, recipe.tokenizer, tokenizer)
+    return replace(recipe, method=replace(method, image=image, text=text))
+
+
+def fitted_towers(
+    image: ImageTowerConfig, text: TextTowerConfig, config: TokenizerConfig, tokenizer: Tokenizer
+) -> tuple[ImageTowerConfig, TextTowerConfig]:
+    """`fitted` for a pair of towers; `tokenizer` is what `make_tokenizer` gave for `config`."""
+    if text.weights not in (SCRATCH, config.source):
         raise CrossRayError(
-            f"method.text.weights={weights!r} with tokenizer.source={source!r} would give every "
-            "word another word's vector; set tokenizer.source to the source of the weights."
+            f"text.weights={text.weights!r} with tokenizer.source={config.source!r} would give "
+            "every word another word's vector; set tokenizer.source to the source of the weights."
         )
-    text = replace(
-        recipe.method.text,
-        vocab_size=tokenizer.vocab_size,
-        max_tokens=recipe.tokenizer.max_tokens,
-    )
-    method = replace(
-        recipe.method, image=resolve_image(recipe.method.image), text=resolve_text(text)
-    )
-    return replace(recipe, method=method)
+    text = replace(text, vocab_size=tokenizer.vocab_size, max_tokens=config.max_tokens)
+    return resolve_image(image), resolve_text(text)

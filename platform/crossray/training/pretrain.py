@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Annotated, Any
 import ray
 import ray.train
 from pyarrow import fs
-from ray import cloudpickle
 from ray.train.torch import TorchConfig, TorchTrainer
 from tyro.conf import arg
 
@@ -92,7 +92,7 @@ class Pretrain:
 
     def _inputs(self, pairs: Artifact) -> tuple[Tokenizer, Recipe, Artifact]:
         if self.features is None:
-            tokenizer = make_tokenizer(self.recipe, pairs)
+            tokenizer = make_tokenizer(self.recipe.tokenizer, pairs)
             return tokenizer, fitted(self.recipe, tokenizer), pairs
         features = open_artifact(resolve(self.features), "features")
         require_parent(features, pairs)
@@ -125,7 +125,7 @@ def _fit(task: Task) -> dict[str, Any]:
     gpu = {"GPU": 1} if train.use_gpu else {}
     trainer = TorchTrainer(
         train_worker,
-        train_loop_config={"task": cloudpickle.dumps(task)},
+        train_loop_config={"task": pickle.dumps(task)},
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=train.workers,
