@@ -19,6 +19,7 @@ import ray.train
 import ray.train.torch
 import torch
 from pyarrow import fs
+from ray.train.v2._internal.execution import context as ray_context
 from torch import Tensor
 
 from crossray.core.artifacts import open_artifact
@@ -58,7 +59,8 @@ def train(task: Task) -> None:
 
     An input that cannot be trained on is reported, not raised: Ray would try it again.
     """
-    logging.getLogger("ray.train").setLevel(logging.WARNING)  # our own lines say it shorter
+    # Our own lines say each report shorter; Ray names this logger after the file it is in.
+    logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
     try:
         worker = _Worker(task)
     except CrossRayError as error:
