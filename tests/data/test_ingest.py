@@ -18,8 +18,9 @@ from crossray.core.artifacts import Artifact, open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.data import ingest as engine
 from crossray.data.ingest import ingest
-from crossray.data.schema import PAIR_SCHEMA, read_pairs
+from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
+from support.pairs import read_pairs
 
 Rows = list[dict[str, Any]]
 WriteTable = Callable[..., tuple[str, str]]

@@ -12,8 +12,9 @@ import pytest
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.data import shards
-from crossray.data.schema import PAIR_SCHEMA, iter_pairs, read_pairs
+from crossray.data.schema import PAIR_SCHEMA, iter_pairs
 from crossray.data.shards import PairWriter
+from support.pairs import read_pairs
 
 
 def _rows(count: int) -> list[dict[str, Any]]:

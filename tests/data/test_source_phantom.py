@@ -8,8 +8,8 @@ import pytest
 
 from crossray.data.ingest import ingest
 from crossray.data.phantom import DISCLAIMER, VERSION, PhantomConfig, generate
-from crossray.data.schema import read_pairs
 from crossray.data.sources.phantom import PhantomSource
+from support.pairs import read_pairs
 
 
 @pytest.mark.usefixtures("ray_cluster")

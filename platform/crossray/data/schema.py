@@ -137,12 +137,3 @@ def read_row_group(artifact: Artifact, unit: dict[str, Any], columns: Sequence[s
     system, root = filesystem(artifact.uri)
     with system.open_input_file(f"{root}/{unit['part']}") as stream:
         return pq.ParquetFile(stream).read_row_group(unit["group"], columns=list(columns))
-
-
-def read_pairs(
-    artifact: Artifact, columns: Sequence[str] | None = None, split: Split | None = None
-) -> pa.Table:
-    """The rows of `iter_pairs` as one table; leave `image` out unless it fits in memory."""
-    wanted = list(columns) if columns is not None else PAIR_SCHEMA.names
-    empty = pa.schema([PAIR_SCHEMA.field(name) for name in wanted]).empty_table()
-    return pa.concat_tables([empty, *iter_pairs(artifact, wanted, split)])
