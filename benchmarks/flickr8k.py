@@ -31,6 +31,7 @@ from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
 
 SYSTEMS = {"clip": "clip_pretrained_tiny", "hier": "hier_pretrained_tiny"}
+SIDE = 4  # what HIER's regions and zones need of a map; CLIP needs its mean only
 DIRECTIONS = ("image_to_text", "text_to_image")
 
 
@@ -72,7 +73,7 @@ class Benchmark:
         recipe = replace(recipe, train=train)
         features = store / "features"  # both systems read the same towers
         if not features.exists():
-            Features.of(recipe, pairs.uri, str(features), actors=self.workers).run()
+            Features.of(recipe, pairs.uri, str(features), side=SIDE, actors=self.workers).run()
         teacher, report = store / f"{system}-{seed}", store / f"report-{system}-{seed}"
         if report.exists():
             return open_artifact(str(report))

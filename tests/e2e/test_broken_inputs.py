@@ -210,7 +210,7 @@ def test_settings_that_do_not_exist(store, capsys) -> None:  # type: ignore[no-u
     # The parser puts what a configuration refuses into a box of its own.
     assert "level_weights=(0.4, 0.3, -1.0) must all be" in capsys.readouterr().err
     publish(store / "p")
-    assert "trains its towers" in refused(features_job, tiny, capsys)
+    assert "towers are trained" in refused(features_job, tiny, capsys)
 
 
 @pytest.mark.parametrize("run", [main, pretrain_job, evaluate_job])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,11 +65,17 @@ def test_photos_to_report(table: Path, tmp_path: Path, monkeypatch: pytest.Monke
     recipe = get_recipe("hier_pretrained_tiny")
     train = replace(recipe.train, epochs=4, batch_size=32, workers=1)
     recipe = replace(recipe, train=train, optimizer=replace(recipe.optimizer, lr=2e-3))
-    features = Features.of(recipe, "pairs", "features", dtype="float32", actors=1).run()
+    make = partial(Features.of, recipe, "pairs", dtype="float32", actors=1)
+    with pytest.raises(CrossRayError, match="side=3 does not divide the 8 rows"):
+        make("wrong", side=3).run()
+    features = make("features", side=recipe.method.map_side(8)).run()
     assert_cache_is_what_the_towers_give(recipe, features.uri, str(tmp_path / "store" / "pairs"))
     other = replace(recipe, tokenizer=replace(recipe.tokenizer, max_tokens=32))
     with pytest.raises(CrossRayError, match="max_tokens"):
         Pretrain("pairs", "wrong", other, features="features").run()
+    finer = replace(recipe, method=replace(recipe.method, grids=(8,)))
+    with pytest.raises(CrossRayError, match=r"averaged to 4 x 4.* at 8 x 8"):
+        Pretrain("pairs", "wrong", finer, features="features").run()
     Pretrain("pairs", "teacher", recipe, features="features").run()
     report = Evaluate("teacher", "pairs", "report").run()
     for direction in ("image_to_text", "text_to_image"):

@@ -33,6 +33,20 @@ def test_embeddings_are_unit_vectors(method: Method) -> None:
         torch.testing.assert_close(z.norm(dim=-1), torch.ones(4))
 
 
+@pytest.mark.parametrize("whole", [7, 8, 12])
+def test_maps_averaged_as_far_as_allowed_serve_as_well(method: Method, whole: int) -> None:
+    """Features cached coarsely would train another model than the towers do."""
+    side = method.config.map_side(whole)
+    grid_BCYX = torch.randn(3, method.image_tower.channels, whole, whole)
+    coarse_BCYX = torch.nn.functional.adaptive_avg_pool2d(grid_BCYX, side)
+    assert whole % side == 0
+    with torch.no_grad():
+        fine = method.eval().represent_image(ImageBatch(grid_BCYX=grid_BCYX))
+        coarse = method.represent_image(ImageBatch(grid_BCYX=coarse_BCYX))
+    for name, part in fine.items():
+        torch.testing.assert_close(coarse[name], part)
+
+
 def test_every_parameter_learns(method: Method) -> None:
     """A parameter without gradient is dead weight in every teacher (HIER's gate included)."""
     with torch.no_grad():  # zeros of the initialisation would hide a gradient

@@ -42,6 +42,10 @@ class ClipConfig(MethodConfig):
         """See `MethodConfig.build`."""
         return Clip(self, load_weights)
 
+    def map_side(self, whole: int) -> int:
+        """One cell: only the mean over the map is used."""
+        return 1
+
 
 class Clip(Method):
     """Dual encoder trained with symmetric InfoNCE over the whole (gathered) batch."""

@@ -29,6 +29,13 @@ class MethodConfig(Config):
         """The model; `load_weights=False` leaves out the towers' pretrained weights."""
         raise TypeError(f"{type(self).__name__} does not name a method")
 
+    def map_side(self, whole: int) -> int:
+        """The side of the smallest feature map that serves as well as the whole one.
+
+        A map of `whole` rows and columns averaged into that many gives the same representations.
+        """
+        return whole
+
 
 @dataclass(frozen=True)
 class Phase:

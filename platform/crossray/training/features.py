@@ -16,6 +16,7 @@ import ray
 import ray.data
 import torch
 from rich.progress import Progress as ProgressBar
+from torch.nn import functional
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.config import to_dict
@@ -47,6 +48,7 @@ class Features:
         image: the image tower.
         text: the text tower.
         tokenizer: of the text tower.
+        side: average each feature map into this many rows and columns; None keeps it whole.
         dtype: of the stored numbers; float16 halves the size and rounds to 3 decimal digits.
         actors: processes that run the towers.
     """
@@ -56,6 +58,7 @@ class Features:
     image: ImageTowerConfig
     text: TextTowerConfig
     tokenizer: TokenizerConfig
+    side: int | None = None
     dtype: Literal["float16", "float32"] = "float16"
     actors: int = 2
 
@@ -77,12 +80,19 @@ class Features:
             )
         tokenizer = make_tokenizer(self.tokenizer, pairs)
         image, text = fitted_towers(self.image, self.text, self.tokenizer, tokenizer)
+        shape, width = ImageTower(image, False), TextTower(text, False).width
+        side = shape.side if self.side is None else self.side
+        if not 0 < side <= shape.side or shape.side % side:
+            raise CrossRayError(
+                f"side={side} does not divide the {shape.side} rows and columns of the image "
+                "tower's map; choose a divisor, or leave it out to keep the whole map."
+            )
         ensure_ray()
-        config = {"image": to_dict(image), "text": to_dict(text), "dtype": self.dtype}
+        config = {"image": to_dict(image), "text": to_dict(text), "dtype": self.dtype, "side": side}
         with create(out, "features", config, (pairs,)) as draft, ExitStack() as files:
             writers: dict[str, pa.RecordBatchWriter] = {}
             items = 0
-            for table in self._stream(pairs, image, text, tokenizer):
+            for table in self._stream(pairs, image, text, tokenizer, side):
                 for split in pc.unique(table["split"]).to_pylist():
                     if split not in writers:
                         path = str(draft.path / f"{split}.arrow")
@@ -93,10 +103,9 @@ class Features:
                 items += len(table)
             tokenizer.save(draft.path / TOKENIZER)
             draft.notes.extend(pairs.manifest.notes)
-            shapes = ImageTower(image, False), TextTower(text, False)
-            side = shapes[0].side
-            draft.metrics["grid_shape"] = [shapes[0].channels, side, side]
-            draft.metrics["text_width"] = shapes[1].width
+            draft.metrics["grid_shape"] = [shape.channels, side, side]
+            draft.metrics["whole_side"] = shape.side
+            draft.metrics["text_width"] = width
             draft.metrics["items"] = items
             draft.metrics["seconds"] = round(time.monotonic() - began, 1)
         features = open_artifact(out)
@@ -109,13 +118,14 @@ class Features:
         image: ImageTowerConfig,
         text: TextTowerConfig,
         tokenizer: Tokenizer,
+        side: int,
     ) -> Iterator[pa.Table]:
         units = [{"unit": json.dumps(unit)} for unit in row_groups(pairs)]
         dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
         quiet(dataset.context)
         dataset = dataset.map_batches(
             Towers,
-            fn_constructor_args=(pairs.uri, image, text, tokenizer.to_str(), self.dtype),
+            fn_constructor_args=(pairs.uri, image, text, tokenizer.to_str(), side, self.dtype),
             batch_format="pyarrow",
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(size=self.actors),
@@ -133,7 +143,13 @@ class Towers:
     """A Ray Data actor: both frozen towers over a table of pairs."""
 
     def __init__(
-        self, pairs: str, image: ImageTowerConfig, text: TextTowerConfig, tokenizer: str, dtype: str
+        self,
+        pairs: str,
+        image: ImageTowerConfig,
+        text: TextTowerConfig,
+        tokenizer: str,
+        side: int,
+        dtype: str,
     ) -> None:
         torch.set_num_threads(1)
         self.pairs = open_artifact(pairs)
@@ -142,6 +158,7 @@ class Towers:
         self.transform = evaluation_transform(image.image_size, *normalisation(image))
         self.image = ImageTower(image).eval()
         self.text = TextTower(text).eval()
+        self.side = side
         self.dtype = np.dtype(dtype)
 
     @torch.inference_mode()
@@ -162,7 +179,8 @@ class Towers:
         for start in range(0, len(rows), IMAGES_AT_A_TIME):
             block = rows[start : start + IMAGES_AT_A_TIME]
             pixels = torch.stack([self.transform(row["image"]) for row in block])
-            grids += list(self.image(pixels).flatten(1).numpy().astype(self.dtype))
+            maps = functional.adaptive_avg_pool2d(self.image(pixels), self.side)
+            grids += list(maps.flatten(1).numpy().astype(self.dtype))
         for row in rows:
             own_states, own_sentences = self._texts(row)
             states.append(own_states)
@@ -192,7 +210,14 @@ class Towers:
 
 
 def same_towers(recipe: Recipe, features: Artifact) -> None:
-    """Refuse features that other towers than the recipe's have made."""
+    """Refuse features that other towers than the recipe's have made, or too coarse ones."""
+    whole, side = features.manifest.metrics["whole_side"], features.manifest.config["side"]
+    needed = recipe.method.map_side(whole)
+    if side != whole and side % needed:
+        raise CrossRayError(
+            f"{features.uri} holds maps averaged to {side} x {side}, but the recipe reads them at "
+            f"{needed} x {needed}; make the features with side={needed} or a multiple."
+        )
     wanted = {"image": to_dict(recipe.method.image), "text": to_dict(recipe.method.text)}
     for tower, fields in wanted.items():
         found = features.manifest.config[tower]

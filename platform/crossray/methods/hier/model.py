@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lcm
 from typing import ClassVar, Literal
 
 import torch
@@ -24,7 +25,13 @@ from crossray.methods.contract import (
     Representation,
     same_study,
 )
-from crossray.methods.hier.regions import ZONES, grid_regions, sentence_means, zone_structures
+from crossray.methods.hier.regions import (
+    ZONE_GRID,
+    ZONES,
+    grid_regions,
+    sentence_means,
+    zone_structures,
+)
 from crossray.methods.hier.scores import (
     CoAttention,
     gated,
@@ -98,6 +105,16 @@ class HierConfig(MethodConfig):
     def build(self, load_weights: bool = True) -> Hier:
         """See `MethodConfig.build`."""
         return Hier(self, load_weights)
+
+    def map_side(self, whole: int) -> int:
+        """The smallest side that the region grids and the zones' grid divide and that divides all.
+
+        Averages of equal parts are then the averages of the whole.
+        """
+        regions = self.grids if "region_word" in self.levels else ()
+        zones = (ZONE_GRID,) if "structure_sentence" in self.levels else ()
+        step = lcm(*regions, *zones)
+        return next((side for side in range(step, whole, step) if whole % side == 0), whole)
 
 
 class Hier(Method):

@@ -10,6 +10,7 @@ ZONES = (
     "left upper", "left middle", "left lower", "centre", "right upper", "right middle",
     "right lower",
 )  # fmt: skip
+ZONE_GRID = 4
 _ZONE_OF_CELL = (
     ("left upper", "centre", "centre", "right upper"),
     ("left middle", "centre", "centre", "right middle"),
@@ -32,7 +33,7 @@ def zone_structures(grid_BCYX: Tensor) -> Tensor:
 
     Left and right are those of the picture, as the tower sees it.
     """
-    cells_BCG = functional.adaptive_avg_pool2d(grid_BCYX, 4).flatten(2)
+    cells_BCG = functional.adaptive_avg_pool2d(grid_BCYX, ZONE_GRID).flatten(2)
     members_OG = torch.tensor(
         [[float(zone == name) for row in _ZONE_OF_CELL for zone in row] for name in ZONES],
         device=grid_BCYX.device,
