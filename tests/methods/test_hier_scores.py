@@ -96,14 +96,23 @@ def test_structure_sentence_equals_the_printed_equation() -> None:
         assert ours[p].item() == pytest.approx(float(sum(cosines) / len(real)))
 
 
+def level_2(
+    lengths: list[int],
+) -> tuple[CoAttention, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A layer, three images, four texts of `lengths` sentences with their mask, and all pairs."""
+    torch.manual_seed(0)
+    return (
+        CoAttention(8, 2, 16).double(),
+        torch.randn(3, 7, 8, dtype=torch.float64),
+        torch.randn(4, 3, 8, dtype=torch.float64),
+        torch.arange(3) < torch.tensor(lengths)[:, None],
+        torch.cartesian_prod(torch.arange(3), torch.arange(4)),
+    )
+
+
 def test_blocks_and_padding_do_not_change_level_2() -> None:
     """Blocks bound memory; they must not change values or gradients, nor must padding."""
-    torch.manual_seed(0)
-    layer = CoAttention(8, 2, 16).double()
-    structures = torch.randn(3, 7, 8, dtype=torch.float64)
-    sentences = torch.randn(4, 3, 8, dtype=torch.float64)
-    mask = torch.arange(3) < torch.tensor([3, 1, 2, 0])[:, None]
-    pairs = torch.cartesian_prod(torch.arange(3), torch.arange(4))
+    layer, structures, sentences, mask, pairs = level_2([3, 1, 2, 0])
     results = []
     for block, extra in ((100, 0), (5, 0), (100, 2)):
         layer.zero_grad()
@@ -120,12 +129,7 @@ def test_blocks_and_padding_do_not_change_level_2() -> None:
 
 def test_co_attention_equals_torchs_multi_head_attention() -> None:
     """Projections are taken before the pairing; torch's own attention takes them pair by pair."""
-    torch.manual_seed(0)
-    ours = CoAttention(8, 2, 16).double()
-    structures = torch.randn(3, 7, 8, dtype=torch.float64)
-    sentences = torch.randn(4, 3, 8, dtype=torch.float64)
-    mask = torch.arange(3) < torch.tensor([3, 1, 2, 3])[:, None]
-    pairs = torch.cartesian_prod(torch.arange(3), torch.arange(4))
+    ours, structures, sentences, mask, pairs = level_2([3, 1, 2, 3])
     image, text = pairs.unbind(dim=1)
     of_structures, of_sentences = ours.project(structures, sentences)
     o_prime, s_prime = ours(of_structures.rows(image), of_sentences.rows(text), mask[text])

@@ -46,10 +46,8 @@ class ByLabel:
         judged_QC = ~np.isnan(ap_QC)
         queries_C = judged_QC.sum(axis=0)
         carrying_Q = judged_QC.any(axis=1)
-        weight_C = np.divide(
-            carrying_Q.sum(), queries_C * (queries_C > 0).sum(),
-            out=np.zeros(queries_C.size), where=queries_C > 0,
-        )  # fmt: skip
+        labels = judged_QC.any(axis=0).sum()
+        weight_C = carrying_Q.sum() / np.maximum(labels * queries_C, 1)
         value_Q: Floats = np.where(carrying_Q, np.nan_to_num(ap_QC) @ weight_C, np.nan)
         return value_Q
 

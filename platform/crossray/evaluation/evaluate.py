@@ -126,8 +126,9 @@ def evaluate_direction(
     per_query = {name: values[name] for name in headlines if not np.isnan(values[name]).all()}
     baseline = {name: _reduce(name, headlines[name].at_random(item_N.size)) for name in per_query}
     metrics = {name: _reduce(name, value_Q) for name, value_Q in per_query.items()}
-    for name in metrics.keys() & {MAP_RARE, MAP_BY_LABEL}:
-        metrics[f"{name} random"] = baseline[name]
+    for name in (MAP_RARE, MAP_BY_LABEL):
+        if name in metrics:
+            metrics[f"{name} random"] = baseline[name]
     return DirectionResult(
         metrics=metrics,
         intervals={

@@ -104,7 +104,6 @@ class Features:
             tokenizer.save(draft.path / TOKENIZER)
             draft.notes.extend(pairs.manifest.notes)
             draft.metrics["grid_shape"] = [shape.channels, side, side]
-            draft.metrics["whole_side"] = shape.side
             draft.metrics["text_width"] = width
             draft.metrics["items"] = items
             draft.metrics["seconds"] = round(time.monotonic() - began, 1)
@@ -211,13 +210,6 @@ class Towers:
 
 def same_towers(recipe: Recipe, features: Artifact) -> None:
     """Refuse features that other towers than the recipe's have made, or too coarse ones."""
-    whole, side = features.manifest.metrics["whole_side"], features.manifest.config["side"]
-    needed = recipe.method.map_side(whole)
-    if side != whole and side % needed:
-        raise CrossRayError(
-            f"{features.uri} holds maps averaged to {side} x {side}, but the recipe reads them at "
-            f"{needed} x {needed}; make the features with side={needed} or a multiple."
-        )
     wanted = {"image": to_dict(recipe.method.image), "text": to_dict(recipe.method.text)}
     for tower, fields in wanted.items():
         found = features.manifest.config[tower]
@@ -227,3 +219,11 @@ def same_towers(recipe: Recipe, features: Artifact) -> None:
                     f"{features.uri} was made with {tower}.{name}={found.get(name)!r}, but "
                     f"the recipe has {value!r}; use the same towers or make the features again."
                 )
+    side = features.manifest.metrics["grid_shape"][-1]
+    whole = ImageTower(recipe.method.image, load_weights=False).side
+    needed = recipe.method.map_side(whole)
+    if side != whole and side % needed:
+        raise CrossRayError(
+            f"{features.uri} holds maps averaged to {side} x {side}, but the recipe reads them at "
+            f"{needed} x {needed}; make the features with side={needed} or a multiple."
+        )

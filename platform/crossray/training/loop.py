@@ -54,7 +54,7 @@ class Task:
     track: Track
 
 
-def train(task: Task) -> None:
+def train_worker(task: Task) -> None:
     """Train until the last epoch or early stopping, reporting checkpoints to Ray Train.
 
     An input that cannot be trained on is reported, not raised: Ray would try it again.

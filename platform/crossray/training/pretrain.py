@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,10 +32,9 @@ from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.training.config import Recipe
 from crossray.training.features import same_towers
 from crossray.training.fitting import fitted, make_tokenizer
-from crossray.training.loop import Task
+from crossray.training.loop import Task, train_worker
 from crossray.training.models import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.training.tracking import Track, require_mlflow
-from crossray.training.worker import train_worker
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,8 @@ def _fit(task: Task) -> dict[str, Any]:
         Path(task.storage).mkdir(parents=True, exist_ok=True)
     gpu = {"GPU": 1} if train.use_gpu else {}
     trainer = TorchTrainer(
-        train_worker,
-        train_loop_config={"task": pickle.dumps(task)},
+        # Bound here, the task is read by the workers alone; a loop's config by the controller too.
+        partial(train_worker, task),
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
         scaling_config=ray.train.ScalingConfig(
             num_workers=train.workers,

@@ -76,18 +76,11 @@ class CoAttention(nn.Module):
 
     def project(self, structures_BOD: Tensor, sentences_CSD: Tensor) -> tuple[Projected, Projected]:
         """Both sides with what does not depend on the pairing, computed once each, not per pair."""
-        structure_key, structure_value = self.sentences.key_value(structures_BOD).chunk(2, dim=-1)
-        sentence_key, sentence_value = self.structures.key_value(sentences_CSD).chunk(2, dim=-1)
+        structure_key_value = self.sentences.key_value(structures_BOD).chunk(2, dim=-1)
+        sentence_key_value = self.structures.key_value(sentences_CSD).chunk(2, dim=-1)
         return (
-            Projected(
-                structures_BOD,
-                self.structures.query(structures_BOD),
-                structure_key,
-                structure_value,
-            ),
-            Projected(
-                sentences_CSD, self.sentences.query(sentences_CSD), sentence_key, sentence_value
-            ),
+            Projected(structures_BOD, self.structures.query(structures_BOD), *structure_key_value),
+            Projected(sentences_CSD, self.sentences.query(sentences_CSD), *sentence_key_value),
         )
 
     def forward(
