@@ -22,7 +22,8 @@ def test_gradient_equals_the_whole_batch_gradient(name: str, world: int, tmp_pat
     whole = gradients(name, global_batch())
     assert several.keys() == whole.keys()
     for key, expected in whole.items():
-        error = (several[key] - expected).norm() / expected.norm().clamp(min=1e-12)
+        # What a norm takes away again (a bias before it) has a gradient of rounding errors, 1e-16.
+        error = (several[key] - expected).norm() / expected.norm().clamp(min=1e-9)
         assert error < 1e-5, key
 
 

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.encoders.batch_norm import SyncBatchNorm
 from support.tiny import TINY, batch_of
 
 
@@ -34,6 +35,9 @@ def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
     method = TINY[name].build().double().eval()
+    for module in method.modules():
+        if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own
+            module.train()
     for p in method.parameters():  # a gate of zeros would hide its own gradient
         if p.dim() == 2 and not p.detach().any():
             torch.nn.init.normal_(p)

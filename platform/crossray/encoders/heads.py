@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
+
+from crossray.encoders.batch_norm import SyncBatchNorm
 
 
-def projection_head(in_dim: int, hidden: int, out_dim: int, dropout: float = 0.0) -> nn.Sequential:
+def projection_head(
+    in_dim: int, hidden: int, out_dim: int, dropout: float = 0.0, batch_norm: bool = False
+) -> nn.Sequential:
     """Two-layer perceptron, linear-GELU-dropout-linear; z_BD comes out un-normalised.
 
-    The non-linear projection of SimCLR (Chen et al., 2020, section 4.2) with a GELU for the ReLU.
+    The non-linear projection of SimCLR (Chen et al., 2020, section 4.2) with a GELU for the ReLU;
+    `batch_norm` normalises the hidden layer before it, as SimCLR's code does.
     """
-    return nn.Sequential(
-        nn.Linear(in_dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out_dim)
-    )
+    first = nn.Linear(in_dim, hidden, bias=not batch_norm)  # the norm would take a bias away
+    norm = [SyncBatchNorm(hidden)] if batch_norm else []
+    return nn.Sequential(first, *norm, nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out_dim))
+
+
+class PartProjection(nn.Module):
+    """Dropout, linear map, batch normalisation: for parts of images and texts, such as words."""
+
+    def __init__(self, in_dim: int, out_dim: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(in_dim, out_dim, bias=False)
+        self.norm = SyncBatchNorm(out_dim)
+
+    def forward(self, parts_BPC: Tensor, mask_BP: Tensor | None = None) -> Tensor:
+        """`parts_BPD`, un-normalised in length; parts outside the mask do not count as batch."""
+        projected: Tensor = self.norm(self.linear(self.dropout(parts_BPC)), mask_BP)
+        return projected

@@ -13,7 +13,7 @@ from torch.nn import functional
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
-from crossray.encoders.heads import projection_head
+from crossray.encoders.heads import PartProjection, projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
@@ -53,6 +53,7 @@ class HierConfig(MethodConfig):
         embedding: dimensions of the shared space.
         hidden: width of the global heads' hidden layer.
         dropout: probability, in the heads.
+        local_dropout: probability, in the projections of regions, words, structures and sentences.
         text_pooling: the first token's state, or the mean over the tokens.
         grids: sides of the region grids.
         levels: which of the three levels are used (section 6.2).
@@ -74,6 +75,7 @@ class HierConfig(MethodConfig):
     embedding: int = 256
     hidden: int = 1024
     dropout: float = 0.0
+    local_dropout: float = 0.0
     text_pooling: Literal["cls", "mean"] = "cls"
     grids: tuple[int, ...] = (4, 8, 16)
     levels: tuple[Level, ...] = LEVELS
@@ -128,17 +130,19 @@ class Hier(Method):
         self.image_tower = ImageTower(config.image, load_weights)
         self.text_tower = TextTower(config.text, load_weights)
         channels, width = self.image_tower.channels, self.text_tower.width
-        self.image_head = projection_head(channels, config.hidden, config.embedding, config.dropout)
-        self.text_head = projection_head(width, config.hidden, config.embedding, config.dropout)
+        heads = (config.hidden, config.embedding, config.dropout)
+        self.image_head = projection_head(channels, *heads, batch_norm=True)
+        self.text_head = projection_head(width, *heads, batch_norm=True)
+        local = config.local_dropout
         if "region_word" in config.levels:
             regions = sum(side * side for side in config.grids)
-            self.region_projection = nn.Linear(channels, config.embedding)
+            self.region_projection = PartProjection(channels, config.embedding, local)
             self.region_position = nn.Parameter(torch.zeros(regions, config.embedding))
-            self.word_projection = nn.Linear(width, config.embedding)
+            self.word_projection = PartProjection(width, config.embedding, local)
         if "structure_sentence" in config.levels:
-            self.structure_projection = nn.Linear(channels, config.structure_width)
+            self.structure_projection = PartProjection(channels, config.structure_width, local)
             self.structure_name = nn.Parameter(torch.zeros(len(ZONES), config.structure_width))
-            self.sentence_projection = nn.Linear(width, config.structure_width)
+            self.sentence_projection = PartProjection(width, config.structure_width, local)
             self.co_attention = CoAttention(
                 config.structure_width, config.structure_heads, config.structure_feed_forward
             )
@@ -184,11 +188,13 @@ class Hier(Method):
         states_BTD = self.text_states(text)
         parts = {"z": self._global_text(states_BTD, text)}
         if "region_word" in self.config.levels:
-            parts["words"] = functional.normalize(self.word_projection(states_BTD), dim=-1)
             parts["word_mask"] = text.sentence_BT >= 0
+            words_BTD = self.word_projection(states_BTD, parts["word_mask"])
+            parts["words"] = functional.normalize(words_BTD, dim=-1)
         if "structure_sentence" in self.config.levels:
-            sentences_BSD, parts["sentence_mask"] = sentence_means(states_BTD, text.sentence_BT)
-            parts["sentences"] = self.sentence_projection(sentences_BSD)
+            sentences_BSD, mask_BS = sentence_means(states_BTD, text.sentence_BT)
+            parts["sentences"] = self.sentence_projection(sentences_BSD, mask_BS)
+            parts["sentence_mask"] = mask_BS
         return parts
 
     def score(self, images: Representation, texts: Representation) -> PairScores:
