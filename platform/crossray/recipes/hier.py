@@ -19,8 +19,7 @@ from crossray.training.config import (
 def hier_tiny() -> Recipe:
     """From scratch on two CPU cores in minutes: a small RepVGG-like CNN and a one-layer BERT.
 
-    The text tower and level 2 are narrow so that the time goes into epochs: towers that know
-    nothing yet need about five before the hardest negatives teach them much (docs/log.md).
+    The text tower and level 2 are narrow so that the time goes into epochs.
     """
     shape = BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
     return Recipe(
@@ -39,7 +38,7 @@ def hier_tiny() -> Recipe:
         tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
         augment=AugmentConfig(min_scale=0.9, rotation=0.0),
         optimizer=OptimizerConfig(lr=2e-3),
-        train=TrainConfig(batch_size=32, epochs=10, validation_items=128, checkpoint_every=300),
+        train=TrainConfig(batch_size=32, epochs=7, validation_items=128, checkpoint_every=300),
     )
 
 
@@ -60,6 +59,8 @@ def hier_pretrained_tiny() -> Recipe:
             text_pooling="mean",
             grids=(4,),
             levels=("region_word", "global"),
+            smoothing=4.0,
+            both_directions=True,
         ),
         tokenizer=MINILM_TOKENIZER,
         optimizer=OptimizerConfig(lr=5e-4),

@@ -44,6 +44,8 @@ class Remarks:
     phrases: tuple[str, ...]
 
 
+# What is beside the point of a film is seen more often than it is reported.
+_MENTIONED = 0.2
 _VOLUMES = {
     "low": ("Lung volumes are low.", "Low lung volumes.", "Shallow inspiration."),
     "normal": ("The lungs are well expanded.", "Normal inspiration.", "Normal lung volumes."),
@@ -117,12 +119,13 @@ def remarks(study: Study, pick: Pick) -> Remarks:
         mediastinum=_MEDIASTINUM,
         aorta=_if(anatomy.aorta in _AORTA, pick, _AORTA.get(anatomy.aorta, ())),
         other=other,
-        phrases=_phrases(study, convex),
+        phrases=tuple(p for p in _phrases(study, convex) if pick.chance(_MENTIONED)),
     )
 
 
 def _if(holds: bool, pick: Pick, templates: Sequence[str], value: str = "") -> tuple[str, ...]:
-    return (pick(templates).format(value),) if holds else ()
+    mentioned = holds and pick.chance(_MENTIONED)
+    return (pick(templates).format(value),) if mentioned else ()
 
 
 def _phrases(study: Study, convex: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from crossray.data.phantom.sample import sample_study, source_row
 from crossray.data.phantom.streams import stream
 from crossray.data.phantom.study import Study
 
-VERSION = "1"
+VERSION = "2"
 DISCLAIMER = (
     "Synthetic chest radiographs and reports drawn by a program from random numbers: "
     "no patient is shown and they are of no clinical value."
