@@ -31,7 +31,7 @@ from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
 
 SYSTEMS = {"clip": "clip_pretrained_tiny", "hier": "hier_pretrained_tiny"}
-SIDE = 4  # what HIER's regions and zones need of a map; CLIP needs its mean only
+SIDE = 4  # what HIER's regions need of a map; CLIP needs its mean only
 DIRECTIONS = ("image_to_text", "text_to_image")
 
 

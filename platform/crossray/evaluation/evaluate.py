@@ -139,13 +139,19 @@ def evaluate_direction(
         },
         baseline=baseline,
         counts=_counts(rules, protocol, item_N.size),
-        curves=Curves(
-            k=k_P,
-            hit_rate_at_random=np.nanmean(curves["hit_rate"].at_random(item_N.size), axis=0),
-            **{name: np.nanmean(values[name], axis=0) for name in curves},
-        ),
+        curves=_mean_curves(curves, values, k_P, item_N.size),
         query_ids=query_Q,
         per_query=per_query,
+    )
+
+
+def _mean_curves(
+    measures: dict[str, _Measure], values: dict[str, Floats], k_P: NDArray[np.int64], items: int
+) -> Curves:
+    return Curves(
+        k=k_P,
+        hit_rate_at_random=np.nanmean(measures["hit_rate"].at_random(items), axis=0),
+        **{name: np.nanmean(values[name], axis=0) for name in measures},
     )
 
 

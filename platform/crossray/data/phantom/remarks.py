@@ -101,7 +101,7 @@ _STOMACH = (
 
 
 def remarks(study: Study, pick: Pick) -> Remarks:
-    """Remarks that hold for a study, in words chosen by ``pick``."""
+    """What holds for a study and is mentioned, and in which words: ``pick`` chooses both."""
     anatomy = study.anatomy
     convex = "left" if anatomy.scoliosis > 0 else "right"
     other = (
