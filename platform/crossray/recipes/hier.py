@@ -59,8 +59,6 @@ def hier_pretrained_tiny() -> Recipe:
             text_pooling="mean",
             grids=(4,),
             levels=("region_word", "global"),
-            smoothing=4.0,
-            both_directions=True,
         ),
         tokenizer=MINILM_TOKENIZER,
         optimizer=OptimizerConfig(lr=5e-4),
