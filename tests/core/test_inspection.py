@@ -59,3 +59,6 @@ def test_summary_has_one_line_a_stage(tmp_path: Path) -> None:
     assert stages == ["pairs", "features", "teacher"]
     assert "1,234" in lines[-2]
     assert "R@10 0.250" in lines[-2]
+    (tmp_path / "f").rename(tmp_path / "gone")
+    stages = [line.split()[1] for line in shown(summary(teacher)).splitlines() if "│" in line]
+    assert stages == ["pairs", "teacher"], "what is gone is left out"

@@ -14,9 +14,12 @@ from support.tiny import TINY
 
 @pytest.mark.distributed
 @pytest.mark.parametrize("world", [2, 3])
-@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("name", [*sorted(TINY), "distillation"])
 def test_gradient_equals_the_whole_batch_gradient(name: str, world: int, tmp_path: Path) -> None:
-    """Gathering without gradient would silently train on a part of it (infoNCE, HIER's levels)."""
+    """Gathering without gradient would silently train on a part of it.
+
+    InfoNCE, HIER's levels, the terms of distillation.
+    """
     mp.spawn(worker, args=(world, name, str(tmp_path), free_port()), nprocs=world)
     several = load_file(tmp_path / "gradients.safetensors")
     whole = gradients(name, global_batch())

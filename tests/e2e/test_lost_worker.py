@@ -18,11 +18,11 @@ from crossray.core.artifacts import open_artifact
 from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
 from crossray.data.sources.phantom import PhantomSource
+from crossray.distill.models import WEIGHTS
 from crossray.encoders.text import BertShape
 from crossray.methods.hier import HierConfig
 from crossray.recipes import get_recipe
 from crossray.training.config import Recipe
-from crossray.training.models import WEIGHTS
 from crossray.training.pretrain import Pretrain
 
 

@@ -9,6 +9,7 @@ import torch
 
 from crossray.losses.distillation import (
     attention_loss,
+    embedding_loss,
     hidden_loss,
     order_loss,
     score_divergence,
@@ -59,9 +60,19 @@ def test_order_loss_by_hand() -> None:
     assert far == pytest.approx(0.05 / 20)  # only the tie
 
 
+def test_embedding_loss_by_hand() -> None:
+    """The squared distance counts whole, as in the formula, not per dimension."""
+    student, teacher = torch.randn(3, 5), torch.randn(3, 5)
+    each = [float((s - t) @ (s - t)) for s, t in zip(student, teacher, strict=True)]
+    assert embedding_loss(student, teacher).item() == pytest.approx(sum(each) / 3, rel=1e-5)
+
+
 def test_score_divergence_by_hand() -> None:
-    """The teacher's softmax weighs the logarithms; the other way round is another loss."""
-    student, teacher = torch.randn(4, 4), torch.randn(4, 4)
+    """The teacher's softmax weighs the logarithms; the other way round is another loss.
+
+    The teacher's two directions differ: its gate looks at the query.
+    """
+    student, to_text, to_image = torch.randn(3, 4, 4)
 
     def rows(s: torch.Tensor, t: torch.Tensor) -> float:
         total = 0.0
@@ -72,6 +83,8 @@ def test_score_divergence_by_hand() -> None:
             total += sum(a * math.log(a / b) for a, b in zip(p, r, strict=True) if a > 0)
         return total / 4
 
-    expected = (rows(student, teacher) + rows(student.T, teacher.T)) / 2
-    assert score_divergence(student, teacher, 0.07).item() == pytest.approx(expected, rel=1e-3)
-    assert score_divergence(teacher, teacher, 0.07).item() == pytest.approx(0, abs=1e-6)
+    expected = (rows(student, to_text) + rows(student.T, to_image)) / 2
+    found = score_divergence(student, to_text, to_image, 0.07).item()
+    assert found == pytest.approx(expected, rel=1e-3)
+    same = score_divergence(to_text, to_text, to_text.T, 0.07).item()
+    assert same == pytest.approx(0, abs=1e-6)

@@ -10,8 +10,10 @@ from safetensors.torch import save_file
 
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.distill import Distillation
 from crossray.encoders.batch_norm import SyncBatchNorm
-from support.tiny import TINY, batch_of
+from crossray.methods.contract import Method
+from support.tiny import TINY, batch_of, distillation, taught
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -34,7 +36,8 @@ def part_of(batch: Batch, rows: slice) -> Batch:
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
-    method = TINY[name].build().double().eval()
+    built: Method = distillation() if name == "distillation" else TINY[name].build()
+    method = built.double().eval()
     for module in method.modules():
         if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own
             module.train()
@@ -42,6 +45,8 @@ def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
         if p.dim() == 2 and not p.detach().any():
             torch.nn.init.normal_(p)
     batch = batch.to("cpu", torch.float64)
+    if isinstance(method, Distillation):
+        batch = taught(batch, method)
     sum(method.losses(batch).values()).sum().backward()
     return {n: p.grad for n, p in method.named_parameters() if p.grad is not None}
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.types import Batch, ImageBatch, Teaching, TextBatch
+from crossray.distill import Distillation, DistillationConfig, StudentConfig
+from crossray.distill.teaching import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.clip import ClipConfig
@@ -21,6 +25,21 @@ TINY: dict[str, MethodConfig] = {
         structure_width=16, structure_heads=2, structure_feed_forward=16,
     ),
 }  # fmt: skip
+STUDENT = StudentConfig(image=IMAGE, text=TEXT, embedding=8, grid=1, bits=8)
+
+
+def distillation() -> Distillation:
+    """A tiny student before a tiny teacher, one layer each."""
+    teacher = TINY["hier"].build()
+    return Distillation(STUDENT.build(), teacher, DistillationConfig(layer_map=((0, 0),)))
+
+
+def taught(batch: Batch, method: Distillation) -> Batch:
+    """The batch with what the method's teacher makes of it."""
+    texts, layers = text_outputs(method.teacher, batch.text, [0])
+    return replace(
+        batch, teaching=Teaching(image_outputs(method.teacher, batch.image), texts, layers)
+    )
 
 
 def batch_of(size: int, keys: list[int] | None = None) -> Batch:

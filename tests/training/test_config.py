@@ -10,11 +10,11 @@ import torch
 
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
+from crossray.distill.models import method_from_dict, method_to_dict
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower
 from crossray.recipes import RECIPES, get_recipe
 from crossray.training.config import DeepSpeedConfig, TrainConfig
-from crossray.training.models import method_from_dict, method_to_dict
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

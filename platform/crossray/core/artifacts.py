@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -141,7 +141,7 @@ def check_writable(uri: str) -> None:
 
 @contextmanager
 def create(
-    uri: str, kind: Kind, config: dict[str, Any], parents: tuple[Artifact, ...] = ()
+    uri: str, kind: Kind, config: dict[str, Any], parents: Sequence[Artifact | Parent] = ()
 ) -> Iterator[Draft]:
     """Write an artifact of `kind` at `uri`: published when the block ends, gone when it fails.
 
@@ -159,7 +159,8 @@ def create(
     try:
         draft = Draft(staging)
         yield draft
-        manifest = _describe(draft, kind, config, parents)
+        references = [p if isinstance(p, Parent) else p.as_parent() for p in parents]
+        manifest = _describe(draft, kind, config, references)
         text = json.dumps(asdict(manifest), indent=2, sort_keys=True) + "\n"
         if local:
             (staging / MANIFEST).write_text(text, encoding="utf-8")
@@ -233,7 +234,7 @@ def require_parent(child: Artifact, expected: Artifact) -> None:
 
 
 def _describe(
-    draft: Draft, kind: Kind, config: dict[str, Any], parents: tuple[Artifact, ...]
+    draft: Draft, kind: Kind, config: dict[str, Any], parents: Sequence[Parent]
 ) -> Manifest:
     assert kind in get_args(Kind), kind
     payload = {}
@@ -252,7 +253,7 @@ def _describe(
     return Manifest(
         kind=kind,
         id=hashlib.sha256(canonical.encode()).hexdigest(),
-        parents=tuple(parent.as_parent() for parent in parents),
+        parents=tuple(parents),
         config=config,
         payload=payload,
         metrics=draft.metrics,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Literal
 
 from rich.console import Console, Group, RenderableType
@@ -70,12 +71,13 @@ def summary(artifact: Artifact) -> Table:
 
 
 def _stages(artifact: Artifact) -> list[Artifact]:
-    """The artifact after all its ancestors, each once."""
+    """The artifact after all its ancestors that are still there, each once."""
     found: dict[str, Artifact] = {}
     for parent in artifact.manifest.parents:
-        ancestor = open_artifact(parent.uri)
-        if ancestor.id == parent.id:
-            found |= {stage.id: stage for stage in _stages(ancestor)}
+        with suppress(CrossRayError):
+            ancestor = open_artifact(parent.uri)
+            if ancestor.id == parent.id:
+                found |= {stage.id: stage for stage in _stages(ancestor)}
     return [*found.values(), artifact]
 
 

@@ -45,16 +45,34 @@ class TextBatch:
 Part = TypeVar("Part", ImageBatch, TextBatch)
 
 
+Representation = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a teacher makes of the images and the texts of a batch; every tensor has B rows.
+
+    `images` and `texts`: what its score needs to know of them. `layers`: states and attention maps
+    of layers of its text tower.
+    """
+
+    images: Representation
+    texts: Representation
+    layers: Representation
+
+
 @dataclass(frozen=True)
 class Batch:
     """Row i of `image` belongs with row i of `text`.
 
     `keys_B`: long; rows with equal keys show the same study and are never each other's negatives.
+    `teaching`: in distillation, the teacher's outputs.
     """
 
     image: ImageBatch
     text: TextBatch
     keys_B: Tensor
+    teaching: Teaching | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
         """The same batch on `device`, its floating-point tensors cast to `dtype`."""
@@ -62,7 +80,23 @@ class Batch:
             image=move(self.image, device, dtype),
             text=move(self.text, device, dtype),
             keys_B=self.keys_B.to(device),
+            teaching=None
+            if self.teaching is None
+            else _move_teaching(self.teaching, device, dtype),
         )
+
+
+def _move_teaching(
+    teaching: Teaching, device: torch.device | str, dtype: torch.dtype | None
+) -> Teaching:
+    def moved(part: Representation) -> Representation:
+        return {name: _to(tensor, device, dtype) for name, tensor in part.items()}
+
+    return Teaching(moved(teaching.images), moved(teaching.texts), moved(teaching.layers))
+
+
+def _to(tensor: Tensor, device: torch.device | str, dtype: torch.dtype | None) -> Tensor:
+    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
 
 
 def move(part: Part, device: torch.device | str, dtype: torch.dtype | None = None) -> Part:
@@ -71,6 +105,5 @@ def move(part: Part, device: torch.device | str, dtype: torch.dtype | None = Non
     for field in fields(part):
         tensor = getattr(part, field.name)
         if tensor is not None:
-            cast = dtype if tensor.is_floating_point() else None
-            moved[field.name] = tensor.to(device=device, dtype=cast)
+            moved[field.name] = _to(tensor, device, dtype)
     return replace(part, **moved)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.core.types import ImageBatch, TextBatch
+from crossray.core.types import ImageBatch, Teaching, TextBatch
 from crossray.data.memory_map import cached_table, map_table
 from crossray.data.schema import PAIR_SCHEMA, Section, iter_pairs
 from crossray.data.splits import Split
@@ -67,6 +67,10 @@ class Corpus(ABC):
     @abstractmethod
     def collate_texts(self, texts: Sequence[Any]) -> TextBatch:
         """What `text` gave, as one batch."""
+
+    def teaching(self, row: int, number: int) -> Teaching | None:
+        """What a teacher makes of an item's image and its text `number`, if there is a teacher."""
+        return None
 
 
 class PairCorpus(Corpus):

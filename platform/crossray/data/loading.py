@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from crossray.core.types import Batch
+from crossray.core.types import Batch, Teaching
 from crossray.data.corpus import Corpus
 from crossray.data.sampling import BatchSampler
+from crossray.data.teaching import collate_teaching
+
+_Sample = tuple[object, object, int, Teaching | None]
 
 
 class _Samples(Dataset[Any]):
@@ -21,18 +24,21 @@ class _Samples(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.corpus)
 
-    def __getitem__(self, at: tuple[int, int]) -> tuple[object, object, int]:
+    def __getitem__(self, at: tuple[int, int]) -> _Sample:
         epoch, row = at
         choice = np.random.default_rng((self.seed, epoch, row))
         number = int(choice.integers(self.corpus.text_count(row)))
-        return self.corpus.image(row, epoch), self.corpus.text(row, number), row
+        teaching = self.corpus.teaching(row, number)
+        return self.corpus.image(row, epoch), self.corpus.text(row, number), row, teaching
 
-    def collate(self, samples: Sequence[tuple[object, object, int]]) -> Batch:
-        images, texts, rows = zip(*samples, strict=True)
+    def collate(self, samples: Sequence[_Sample]) -> Batch:
+        images, texts, rows, teachings = zip(*samples, strict=True)
+        taught = [teaching for teaching in teachings if teaching is not None]
         return Batch(
             image=self.corpus.collate_images(images),
             text=self.corpus.collate_texts(texts),
             keys_B=self.corpus.keys_N[torch.tensor(rows)],
+            teaching=collate_teaching(taught) if taught else None,
         )
 
 

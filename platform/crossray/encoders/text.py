@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertConfig, PretrainedConfig, PreTrainedModel
 from tyro.conf import Suppress
 
@@ -35,6 +35,8 @@ class BertShape(Config):
         heads: attention heads a layer.
         ffn_width: of the feed-forward layers.
         dropout: probability, in the layers and in the attention.
+        token_width: of the token table, which a linear map then widens (factorised embedding, Lan
+            et al. 2020, section 3.1); None for `width` itself.
     """
 
     layers: int = 4
@@ -42,6 +44,7 @@ class BertShape(Config):
     heads: int = 4
     ffn_width: int = 1024
     dropout: float = 0.1
+    token_width: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,19 @@ def resolve(config: TextTowerConfig) -> TextTowerConfig:
     return replace(config, architecture=architecture)
 
 
+class Layers(NamedTuple):
+    """What the layers of a text tower give, first layer first.
+
+    `hidden`: the states after each layer, [B, T, D]. `attention`: each layer's attention map,
+    averaged over its heads, [B, T, T], 0 at padding.
+    """
+
+    hidden: tuple[Tensor, ...]
+    attention: tuple[Tensor, ...]
+
+
 class TextTower(Tower):
-    """Token ids to the last hidden states, `width` wide.
+    """Token ids to the last hidden states, `width` wide, through `depth` layers.
 
     `config` is the resolved configuration. With `load_weights=False` only the architecture is
     built, for an artifact's own weights; a resolved configuration then needs no source.
@@ -91,6 +105,7 @@ class TextTower(Tower):
 
     trunk: Any  # transformers' encoders share a signature, not a base class
     width: int
+    depth: int
 
     def __init__(self, config: TextTowerConfig, load_weights: bool = True) -> None:
         super().__init__()
@@ -102,24 +117,48 @@ class TextTower(Tower):
         else:
             auto: Any = AutoModel
             self.trunk = auto.from_config(shape, dtype=torch.float32)
+            self._factorise()
         # The pooler feeds a next-sentence classifier; the states do not depend on it.
         self.trunk.pooler = None
-        self.width = int(shape.hidden_size)
+        self.width, self.depth = int(shape.hidden_size), int(shape.num_hidden_layers)
         self.train()
         if config.frozen:
             self.freeze()
 
     def forward(self, tokens_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """states_BTD, the last hidden states; those at padding carry no meaning."""
+        states_BTD: Tensor = self._run(tokens_BT, mask_BT).last_hidden_state
+        return states_BTD
+
+    def layers(self, tokens_BT: Tensor, mask_BT: Tensor) -> Layers:
+        """Every layer's states and attention map; the last states are those of `forward`."""
+        if self.trunk.config._attn_implementation != "eager":
+            self.trunk.set_attn_implementation("eager")  # the others never form the map
+        output = self._run(tokens_BT, mask_BT, output_hidden_states=True, output_attentions=True)
+        real_BTT = mask_BT[:, :, None] & mask_BT[:, None, :]
+        maps = tuple(map_BHTT.mean(dim=1) * real_BTT for map_BHTT in output.attentions)
+        return Layers(tuple(output.hidden_states[1:]), maps)
+
+    def _run(self, tokens_BT: Tensor, mask_BT: Tensor, **options: bool) -> Any:
         if tokens_BT.shape[1] > self.config.max_tokens:
             raise CrossRayError(
                 f"a text has {tokens_BT.shape[1]} tokens and the text tower takes "
                 f"{self.config.max_tokens}; truncate to max_tokens."
             )
         with self.gradients():
-            output = self.trunk(input_ids=tokens_BT, attention_mask=mask_BT.long())
-            states_BTD: Tensor = output.last_hidden_state
-            return states_BTD
+            return self.trunk(input_ids=tokens_BT, attention_mask=mask_BT.long(), **options)
+
+    def _factorise(self) -> None:
+        """Put a narrow token table and a linear map in the place of the wide table."""
+        narrow = self.config.shape.token_width
+        if self.config.architecture is None and narrow is not None:
+            whole = self.trunk.embeddings.word_embeddings
+            table = nn.Embedding(whole.num_embeddings, narrow, padding_idx=whole.padding_idx)
+            nn.init.normal_(table.weight, std=1.0)  # the map brings it to the scale of the rest
+            widen = nn.Linear(narrow, whole.embedding_dim)
+            nn.init.normal_(widen.weight, std=0.02 / narrow**0.5)
+            nn.init.zeros_(widen.bias)
+            self.trunk.embeddings.word_embeddings = nn.Sequential(table, widen)
 
 
 def pool(states_BTD: Tensor, mask_BT: Tensor, how: Literal["cls", "mean"]) -> Tensor:

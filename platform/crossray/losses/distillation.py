@@ -60,7 +60,21 @@ def order_loss(student_QC: Tensor, teacher_QC: Tensor, same_QC: Tensor, margin: 
     return violation_QC.sum() / (~same_QC).sum().clamp(min=1)
 
 
-def score_divergence(student_BB: Tensor, teacher_BB: Tensor, temperature: float) -> Tensor:
+def embedding_loss(student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
+    r"""Distance of final embeddings, averaged over the batch.
+
+    $$\frac1B \sum \lVert W z_s - z_t \rVert_2^2$$
+
+    Args:
+        student_BD: embeddings already mapped to the teacher's dimensions, `W z_s`.
+        teacher_BD: the teacher's embeddings.
+    """
+    return (student_BD - teacher_BD).square().sum(dim=1).mean()
+
+
+def score_divergence(
+    student_BB: Tensor, image_to_text_BB: Tensor, text_to_image_BB: Tensor, temperature: float
+) -> Tensor:
     r"""`L_ctr`: KL divergence of the student's softmax from the teacher's.
 
     $$\mathrm{KL}\big(\mathrm{softmax}(S_T/\tau) \,\Vert\, \mathrm{softmax}(S_S/\tau)\big)$$
@@ -69,7 +83,8 @@ def score_divergence(student_BB: Tensor, teacher_BB: Tensor, temperature: float)
 
     Args:
         student_BB: scores of images (rows) with texts (columns).
-        teacher_BB: scores of the same pairs.
+        image_to_text_BB: the teacher's scores of the same pairs, images as queries (rows).
+        text_to_image_BB: the teacher's scores, texts as queries (rows).
         temperature: tau of the formula, for both.
     """
 
@@ -81,4 +96,6 @@ def score_divergence(student_BB: Tensor, teacher_BB: Tensor, temperature: float)
             log_target=True,
         )
 
-    return (divergence(student_BB, teacher_BB) + divergence(student_BB.T, teacher_BB.T)) / 2
+    return (
+        divergence(student_BB, image_to_text_BB) + divergence(student_BB.T, text_to_image_BB)
+    ) / 2

@@ -24,7 +24,6 @@ class ClipConfig(MethodConfig):
     """Two towers, pooled, each with a two-layer head into the shared space.
 
     Attributes:
-        embedding: dimensions of the shared space.
         hidden: width of the heads' hidden layer.
         dropout: probability, in the heads.
         text_pooling: the first token's state, or the mean over the tokens.

@@ -10,20 +10,25 @@ import torch
 from torch import Tensor, nn
 
 from crossray.core.config import Config
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower, ImageTowerConfig
 from crossray.encoders.text import TextTower, TextTowerConfig
-
-Representation = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class MethodConfig(Config):
-    """The fields that every trained method has; `name` is its key in `methods.METHODS`."""
+    """The fields that every trained method has; `name` is its key in the registry.
+
+    Attributes:
+        image: the image tower.
+        text: the text tower.
+        embedding: dimensions of the shared space.
+    """
 
     name: ClassVar[str]
     image: ImageTowerConfig = field(default_factory=ImageTowerConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
+    embedding: int = 256
 
     def build(self, load_weights: bool = True) -> Method:
         """The model; `load_weights=False` leaves out the towers' pretrained weights."""
@@ -81,6 +86,10 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named terms, each a scalar; a phase minimises the sum of its terms."""
+
+    def product(self) -> Method:
+        """What a run publishes: the method itself, unless it is only there to train another."""
+        return self
 
     def phases(self) -> tuple[Phase, ...]:
         """One phase over all parameters, unless the method says otherwise."""

@@ -1,13 +1,16 @@
-"""Full runs as Python functions that return a configuration; this dict is the whole registry."""
+"""Full runs as Python functions that return a configuration; these dicts are the whole registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from crossray.core.errors import CrossRayError
 from crossray.recipes.clip import clip_pretrained_tiny
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
+from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
 from crossray.training.config import Recipe
+from crossray.training.distill import StudentRecipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
@@ -15,10 +18,17 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-def get_recipe(name: str) -> Recipe:
+STUDENTS: dict[str, Callable[[], StudentRecipe]] = {
+    recipe.__name__: recipe for recipe in (student_tiny, student_pretrained_small, student_base)
+}
+
+R = TypeVar("R", bound=Recipe)
+
+
+def get_recipe(name: str, among: Mapping[str, Callable[[], R]] = RECIPES) -> R:  # type: ignore[assignment]
     """The recipe of that name; raises `CrossRayError` that lists the names there are."""
-    if name not in RECIPES:
+    if name not in among:
         raise CrossRayError(
-            f"there is no recipe {name!r}; choose one of {', '.join(sorted(RECIPES))}."
+            f"there is no recipe {name!r}; choose one of {', '.join(sorted(among))}."
         )
-    return RECIPES[name]()
+    return among[name]()

@@ -28,11 +28,11 @@ from crossray.data.corpus import study_key, text_entries
 from crossray.data.schema import read_row_group, row_groups
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
+from crossray.distill.models import TOKENIZER
 from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
 from crossray.encoders.text import TextTower, TextTowerConfig
 from crossray.training.config import Recipe, TokenizerConfig
 from crossray.training.fitting import fitted_towers, make_tokenizer
-from crossray.training.models import TOKENIZER
 
 IMAGES_AT_A_TIME = 16
 _COLUMNS = ["item_id", "split", "image", "texts", "sections", "labels", "meta"]

@@ -30,12 +30,13 @@ from crossray.core.types import Batch
 from crossray.data.loading import training_loader
 from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer
+from crossray.distill.models import method_to_dict, save_weights
 from crossray.methods.contract import Method
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
 from crossray.training.corpora import training_corpora
 from crossray.training.engines import PhaseEngine
-from crossray.training.models import method_to_dict, save_weights
+from crossray.training.lesson import Lesson, taught_corpora
 from crossray.training.tracking import Track, Tracker, trackers
 from crossray.training.validation import Quality, validate
 
@@ -44,7 +45,10 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @dataclass(frozen=True)
 class Task:
-    """What every worker is told. `source`: URI of the `pairs` or `features` artifact it reads."""
+    """What every worker is told.
+
+    `source`: URI of the `pairs` or `features` artifact it reads. `lesson`: who teaches, if anyone.
+    """
 
     recipe: Recipe
     source: str
@@ -52,6 +56,7 @@ class Task:
     run: str
     storage: str
     track: Track
+    lesson: Lesson | None = None
 
 
 def train_worker(task: Task) -> None:
@@ -75,10 +80,18 @@ class _Worker:
         seed_everything(self.recipe.train.seed + rank())
         tokenizer = Tokenizer.from_str(task.tokenizer)
         source = open_artifact(task.source, ("pairs", "features"))
-        self.corpus, self.validation = training_corpora(self.recipe, source, tokenizer)
+        if task.lesson is None:
+            self.corpus, self.validation = training_corpora(self.recipe, source, tokenizer)
+        else:
+            self._say("asking the teacher about the training split")
+            self.corpus, self.validation = taught_corpora(
+                task.lesson, self.recipe, source, tokenizer, f"{task.storage}/teaching"
+            )
         self.sampler = sampler_of(self.recipe, len(self.corpus))
         torch.manual_seed(self.recipe.train.seed)  # every process starts from the same weights
         self.method = self.recipe.method.build()
+        if task.lesson is not None:
+            self.method = task.lesson.taught(self.method)
         self.engines = [
             PhaseEngine(self.method, phase, self.recipe, self.sampler.steps)
             for phase in self.method.phases()
@@ -153,7 +166,7 @@ class _Worker:
         self._say(f"epoch {epoch}/{train.epochs}   validation: {both}")
 
     def _keep_best(self) -> None:
-        state = full_state(self.method, self.recipe)
+        state = full_state(self.method.product(), self.recipe)
         if rank() == 0:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / self.progress.best_file

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossray.core.distributed import gather_objects, rank, world_size
-from crossray.core.types import move
+from crossray.core.types import Representation, move
 from crossray.data.corpus import Corpus
-from crossray.methods.contract import Method, Representation
+from crossray.methods.contract import Method
 
 T = TypeVar("T")
 R = TypeVar("R")

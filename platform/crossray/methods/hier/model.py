@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.heads import PartProjection, projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
@@ -22,7 +22,6 @@ from crossray.methods.contract import (
     Method,
     MethodConfig,
     PairScores,
-    Representation,
     same_study,
 )
 from crossray.methods.hier.regions import (
@@ -50,7 +49,6 @@ class HierConfig(MethodConfig):
     """HIER, stage 2; section numbers are those of its specification.
 
     Attributes:
-        embedding: dimensions of the shared space.
         hidden: width of the global heads' hidden layer.
         dropout: probability, in the heads.
         local_dropout: probability, in the projections of regions, words, structures and sentences.
@@ -72,7 +70,6 @@ class HierConfig(MethodConfig):
     """
 
     name: ClassVar[str] = "hier"
-    embedding: int = 256
     hidden: int = 1024
     dropout: float = 0.0
     local_dropout: float = 0.0

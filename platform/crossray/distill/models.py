@@ -13,11 +13,13 @@ from crossray.core.artifacts import Artifact
 from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, load_tokenizer
+from crossray.distill.student import StudentConfig
 from crossray.methods import METHODS
 from crossray.methods.contract import Method, MethodConfig
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
+MODELS: dict[str, type[MethodConfig]] = {**METHODS, StudentConfig.name: StudentConfig}
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ def method_from_dict(data: dict[str, Any], where: str) -> MethodConfig:
     """Read back what `method_to_dict` wrote; raises `CrossRayError` for an unknown method."""
     fields = dict(data)
     name = fields.pop("name", None)
-    if name not in METHODS:
+    if name not in MODELS:
         raise CrossRayError(
             f"{where} names the method {name!r}, which this CrossRay does not have; "
-            f"it has {', '.join(METHODS)}."
+            f"it has {', '.join(MODELS)}."
         )
-    return from_dict(METHODS[name], fields, where)
+    return from_dict(MODELS[name], fields, where)
 
 
 def save_weights(state: dict[str, Tensor], path: Path) -> None:
@@ -53,7 +55,7 @@ def save_weights(state: dict[str, Tensor], path: Path) -> None:
 
 
 def load_model(artifact: Artifact) -> Model:
-    """Build the model of a `teacher` artifact and read its weights; in evaluation mode."""
+    """Build a `teacher`'s or `student`'s model and read its weights; in evaluation mode."""
     config = method_from_dict(artifact.manifest.config["method"], f"the manifest of {artifact.uri}")
     method = config.build(load_weights=False)
     folder = artifact.local()

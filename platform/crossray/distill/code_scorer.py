@@ -1,0 +1,58 @@
+"""A student seen through its codes, for evaluation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.distill.student import Student
+from crossray.methods.contract import Method, PairScores
+
+
+class CodeScorer(Method):
+    """Scores by Hamming distance of codes; `refine` turns the score of a pair into the cosine."""
+
+    def __init__(self, student: Student) -> None:
+        super().__init__()
+        self.config, self.student = student.config, student
+
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        """`code_BK` of -1 and +1; sign(0) = +1."""
+        return _signs(self.student.represent_image(image)["h"])
+
+    def encode_text(self, text: TextBatch) -> Tensor:
+        """`code_BK` of -1 and +1; sign(0) = +1."""
+        return _signs(self.student.represent_text(text)["h"])
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The student's; codes themselves have no gradient."""
+        return self.student.losses(batch)
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """The embedding `z` and the `code`."""
+        part = self.student.represent_image(image)
+        return {"z": part["z"], "code": _signs(part["h"])}
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """The embedding `z` and the `code`."""
+        part = self.student.represent_text(text)
+        return {"z": part["z"], "code": _signs(part["h"])}
+
+    def score(self, images: Representation, texts: Representation) -> PairScores:
+        """`1 - 2 d / K` of all pairs, d the Hamming distance of their K bits."""
+        scores_BC = images["code"] @ texts["code"].T / images["code"].shape[1]
+        return PairScores(scores_BC, scores_BC)
+
+    def refine(
+        self, images: Representation, texts: Representation, pairs_P2: Tensor
+    ) -> PairScores | None:
+        """What leads from the codes' score of the chosen pairs to the cosine of embeddings."""
+        image, text = pairs_P2.unbind(dim=1)
+        codes_P = (images["code"][image] * texts["code"][text]).mean(dim=1)
+        added_P = (images["z"][image] * texts["z"][text]).sum(dim=1) - codes_P
+        return PairScores(added_P, added_P)
+
+
+def _signs(h_BK: Tensor) -> Tensor:
+    return torch.where(h_BK >= 0, 1.0, -1.0).to(h_BK.dtype)

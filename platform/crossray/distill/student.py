@@ -1,0 +1,180 @@
+"""The student: one trunk over image patches and sub-words, and a hash head for each of the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crossray.core.distributed import gather
+from crossray.core.errors import CrossRayError
+from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.encoders.image import ImageTower
+from crossray.encoders.text import TextTower, pool
+from crossray.losses.codes import bit_balance_loss, quantisation_loss
+from crossray.losses.hard_negatives import bidirectional_ranking_loss
+from crossray.methods.contract import Method, MethodConfig, same_study
+
+_IMAGE_TYPE = 1  # the trunk's second token type; sub-words are of its first
+
+
+@dataclass(frozen=True)
+class StudentConfig(MethodConfig):
+    """A student; section numbers are those of HIER's specification.
+
+    The layers of `text` are the trunk that both modalities share (5.1); the cells of `image`'s
+    feature map are the tokens of an image. A tower of depth 0 is a plain patch stem.
+
+    Attributes:
+        grid: average the feature map to this many rows and columns; None keeps it whole.
+        pooling: the first token's state, or the mean over the tokens.
+        bits: of the codes, a multiple of 8.
+        margin: of the task's ranking loss (4.3).
+        hard_negatives: negatives a query there, the hardest of the batch.
+        quantisation: weight of the loss that drives the hash outputs to -1 and +1.
+        balance: weight of the loss that makes every bit +1 half of the time.
+    """
+
+    name: ClassVar[str] = "student"
+    grid: int | None = None
+    pooling: Literal["cls", "mean"] = "mean"
+    bits: int = 64
+    margin: float = 0.2
+    hard_negatives: int = 5
+    quantisation: float = 0.1
+    balance: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.bits < 8 or self.bits % 8:
+            raise CrossRayError(
+                f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
+            )
+
+    def build(self, load_weights: bool = True) -> Student:
+        """See `MethodConfig.build`."""
+        return Student(self, load_weights)
+
+    def map_side(self, whole: int) -> int:
+        """See `MethodConfig.map_side`."""
+        return self.grid or whole
+
+
+class Student(Method):
+    """A dual encoder whose two encoders are one trunk, with codes beside its embeddings."""
+
+    config: StudentConfig
+
+    def __init__(self, config: StudentConfig, load_weights: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.image_tower = ImageTower(config.image, load_weights)
+        self.text_tower = TextTower(config.text, load_weights)
+        _require_bert(self.text_tower, config)
+        channels, width = self.image_tower.channels, self.text_tower.width
+        side = config.grid or self.image_tower.side
+        self.image_cls = nn.Parameter(torch.zeros(width))
+        self.image_position = nn.Parameter(0.02 * torch.randn(side * side + 1, width))
+        self.image_projection = nn.Identity() if channels == width else nn.Linear(channels, width)
+        self.norm = nn.LayerNorm(width)
+        self.image_head = nn.Linear(width, config.embedding)
+        self.text_head = nn.Linear(width, config.embedding)
+        self.image_hash = nn.Linear(config.embedding, config.bits)
+        self.text_hash = nn.Linear(config.embedding, config.bits)
+
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        """`z_BD`, unit length."""
+        grid_BCYX = self.image_grid(image)
+        if self.config.grid is not None:
+            grid_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, self.config.grid)
+        states_BTD = self.image_states(grid_BCYX.flatten(2).mT)
+        real_BT = torch.ones(states_BTD.shape[:2], dtype=torch.bool, device=states_BTD.device)
+        return self._embed(states_BTD, real_BT, self.image_head)
+
+    def encode_text(self, text: TextBatch) -> Tensor:
+        """`z_BD`, unit length."""
+        return self._embed(self.text_states(text), text.mask_BT, self.text_head)
+
+    def image_states(self, cells_BTC: Tensor) -> Tensor:
+        """`states_BTD`: the trunk's last states of [CLS] and the cells of the feature map."""
+        trunk = self.text_tower.trunk
+        cells_BTD = self.image_projection(cells_BTC)
+        cls_B1D = self.image_cls.expand(len(cells_BTD), 1, -1)
+        tokens_BTD = torch.cat([cls_B1D, cells_BTD], dim=1) + self.image_position
+        kind_D = trunk.embeddings.token_type_embeddings.weight[_IMAGE_TYPE]
+        states_BTD = trunk.embeddings.dropout(trunk.embeddings.LayerNorm(tokens_BTD + kind_D))
+        result: Tensor = trunk.encoder(states_BTD, attention_mask=None).last_hidden_state
+        return result
+
+    def _embed(self, states_BTD: Tensor, mask_BT: Tensor, head: nn.Linear) -> Tensor:
+        pooled_BD = pool(self.norm(states_BTD), mask_BT, self.config.pooling)
+        return functional.normalize(head(pooled_BD), dim=-1)
+
+    def hash_image(self, z_BD: Tensor) -> Tensor:
+        """`h_BK` in (-1, 1), whose signs are the codes of image embeddings."""
+        return self._hash(z_BD, self.image_hash)
+
+    def hash_text(self, z_BD: Tensor) -> Tensor:
+        """`h_BK` in (-1, 1), whose signs are the codes of text embeddings."""
+        return self._hash(z_BD, self.text_hash)
+
+    def _hash(self, z_BD: Tensor, head: nn.Linear) -> Tensor:
+        # Entries of a unit vector are 1 / sqrt(D) in size, where tanh is all but linear.
+        return torch.tanh(head(z_BD * z_BD.shape[-1] ** 0.5))
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """`z` and the hash outputs `h`."""
+        z_BD = self.encode_image(image)
+        return {"z": z_BD, "h": self.hash_image(z_BD)}
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """`z` and the hash outputs `h`."""
+        z_BD = self.encode_text(text)
+        return {"z": z_BD, "h": self.hash_text(z_BD)}
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms that need no teacher: `task`, `quantisation` and `balance`."""
+        images = gathered(self.represent_image(batch.image))
+        texts = gathered(self.represent_text(batch.text))
+        return self.own_losses(images, texts, same_study(gather(batch.keys_B)))
+
+    def own_losses(
+        self, images: Representation, texts: Representation, same_BB: Tensor
+    ) -> dict[str, Tensor]:
+        """`losses` of representations of the whole batch."""
+        config = self.config
+        z_BB = images["z"] @ texts["z"].T
+        h_BB = images["h"] @ texts["h"].T / config.bits
+        ranking = [
+            bidirectional_ranking_loss(s, s.T, same_BB, config.margin, config.hard_negatives)
+            for s in (z_BB, h_BB)
+        ]
+        outputs = (images["h"], texts["h"])
+        return {
+            "task": ranking[0],
+            "code_task": ranking[1],
+            "quantisation": config.quantisation * _mean([quantisation_loss(h) for h in outputs]),
+            "balance": config.balance * _mean([bit_balance_loss(h) for h in outputs]),
+        }
+
+
+def gathered(part: Representation) -> Representation:
+    """The rows of all processes, with gradient."""
+    return {name: gather(tensor) for name, tensor in part.items()}
+
+
+def _mean(losses: list[Tensor]) -> Tensor:
+    return torch.stack(losses).mean()
+
+
+def _require_bert(tower: TextTower, config: StudentConfig) -> None:
+    """Images enter a BERT after its embeddings, with a token type of their own."""
+    embeddings: Any = getattr(tower.trunk, "embeddings", None)
+    types = getattr(embeddings, "token_type_embeddings", None)
+    if not hasattr(tower.trunk, "encoder") or types is None or types.num_embeddings <= _IMAGE_TYPE:
+        raise CrossRayError(
+            f"the text tower {config.text.weights!r} cannot be shared with images: the trunk must "
+            "be a BERT with two token types; choose one, or train from scratch."
+        )

@@ -1,0 +1,132 @@
+"""Distillation inside a training process: the teacher, its outputs, and the corpora with them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import ray.train.torch
+from pyarrow import fs
+from torch import Tensor
+
+from crossray.core.artifacts import Artifact, open_artifact
+from crossray.core.distributed import barrier, rank, world_size
+from crossray.core.store import filesystem, is_local
+from crossray.core.types import Representation, move
+from crossray.data.corpus import Corpus, FeatureCorpus
+from crossray.data.memory_map import map_table
+from crossray.data.teaching import OUTPUTS_SCHEMA, Outputs, TaughtCorpus, outputs_batch
+from crossray.data.tokenization import Tokenizer
+from crossray.distill import Distillation, DistillationConfig, Student
+from crossray.distill.models import load_model
+from crossray.distill.teaching import image_outputs, text_outputs, without_padding
+from crossray.methods.contract import Method
+from crossray.training.config import Recipe
+from crossray.training.corpora import pair_corpus, training_corpora
+
+ITEMS_AT_A_TIME = 32
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Who teaches and how. `features`: URI of cached maps of the image towers, if there are any.
+
+    `shared_maps`: the student's image tower is the features' one too.
+    """
+
+    teacher: str
+    config: DistillationConfig
+    features: str | None = None
+    shared_maps: bool = False
+
+    def teacher_model(self) -> Method:
+        """The teacher, in eval mode."""
+        return load_model(open_artifact(self.teacher, "teacher")).method
+
+    def taught(self, student: Method) -> Distillation:
+        """The student beside its teacher."""
+        assert isinstance(student, Student)
+        return Distillation(student, self.teacher_model(), self.config)
+
+
+def taught_corpora(
+    lesson: Lesson, recipe: Recipe, pairs: Artifact, tokenizer: Tokenizer, folder: str
+) -> tuple[Corpus, Corpus]:
+    """The training corpus with the teacher's outputs, and the validation corpus.
+
+    `folder`: URI of a folder that all processes see, for the outputs. Every process calls this.
+    """
+    training, validation = training_corpora(recipe, pairs, tokenizer)
+    teacher = lesson.teacher_model()
+    asked = pair_corpus(teacher.config, pairs, "train", tokenizer)
+    images: Corpus = asked
+    if lesson.features is not None:
+        features = open_artifact(lesson.features, "features")
+        images = FeatureCorpus(features, "train")
+        if lesson.shared_maps:
+            validation = TaughtCorpus(FeatureCorpus(features, "val"), validation, None)
+    outputs = _cached(lesson, teacher, TaughtCorpus(images, asked, None), folder)
+    seen = images if lesson.shared_maps else training
+    return TaughtCorpus(seen, training, outputs), validation
+
+
+def _cached(lesson: Lesson, teacher: Method, corpus: Corpus, folder: str) -> pa.Table:
+    """The teacher's outputs for every item; each process computes and writes its share once."""
+    names = [f"{number}-of-{world_size()}.arrow" for number in range(world_size())]
+    system, root = filesystem(folder)
+    system.create_dir(root, recursive=True)
+    own = f"{root}/{names[rank()]}"
+    if system.get_file_info(own).type == fs.FileType.NotFound:
+        rows = np.array_split(np.arange(len(corpus)), world_size())[rank()]
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / names[rank()]
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, OUTPUTS_SCHEMA) as file:
+                for batch in _ask(lesson, teacher, corpus, rows.tolist()):
+                    file.write_batch(batch)
+            partial = f"{own}.partial"
+            fs.copy_files(str(path), partial, destination_filesystem=system)
+            system.move(partial, own)
+    barrier()
+    return pa.concat_tables([map_table(_local(f"{folder}/{name}")) for name in names])
+
+
+def _local(uri: str) -> Path:
+    """The file on this machine; an object store's is copied for as long as the process lives."""
+    system, path = filesystem(uri)
+    if is_local(uri):
+        return Path(path)
+    copy = Path(tempfile.mkdtemp(prefix="crossray-")) / path.rsplit("/", 1)[-1]
+    fs.copy_files(path, str(copy), source_filesystem=system)
+    return copy
+
+
+def _ask(
+    lesson: Lesson, teacher: Method, corpus: Corpus, rows: list[int]
+) -> Iterator[pa.RecordBatch]:
+    device = ray.train.torch.get_device()
+    teacher = teacher.to(device)
+    numbers = [other for _, other in lesson.config.layer_map]
+    for start in range(0, len(rows), ITEMS_AT_A_TIME):
+        block = rows[start : start + ITEMS_AT_A_TIME]
+        images = corpus.collate_images([corpus.image(row) for row in block])
+        image_rows = _rows(image_outputs(teacher, move(images, device)), len(block))
+        texts = [(row, number) for row in block for number in range(corpus.text_count(row))]
+        batch = corpus.collate_texts([corpus.text(row, number) for row, number in texts])
+        said, layers = (
+            _rows(part, len(texts)) for part in text_outputs(teacher, move(batch, device), numbers)
+        )
+        lengths = batch.mask_BT.sum(dim=1).tolist()
+        answers = iter(zip(said, map(without_padding, layers, lengths), strict=True))
+        yield outputs_batch(
+            Outputs(image, *zip(*islice(answers, corpus.text_count(row)), strict=True))
+            for row, image in zip(block, image_rows, strict=True)
+        )
+
+
+def _rows(part: dict[str, Tensor], count: int) -> list[Representation]:
+    return [{name: tensor[row] for name, tensor in part.items()} for row in range(count)]

@@ -1,0 +1,154 @@
+"""One training run on Ray Train: from a task to a published model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from pyarrow import fs
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from crossray.core.artifacts import Artifact, Kind, create, open_artifact
+from crossray.core.config import to_dict
+from crossray.core.errors import CrossRayError
+from crossray.core.inspection import print_summary
+from crossray.core.store import filesystem, is_local, store_root
+from crossray.data.cluster import ensure_ray
+from crossray.data.tokenization import Tokenizer
+from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
+from crossray.training.config import Recipe
+from crossray.training.lesson import Lesson
+from crossray.training.loop import Task, train_worker
+from crossray.training.tracking import Track
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is trained on what, and where the model goes.
+
+    Attributes:
+        kind: of the artifact that comes out.
+        recipe: fitted to the data.
+        tokenizer: that of the model.
+        pairs: what `items` counts and whose notes are passed on.
+        source: what the workers read: `pairs`, or features of them.
+        out: URI of the artifact.
+        parents: of the artifact.
+        lesson: who teaches, in distillation.
+        track: where metrics go besides TensorBoard.
+    """
+
+    kind: Kind
+    recipe: Recipe
+    tokenizer: Tokenizer
+    pairs: Artifact
+    source: Artifact
+    out: str
+    parents: tuple[Artifact, ...]
+    track: Track
+    lesson: Lesson | None = None
+
+    def publish(self) -> Artifact:
+        """Train and publish; prints progress and one table."""
+        began = time.monotonic()
+        task = self._task()
+        ensure_ray(training=True)
+        progress = _fit(task)["progress"]
+        config = to_dict(self.recipe)
+        config["method"] = method_to_dict(self.recipe.method)
+        with create(self.out, self.kind, config, self.parents) as draft:
+            system, root = filesystem(task.storage)
+            best = f"{root}/{progress['best_file']}"
+            fs.copy_files(best, str(draft.path / WEIGHTS), source_filesystem=system)
+            self.tokenizer.save(draft.path / TOKENIZER)
+            draft.notes.extend(self.pairs.manifest.notes)
+            draft.metrics.update(
+                validation=progress["best_metrics"],
+                best_epoch=progress["best_epoch"],
+                steps=progress["step"],
+                items=self.pairs.manifest.metrics["splits"]["train"],
+                headline=_headline(progress["best_metrics"]),
+                seconds=round(time.monotonic() - began, 1),
+                tensorboard=f"{task.storage}/tensorboard",
+            )
+        _forget(task)
+        model = open_artifact(self.out)
+        print_summary(model)
+        return model
+
+    def _task(self) -> Task:
+        """Its storage is named by what the run depends on: the same run resumes, another starts."""
+        parents = [parent.id for parent in self.parents]
+        identity = json.dumps([to_dict(self.recipe), parents, self.out], sort_keys=True).encode()
+        name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
+        storage = f"{store_root()}/runs/{name}"
+        source, tokenizer = self.source.uri, self.tokenizer.to_str()
+        return Task(self.recipe, source, tokenizer, name, storage, self.track, self.lesson)
+
+
+def _fit(task: Task) -> dict[str, Any]:
+    train = task.recipe.train
+    if is_local(task.storage):
+        Path(task.storage).mkdir(parents=True, exist_ok=True)
+    gpu = {"GPU": 1} if train.use_gpu else {}
+    trainer = TorchTrainer(
+        # Bound here, the task is read by the workers alone; a loop's config by the controller too.
+        partial(train_worker, task),
+        torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=train.workers,
+            use_gpu=train.use_gpu,
+            resources_per_worker={"CPU": train.cpus_per_worker, **gpu},
+        ),
+        # Ray's types show the first version of its trainer's configuration; the second one runs.
+        run_config=ray.train.RunConfig(  # type: ignore[call-arg]
+            name="train",
+            storage_path=task.storage,
+            failure_config=ray.train.FailureConfig(max_failures=train.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+            worker_runtime_env=None if train.use_gpu else {"env_vars": {"DS_ACCELERATOR": "cpu"}},
+        ),
+    )
+    try:
+        result = trainer.fit()
+    except ray.train.WorkerGroupError as error:
+        raise CrossRayError(_cause(error)) from error
+    metrics = dict(result.metrics or {})
+    if "refused" in metrics:
+        raise CrossRayError(metrics["refused"])
+    return metrics
+
+
+def _forget(task: Task) -> None:
+    """Remove the run's checkpoints and the teacher's outputs; its TensorBoard files stay."""
+    system, root = filesystem(task.storage)
+    for entry in system.get_file_info(fs.FileSelector(root)):
+        if entry.base_name in ("train", "teaching"):
+            system.delete_dir(entry.path)
+        elif entry.base_name.startswith("best-"):
+            system.delete_file(entry.path)
+
+
+def _cause(error: ray.train.WorkerGroupError) -> str:
+    """The sentence of a worker's own `CrossRayError`, or the first failure as it is."""
+    for failure in error.worker_failures.values():
+        cause = getattr(failure, "cause", failure)
+        if isinstance(cause, CrossRayError):
+            return str(cause)
+    rank, failure = next(iter(error.worker_failures.items()))
+    return f"training worker {rank} failed: {failure!r}; see the traceback above and its log."
+
+
+def _headline(validation: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {
+        f"validation R@10 {name.replace('_', ' ')}": part["R@10"]
+        for name, part in validation.items()
+    }

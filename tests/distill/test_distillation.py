@@ -1,0 +1,87 @@
+"""Distillation: who learns, from what, and what is published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from crossray.core.errors import CrossRayError
+from crossray.distill import Distillation, DistillationConfig
+from crossray.distill.teaching import text_outputs
+from support.tiny import STUDENT, TINY, batch_of, distillation, taught
+
+
+def test_only_the_student_learns_and_is_published() -> None:
+    """A teacher that moves chases its own student."""
+    torch.manual_seed(0)
+    method = distillation().train()
+    assert not method.teacher.training
+    assert method.product() is method.student
+    terms = method.losses(taught(batch_of(6), method))
+    assert set(terms) == {
+        "task", "code_task", "quantisation", "balance", "contrastive", "rank", "code_contrastive",
+        "embedding", "hidden", "attention",
+    }  # fmt: skip
+    sum(terms.values()).backward()  # type: ignore[union-attr]
+    assert all(p.grad is None for p in method.teacher.parameters())
+    idle = [n for n, p in method.named_parameters() if p.requires_grad and p.grad is None]
+    assert idle == []
+
+
+def test_teacher_scores_are_those_of_all_its_levels() -> None:
+    """The costly level must be taught too, though a search adds it to a few pairs only."""
+    torch.manual_seed(0)
+    method, batch = distillation().eval(), batch_of(5)
+    teaching = taught(batch, method).teaching
+    assert teaching is not None
+    teacher = method.teacher
+    with torch.no_grad():
+        images, texts = teacher.represent_image(batch.image), teacher.represent_text(batch.text)
+        wanted = method._teacher_scores(teaching.images, teaching.texts)
+        levels = torch.stack(
+            [teacher.level_scores(n, images, texts) for n in teacher.config.levels]
+        )
+        gates = teacher.gate_weights(images["z"]), teacher.gate_weights(texts["z"])
+    torch.testing.assert_close(wanted[0], torch.einsum("lbc,bl->bc", levels, gates[0]))
+    torch.testing.assert_close(wanted[1], torch.einsum("lbc,cl->bc", levels, gates[1]))
+
+
+def test_layers_end_in_the_states_of_the_tower() -> None:
+    """What is taught of the layers must be what the teacher computes, padding left out."""
+    torch.manual_seed(0)
+    teacher, batch = TINY["hier"].build().eval(), batch_of(3)
+    tokens, mask = batch.text.tokens_BT, batch.text.mask_BT
+    assert tokens is not None
+    _, layers = text_outputs(teacher, batch.text, [0])
+    with torch.no_grad():
+        states = teacher.text_tower(tokens, mask)
+    torch.testing.assert_close(layers["hidden_0"][mask], states[mask])
+    rows = layers["attention_0"].sum(dim=2)
+    torch.testing.assert_close(rows, mask.float(), msg="attention of a real token sums to 1")
+
+
+def test_a_layer_that_is_not_there_is_refused() -> None:
+    """The default map needs a teacher of twelve layers; the sentence must say so at once."""
+    with pytest.raises(CrossRayError, match=r"layer 5 of the student.* 0 to 0"):
+        Distillation(STUDENT.build(), TINY["hier"].build(), DistillationConfig())
+
+
+def test_a_student_that_is_its_teacher_has_nothing_to_learn() -> None:
+    """Contrastive and order terms vanish when the scores agree; only the margin is left."""
+    torch.manual_seed(0)
+    config = DistillationConfig(layer_map=((0, 0),), margin=0.0)
+    clip = TINY["clip"].build().eval()
+    student = replace(STUDENT, embedding=16).build()
+    method = Distillation(student, clip, config).eval()
+    batch = taught(batch_of(6), method)
+    assert batch.teaching is not None
+    parts = batch.teaching.images, batch.teaching.texts
+    scores = method._teacher_scores(*parts)
+    for part in parts:
+        part["h"] = torch.zeros(6, 8)
+    terms = method._score_terms(*parts, scores, torch.eye(6, dtype=torch.bool))
+    assert terms["contrastive"].item() == pytest.approx(0, abs=1e-6)
+    assert terms["rank"].item() == pytest.approx(0, abs=1e-6)
+    assert terms["code_contrastive"].item() > 0
