@@ -1,0 +1,75 @@
+"""Answers of a search and the one order in which they stand.
+
+The higher score comes first; among equal scores the smaller row number. A row number counts the
+vectors of a modality in the vectors artifact, so that it does not depend on shards, and answers of
+shards merge into the answer of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossray.index.arrays import Floats, Rows
+
+NO_ROW = -1
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+class Hits(NamedTuple):
+    """`scores_QK` and `rows_QK`, best first; -inf and -1 where there are fewer than K answers."""
+
+    scores_QK: Floats
+    rows_QK: Rows
+
+
+class MixedHits(NamedTuple):
+    """Hits of both modalities; `modalities_QK` indexes `MODALITIES`, -1 where there is no hit."""
+
+    scores_QK: Floats
+    modalities_QK: NDArray[np.int8]
+    rows_QK: Rows
+
+
+def best(scores_QN: Floats, rows_QN: Rows, k: int) -> Hits:
+    """The `k` best of any number of scored rows, in order and padded."""
+    order_QK = np.lexsort((rows_QN, -scores_QN), axis=-1)[:, :k]
+    return Hits(
+        pad(np.take_along_axis(scores_QN, order_QK, axis=1), k, np.float32(-np.inf)),
+        pad(np.take_along_axis(rows_QN, order_QK, axis=1), k, np.int64(NO_ROW)),
+    )
+
+
+def merge(parts: Sequence[Hits], k: int) -> Hits:
+    """The `k` best hits of several shards."""
+    return best(
+        np.concatenate([part.scores_QK for part in parts], axis=1),
+        np.concatenate([part.rows_QK for part in parts], axis=1),
+        k,
+    )
+
+
+def mix(images: Hits, texts: Hits, k: int) -> MixedHits:
+    """The `k` best hits of both modalities; on equal scores images come first."""
+    scores_QN = np.concatenate([images.scores_QK, texts.scores_QK], axis=1)
+    rows_QN = np.concatenate([images.rows_QK, texts.rows_QK], axis=1)
+    modalities_QN = np.zeros(rows_QN.shape, np.int8)
+    modalities_QN[:, images.rows_QK.shape[1] :] = 1
+    modalities_QN[rows_QN == NO_ROW] = -1
+    order_QK = np.lexsort((rows_QN, modalities_QN, -scores_QN), axis=-1)[:, :k]
+    return MixedHits(
+        pad(np.take_along_axis(scores_QN, order_QK, axis=1), k, np.float32(-np.inf)),
+        pad(np.take_along_axis(modalities_QN, order_QK, axis=1), k, np.int8(-1)),
+        pad(np.take_along_axis(rows_QN, order_QK, axis=1), k, np.int64(NO_ROW)),
+    )
+
+
+def pad(values_QN: NDArray[_Number], k: int, filling: _Number) -> NDArray[_Number]:
+    """The values, with columns of `filling` where there are fewer than `k`."""
+    missing = k - values_QN.shape[1]
+    if missing <= 0:
+        return values_QN
+    return np.pad(values_QN, ((0, 0), (0, missing)), constant_values=filling)

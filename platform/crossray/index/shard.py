@@ -1,0 +1,109 @@
+"""A shard of an index, memory-mapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossray.core.artifacts import Artifact
+from crossray.core.errors import CrossRayError
+from crossray.index.arrays import Codes, Floats
+from crossray.index.candidates import Candidates, merge_candidates
+from crossray.index.hits import Hits
+from crossray.index.layout import damaged, part_folder, require_index
+from crossray.index.modality import MODALITIES, Modality, check_modality
+from crossray.index.part import Part, open_part
+from crossray.index.queries import Mode, candidates_for, check_k, check_mode, check_queries
+from crossray.index.settings import Settings
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some of the items of an index, with all their rows; `number` says which shard it is."""
+
+    number: int
+    dim: int
+    bits: int
+    parts: dict[Modality, Part]
+
+    def search(
+        self,
+        modality: Modality,
+        queries_QD: Floats,
+        codes_QY: Codes,
+        k: int,
+        mode: Mode,
+        candidates: int | None = None,
+    ) -> Hits:
+        """The shard's `k` best rows of a modality.
+
+        `float` ranks by inner product, `binary` by 1 - 2 h / K, `rescore` by inner product among
+        the `candidates` nearest codes (of this shard: over several shards use
+        `crossray.index.search`).
+
+        Raises:
+            CrossRayError: queries that do not fit the index or are not finite, an unknown modality
+                or mode, or a k or number of candidates that cannot be served.
+        """
+        check_k(k)
+        check_mode(mode)
+        if mode == "rescore":
+            wanted = candidates_for(k, candidates)
+            found = self.candidates(modality, queries_QD, codes_QY, wanted)
+            return merge_candidates([found], wanted, k)
+        check_modality(modality)
+        queries = check_queries(queries_QD, codes_QY, self.dim, self.bits)
+        if mode == "float":
+            return self.parts[modality].nearest(queries.vectors_QD, k)
+        return self.parts[modality].nearest_codes(queries.codes_QY, k)
+
+    def candidates(
+        self, modality: Modality, queries_QD: Floats, codes_QY: Codes, candidates: int
+    ) -> Candidates:
+        """The first step of a rescoring search; `merge_candidates` is the second.
+
+        Raises:
+            CrossRayError: as `search`.
+        """
+        check_modality(modality)
+        candidates_for(1, candidates)
+        queries = check_queries(queries_QD, codes_QY, self.dim, self.bits)
+        return self.parts[modality].candidates(queries, candidates)
+
+
+def load_shard(artifact: Artifact, shard: int) -> Shard:
+    """Open one shard; its files are mapped, and processes of a machine share their pages.
+
+    Raises:
+        CrossRayError: not an index, no such shard, or files that are missing or damaged.
+    """
+    shards = shard_count(artifact)
+    if not 0 <= shard < shards:
+        raise CrossRayError(
+            f"{artifact.uri} has no shard {shard}; its shards are 0 to {shards - 1}."
+        )
+    config, root = artifact.manifest.config, artifact.local()
+    try:
+        return open_shard(root, shard, Settings.load(root), config["dim"], config["bits"])
+    except (OSError, EOFError, ValueError, RuntimeError):
+        raise damaged(artifact, f"shard {shard}") from None
+
+
+def load_shards(artifact: Artifact) -> list[Shard]:
+    """All shards of an index; raises `CrossRayError` as `load_shard` does."""
+    return [load_shard(artifact, shard) for shard in range(shard_count(artifact))]
+
+
+def shard_count(artifact: Artifact) -> int:
+    """Into how many shards an index is split; raises `CrossRayError` for another kind."""
+    require_index(artifact)
+    return int(artifact.manifest.config["shards"])
+
+
+def open_shard(root: Path, number: int, settings: Settings, dim: int, bits: int) -> Shard:
+    """A shard whose files lie under `root`; raises as `open_part` does."""
+    parts = {
+        modality: open_part(part_folder(root, number, modality), settings.effort[modality])
+        for modality in MODALITIES
+    }
+    return Shard(number, dim, bits, parts)

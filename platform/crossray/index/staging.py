@@ -1,0 +1,87 @@
+"""Copying vectors and codes into the shards of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from crossray.index.arrays import Codes, Halves, Rows
+from crossray.index.layout import CODES, ROWS, VECTORS, part_folder
+from crossray.index.modality import MODALITIES, Modality
+from crossray.index.queries import Queries
+from crossray.index.rows import Assignment
+from crossray.index.sample import Sample, sample_rows
+from crossray.index.vectors import Vectors, codes_of, of_modality, vectors_of
+
+
+class PartWriter:
+    """Writes what a part holds beside its float index; rows come in ascending order."""
+
+    def __init__(self, folder: Path, rows_N: Rows, dim: int, bits: int) -> None:
+        folder.mkdir(parents=True)
+        np.save(folder / ROWS, rows_N, allow_pickle=False)
+        shape = (len(rows_N), dim)
+        self._vectors_ND = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float16, shape)
+        self._codes = faiss.IndexBinaryFlat(bits)
+        self._path = str(folder / CODES)
+
+    def write(self, vectors_BD: Halves, codes_BY: Codes) -> None:
+        """Append rows."""
+        start = self._codes.ntotal
+        self._vectors_ND[start : start + len(vectors_BD)] = vectors_BD
+        self._codes.add(codes_BY)
+
+    def close(self) -> None:
+        """Bring everything to disk."""
+        self._vectors_ND.flush()
+        faiss.write_index_binary(self._codes, self._path)
+
+
+def stage(
+    vectors: Vectors,
+    assignment: Assignment,
+    root: Path,
+    shards: int,
+    seed: int,
+    advance: Callable[[int], None],
+) -> dict[Modality, Queries]:
+    """Write vectors, row numbers and codes of every part; gives sample queries of each modality.
+
+    One block of the artifact and all codes are in memory at a time.
+
+    Raises:
+        CrossRayError: a vector that is not of unit length.
+    """
+    writers = {
+        (modality, shard): PartWriter(
+            part_folder(root, shard, modality),
+            np.flatnonzero(assignment[modality] == shard),
+            vectors.dim,
+            vectors.bits,
+        )
+        for modality in MODALITIES
+        for shard in range(shards)
+    }
+    samples = {
+        modality: Sample(sample_rows(modality, count, seed), vectors.dim, vectors.bits)
+        for modality, count in vectors.rows.items()
+    }
+    seen = dict.fromkeys(MODALITIES, 0)
+    for block in vectors.blocks(["item_id", "modality", "vector", "code"]):
+        every_ND, codes_NY = vectors_of(block), codes_of(block)
+        for modality in MODALITIES:
+            mask, first = of_modality(block, modality), seen[modality]
+            own_BD, own_BY = every_ND[mask], codes_NY[mask]
+            samples[modality].see(first, own_BD, own_BY)
+            shard_B = assignment[modality][first : first + len(own_BD)]
+            for shard in np.unique(shard_B):
+                there_B = shard_B == shard
+                writers[modality, shard].write(own_BD[there_B], own_BY[there_B])
+            seen[modality] += len(own_BD)
+        advance(len(block))
+    for writer in writers.values():
+        writer.close()
+    return {modality: sample.queries() for modality, sample in samples.items()}
