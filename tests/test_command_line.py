@@ -26,7 +26,10 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.phantom import PhantomSource
-from crossray.recipes import RECIPES, get_recipe
+from crossray.index.build import BuildIndex
+from crossray.recipes import RECIPES, STUDENTS, get_recipe
+from crossray.training.distill import Distill
+from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
@@ -37,6 +40,9 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "python jobs/pretrain.py": cli.pretrain_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
+    "python jobs/distill.py": cli.distill_job,
+    "python jobs/embed.py": cli.embed_job,
+    "python jobs/index.py": cli.index_job,
 }
 COMMANDS = [
     "crossray ingest csv",
@@ -49,6 +55,9 @@ COMMANDS = [
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
+    *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
+    "python jobs/embed.py",
+    "python jobs/index.py",
 ]
 
 
@@ -129,6 +138,31 @@ CONTRACT = {
     ),
     "python jobs/evaluate.py --model TEACHER --pairs PAIRS --split test --out REPORT": Evaluate(
         "TEACHER", "PAIRS", "REPORT", split="test"
+    ),
+    "python jobs/evaluate.py --model STUDENT --pairs PAIRS --out REPORT --codes 64 --rescore 100": (
+        Evaluate("STUDENT", "PAIRS", "REPORT", codes=64, rescore=100)
+    ),
+    "python jobs/distill.py --recipe student_tiny --teacher TEACHER --pairs PAIRS --out STUDENT "
+    "--method.bits 32 --distillation.layer-map 0 0 1 0": Distill(
+        "TEACHER",
+        "PAIRS",
+        "STUDENT",
+        replace(
+            get_recipe("student_tiny", STUDENTS),
+            method=replace(get_recipe("student_tiny", STUDENTS).method, bits=32),
+            distillation=replace(
+                get_recipe("student_tiny", STUDENTS).distillation, layer_map=((0, 0), (1, 0))
+            ),
+        ),
+    ),
+    "python jobs/embed.py --model STUDENT --pairs PAIRS --out VECTORS": Embed(
+        "STUDENT", "PAIRS", "VECTORS"
+    ),
+    "python jobs/index.py --vectors VECTORS --shards 2 --out INDEX": BuildIndex(
+        "VECTORS", "INDEX", shards=2
+    ),
+    "python jobs/index.py --vectors VECTORS --out INDEX --target-recall 0.9 --memory 2GiB": (
+        BuildIndex("VECTORS", "INDEX", target_recall=0.9, memory="2GiB")
     ),
 }
 

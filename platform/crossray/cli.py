@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,36 +140,69 @@ def evaluate_job(args: Sequence[str] | None = None) -> None:
     run_command(lambda: tyro.cli(Evaluate, prog="jobs/evaluate.py", args=args))
 
 
+def index_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/index.py`."""
+    from crossray.index.build import BuildIndex
+
+    run_command(lambda: tyro.cli(BuildIndex, prog="jobs/index.py", args=args))
+
+
 def pretrain_job(args: Sequence[str] | None = None) -> None:
     """`jobs/pretrain.py`."""
+    from crossray.recipes import RECIPES
     from crossray.training.pretrain import Pretrain
 
     def default(recipe: Recipe) -> Pretrain:
         return Pretrain(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
 
-    run_command(lambda: _with_recipe(default, "jobs/pretrain.py", args))
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/pretrain.py", args))
 
 
 def features_job(args: Sequence[str] | None = None) -> None:
     """`jobs/features.py`."""
+    from crossray.recipes import RECIPES
     from crossray.training.features import Features
 
     def default(recipe: Recipe) -> Features:
         return Features.of(recipe, pairs=tyro.MISSING, out=tyro.MISSING)
 
-    run_command(lambda: _with_recipe(default, "jobs/features.py", args))
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/features.py", args))
 
 
-def _with_recipe(default: Callable[[Recipe], Any], prog: str, args: Sequence[str] | None) -> Any:
+def embed_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/embed.py`."""
+    from crossray.training.embed import Embed
+
+    run_command(lambda: tyro.cli(Embed, prog="jobs/embed.py", args=args))
+
+
+def distill_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/distill.py`."""
+    from crossray.recipes import STUDENTS
+    from crossray.training.distill import Distill
+
+    def default(recipe: Any) -> Distill:
+        missing: Any = tyro.MISSING
+        return Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe)
+
+    run_command(lambda: _with_recipe(default, STUDENTS, "jobs/distill.py", args))
+
+
+def _with_recipe(
+    default: Callable[[Any], Any],
+    recipes: Mapping[str, Callable[[], Any]],
+    prog: str,
+    args: Sequence[str] | None,
+) -> Any:
     """Parse a job whose `--recipe` is found first: the recipe's fields are the defaults."""
-    from crossray.recipes import RECIPES, get_recipe
+    from crossray.recipes import get_recipe
 
     given = list(sys.argv[1:] if args is None else args)
     finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
     finder.add_argument("--recipe")
     name, rest = finder.parse_known_args(given)
     if name.recipe is None:
-        names = ", ".join(sorted(RECIPES))
+        names = ", ".join(sorted(recipes))
         raise CrossRayError(f"{prog} needs --recipe NAME, one of {names}; add --help for the rest.")
-    job = default(get_recipe(name.recipe))
+    job = default(get_recipe(name.recipe, recipes))
     return tyro.cli(type(job), prog=f"{prog} --recipe {name.recipe}", args=rest, default=job)

@@ -10,10 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
+from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.data.corpus import PairCorpus
 from crossray.data.splits import Split
+from crossray.distill.code_scorer import CodeScorer
+from crossray.distill.models import load_model
+from crossray.distill.student import Student
 from crossray.evaluation import (
     DirectionResult,
     Protocol,
@@ -22,8 +26,8 @@ from crossray.evaluation import (
     rare_labels,
     write_report,
 )
+from crossray.methods.contract import Method
 from crossray.training.corpora import pair_corpus
-from crossray.training.models import load_model
 from crossray.training.scoring import ScoreMatrices, score_corpus
 from crossray.training.validation import label_matrix
 
@@ -35,13 +39,15 @@ class Evaluate:
     """Measure a model on a split, both directions, and write a report.
 
     Attributes:
-        model: a teacher artifact: a name in the store, an absolute path or a URI.
+        model: a teacher or student artifact: a name in the store, an absolute path or a URI.
         pairs: the artifact with the data to measure it on.
         out: the report artifact.
         split: of the data.
         protocol: by default `hier` where the data has labels, else `flickr`.
         rerank: candidates a query that get the method's costly scores; as many as there are items
             scores every pair exactly.
+        codes: bits of the student's codes, to measure them in place of its vectors.
+        rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
         seed: of the bootstrap.
         use_gpu: score on a GPU instead of the CPU.
     """
@@ -52,6 +58,8 @@ class Evaluate:
     split: Split = "test"
     protocol: str | None = None
     rerank: int = 100
+    codes: int | None = None
+    rescore: int = 0
     seed: int = 0
     use_gpu: bool = False
 
@@ -59,27 +67,29 @@ class Evaluate:
         """Score, judge and publish; prints one table."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
-        teacher = open_artifact(resolve(self.model), "teacher")
+        trained = open_artifact(resolve(self.model), ("teacher", "student"))
         pairs = open_artifact(resolve(self.pairs), "pairs")
         usual = "hier" if pairs.manifest.metrics["labels"] else "flickr"
         protocol = get_protocol(self.protocol or usual)
-        model = load_model(teacher)
+        model = load_model(trained)
+        method, rerank = self._scorer(model.method, trained)
         corpus = pair_corpus(model.method.config, pairs, self.split, model.tokenizer)
         device = "cuda" if self.use_gpu else "cpu"
         print(f"scoring {len(corpus):,} images against their texts", flush=True)
-        scores = score_corpus(model.method.to(device), corpus, self.rerank, device=device)
+        scores = score_corpus(method.to(device), corpus, rerank, device=device)
         results = judge(scores, corpus, protocol, self.seed)
         config = {
             "split": self.split,
             "protocol": protocol.name,
-            "rerank": self.rerank,
+            "rerank": rerank,
+            "codes": self.codes,
             "seed": self.seed,
         }
-        with create(out, "report", config, (teacher, pairs)) as draft:
+        with create(out, "report", config, (trained, pairs)) as draft:
             notes = [*pairs.manifest.notes]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
-                for artifact in (teacher, pairs)
+                for artifact in (trained, pairs)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
             report = write_report(draft.path, *results, protocol, lineage, self.seed, counts, notes)
@@ -97,6 +107,22 @@ class Evaluate:
         print_summary(artifact)
         print(f"read it: {artifact.uri}/report.md", flush=True)
         return artifact
+
+    def _scorer(self, method: Method, trained: Artifact) -> tuple[Method, int]:
+        """What scores pairs, and how many candidates a query are scored again."""
+        if self.codes is None:
+            return method, self.rerank
+        if not isinstance(method, Student):
+            raise CrossRayError(
+                f"{trained.uri} is a {trained.kind} and has no codes; give a student, or leave "
+                "codes out."
+            )
+        if self.codes != method.config.bits:
+            raise CrossRayError(
+                f"{trained.uri} makes codes of {method.config.bits} bits, not {self.codes}; "
+                "ask for those, or distil a student with the bits you want."
+            )
+        return CodeScorer(method), self.rescore
 
 
 def judge(
