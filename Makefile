@@ -10,6 +10,7 @@ SUBMIT := ray job submit --working-dir . --
 export PATH := $(VENV)/bin:$(PATH)
 export RAY_AUTH_MODE := token
 export TOKENIZERS_PARALLELISM := false
+export RAY_SERVE_HAPROXY_BINARY_PATH := $(VENV)/bin/crossray-haproxy
 
 .PHONY: install cluster demo test check stop docs clean
 
@@ -49,7 +50,7 @@ check: install
 	lint-imports
 
 stop:  ## shut everything down that `make demo` started
-	@if [ -x $(VENV)/bin/ray ]; then ray stop --grace-period 20; fi
+	@if [ -x $(VENV)/bin/ray ]; then timeout 60 serve shutdown -y > /dev/null 2>&1; ray stop --grace-period 20; fi
 
 docs: install  ## draw the pictures of the docs again
 	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg

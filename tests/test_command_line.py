@@ -52,6 +52,8 @@ COMMANDS = [
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray summary",
+    "crossray serve",
+    "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
@@ -119,6 +121,16 @@ CONTRACT = {
     ),
     "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
     "crossray summary ANY_ARTIFACT": cli.Summary("ANY_ARTIFACT"),
+    "crossray serve INDEX": cli.Serve("INDEX"),
+    "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": cli.Serve(
+        "INDEX", topology="fanout", replicas="1..4", port=8001, detach=True
+    ),
+    'crossray search "a dog jumps over a hurdle" --k 5': cli.Search(
+        "a dog jumps over a hurdle", k=5
+    ),
+    "crossray search --image FILE --target text --mode rescore": cli.Search(
+        image=Path("FILE"), target="text", mode="rescore"
+    ),
     "python jobs/pretrain.py --recipe hier_tiny --pairs PAIRS --out TEACHER": Pretrain(
         "PAIRS", "TEACHER", get_recipe("hier_tiny")
     ),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -102,10 +102,70 @@ class Summary:
         print_summary(open_artifact(resolve(self.artifact, Path.cwd())))
 
 
+@dataclass(frozen=True)
+class Serve:
+    """Answer searches of an index over HTTP, on the running Ray cluster or a private one.
+
+    Attributes:
+        index: a name in the store, an absolute path, ./path or a URI.
+        topology: `fused` keeps encoder and shards in every replica; `fanout` gives the encoder and
+            each shard deployments of their own, for an index too large for one replica.
+        replicas: of every deployment: a number, or a range such as 1..4 that follows the load.
+        port: where the endpoint listens, on this machine only.
+        detach: return when the endpoint answers, and leave it running on the cluster.
+    """
+
+    index: Annotated[Positional[str], arg(metavar="INDEX")]
+    topology: Literal["fused", "fanout"] = "fused"
+    replicas: str = "1..2"
+    port: int = 8000
+    detach: bool = False
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        from crossray.serving.config import ServingConfig
+        from crossray.serving.launch import Launch
+
+        config = ServingConfig(resolve(self.index, Path.cwd()), self.topology)
+        Launch(config.with_replicas(self.replicas), self.port, self.detach).run()
+
+
+@dataclass(frozen=True)
+class Search:
+    """Ask an endpoint for the images of a text, or the texts of an image.
+
+    Attributes:
+        text: what is sought.
+        image: an image file, in place of a text.
+        k: how many hits.
+        target: what to find; by default images for a text and texts for an image.
+        mode: `float` by vectors, `binary` by codes, `rescore` by vectors among the nearest codes.
+        url: of the endpoint.
+        token: of the endpoint; by default CROSSRAY_TOKEN, or what `crossray serve` made here.
+    """
+
+    text: Annotated[Positional[str | None], arg(metavar="TEXT")] = None
+    image: Path | None = None
+    k: int = 10
+    target: Literal["image", "text", "any"] | None = None
+    mode: Literal["float", "binary", "rescore"] = "float"
+    url: str = "http://127.0.0.1:8000"
+    token: str | None = None
+
+    def run(self) -> None:
+        """Print the hits."""
+        from crossray.serving.client import Question, ask
+
+        question = Question(self.text, self.image, self.k, self.target, self.mode)
+        ask(question, self.url, self.token)
+
+
 Verb = (
     Annotated[Ingest, subcommand("ingest")]
     | Annotated[Inspect, subcommand("inspect")]
     | Annotated[Summary, subcommand("summary")]
+    | Annotated[Serve, subcommand("serve")]
+    | Annotated[Search, subcommand("search")]
 )
 
 

@@ -1,0 +1,116 @@
+"""What is served and how: one configuration for both topologies."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from crossray.core.config import Config
+from crossray.core.errors import CrossRayError
+
+Topology = Literal["fused", "fanout"]
+_RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class Replicas(Config):
+    """How many replicas a deployment has and what Ray reserves for each.
+
+    Attributes:
+        min: replicas that always run.
+        max: replicas under load.
+        cpus: cores for each; fractions share a core.
+        gpus: GPUs for each; an encoder with any runs on it.
+    """
+
+    min: int = 1
+    max: int = 2
+    cpus: float = 0.5
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min <= self.max:
+            raise CrossRayError(
+                f"{self.min} to {self.max} replicas cannot run; use 1 or more, and no more at "
+                "least than at most."
+            )
+        if self.cpus < 0 or self.gpus < 0:
+            raise CrossRayError(
+                f"a replica cannot reserve {self.cpus} cores and {self.gpus} GPUs; use 0 or more."
+            )
+
+
+@dataclass(frozen=True)
+class Limits(Config):
+    """What one client may ask for; beyond it the answer is a 4xx or 503 problem document.
+
+    Attributes:
+        body_bytes: of a request.
+        text_characters: of a text query.
+        image_pixels: of an image query.
+        ongoing: requests that a gateway replica works on at the same time.
+        seconds: that a search may take.
+    """
+
+    body_bytes: int = 10 << 20
+    text_characters: int = 10_000
+    image_pixels: int = 25_000_000
+    ongoing: int = 64
+    seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        smallest = min(self.body_bytes, self.text_characters, self.image_pixels, self.ongoing)
+        if smallest < 1 or self.seconds <= 0:
+            raise CrossRayError("a limit of the endpoint is not positive; correct it.")
+
+
+@dataclass(frozen=True)
+class ServingConfig(Config):
+    """An index and how it is served.
+
+    Attributes:
+        index: the artifact: a name in the store, an absolute path or a URI.
+        topology: `fused` keeps the encoder and all shards in every replica, one network hop away;
+            `fanout` has a gateway, encoders and a deployment for each shard, for an index that does
+            not fit one replica.
+        replicas: of the fused deployment, or of the gateway.
+        encoders: of the encoder in `fanout`.
+        shards: of each shard in `fanout`.
+        encoder_threads: that torch uses for one batch.
+        search_threads: searches that a process runs side by side.
+        max_batch: queries that are encoded together.
+        limits: of a request.
+    """
+
+    index: str
+    topology: Topology = "fused"
+    replicas: Replicas = field(default_factory=Replicas)
+    encoders: Replicas = field(default_factory=Replicas)
+    shards: Replicas = field(default_factory=lambda: Replicas(cpus=0.1))
+    encoder_threads: int = 1
+    search_threads: int = 2
+    max_batch: int = 16
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        for name in ("encoder_threads", "search_threads", "max_batch"):
+            if getattr(self, name) < 1:
+                raise CrossRayError(f"{name}={getattr(self, name)} is not positive; use 1 or more.")
+
+    def with_replicas(self, text: str) -> ServingConfig:
+        """The same with other numbers of replicas in every deployment: `2..4`, or `2` for two.
+
+        Raises:
+            CrossRayError: anything else.
+        """
+        match = _RANGE.fullmatch(text)
+        if match is None:
+            raise CrossRayError(f"{text!r} is no number of replicas; write 2, or 1..4 for a range.")
+        least, most = int(match[1]), int(match[2] or match[1])
+        return replace(
+            self,
+            replicas=replace(self.replicas, min=least, max=most),
+            encoders=replace(self.encoders, min=least, max=most),
+            shards=replace(self.shards, min=least, max=most),
+        )

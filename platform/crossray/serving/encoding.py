@@ -1,0 +1,98 @@
+"""Queries to vectors and codes: the student behind batches and a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import TypeVar
+
+import torch
+from PIL import Image
+
+from crossray.core.artifacts import Artifact
+from crossray.core.errors import CrossRayError
+from crossray.distill.encoder import Encoded, StudentEncoder
+from crossray.serving.batching import Batcher
+from crossray.serving.config import ServingConfig
+from crossray.serving.query import Query
+
+_Item = TypeVar("_Item")
+
+
+class QueryEncoder:
+    """A student that encodes queries in batches, off the event loop.
+
+    One thread encodes; how many cores a batch uses is torch's number of threads, set here for the
+    whole process.
+    """
+
+    def __init__(self, student: Artifact, config: ServingConfig, device: str) -> None:
+        torch.set_num_threads(config.encoder_threads)
+        self._encoder = StudentEncoder(student, device)
+        self.dim, self.bits = self._encoder.dim, self._encoder.bits
+        self._pixels = config.limits.image_pixels
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self.text: Batcher[str, Query] = Batcher(self._texts, config.max_batch, self._pool)
+        self.image: Batcher[bytes, Query] = Batcher(self._images, config.max_batch, self._pool)
+
+    async def alive(self) -> None:
+        """Returns when the thread has taken work."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, int)
+
+    def _texts(self, texts: Sequence[str]) -> list[Query | Exception]:
+        found = each(lambda batch: self._encoder.texts([[text] for text in batch]), texts)
+        return [_no_words() if isinstance(result, CrossRayError) else result for result in found]
+
+    def _images(self, images: Sequence[bytes]) -> list[Query | Exception]:
+        def encode(batch: Sequence[bytes]) -> Encoded:
+            for image in batch:
+                check_pixels(image, self._pixels)
+            return self._encoder.images(batch)
+
+        return each(encode, images)
+
+
+def each(
+    encode: Callable[[Sequence[_Item]], Encoded], items: Sequence[_Item]
+) -> list[Query | Exception]:
+    """A result for each item, so that one that cannot be encoded spoils no other."""
+    try:
+        return [Query(*row) for row in zip(*encode(items), strict=True)]
+    except CrossRayError as error:
+        if len(items) == 1:
+            return [error]
+        return [each(encode, [item])[0] for item in items]
+
+
+def check_pixels(image: bytes, limit: int) -> None:
+    """Judge an image by its header, before anything of its size is allocated.
+
+    Raises:
+        CrossRayError: it has more than `limit` pixels, or no readable header.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(image)) as opened:
+                pixels = opened.width * opened.height
+    except Image.DecompressionBombError:
+        raise _too_many(limit) from None
+    except Exception:  # decoders of hostile bytes raise almost anything
+        raise CrossRayError(
+            "the image cannot be read; send a whole JPEG, PNG, WebP, BMP, GIF or TIFF file."
+        ) from None
+    if pixels > limit:
+        raise _too_many(limit)
+
+
+def _too_many(limit: int) -> CrossRayError:
+    return CrossRayError(
+        f"the image has more than the allowed {limit:,} pixels; scale it down first."
+    )
+
+
+def _no_words() -> CrossRayError:
+    return CrossRayError("the text has no word that can be searched for; give it some.")

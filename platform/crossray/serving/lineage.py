@@ -1,0 +1,69 @@
+"""The artifacts behind an index, opened and checked against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossray.core.artifacts import Artifact, Kind, open_artifact
+from crossray.core.errors import CrossRayError
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """An index, the student whose vectors it holds and the pairs that it finds."""
+
+    index: Artifact
+    student: Artifact
+    pairs: Artifact
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors."""
+        return int(self.index.manifest.config["dim"])
+
+    @property
+    def bits(self) -> int:
+        """Bits of the codes."""
+        return int(self.index.manifest.config["bits"])
+
+    @property
+    def shards(self) -> int:
+        """Into how many shards the index is split."""
+        return int(self.index.manifest.config["shards"])
+
+
+def open_lineage(uri: str) -> Lineage:
+    """Open an index and what it was made from.
+
+    Raises:
+        CrossRayError: something is not there or not whole, another student or other pairs than
+            the index was made from now stand in their place, or their dimensions or bits differ.
+    """
+    index = open_artifact(uri, "index")
+    lineage = Lineage(index, _open_origin(index, "student"), _open_origin(index, "pairs"))
+    method = lineage.student.manifest.config["method"]
+    for what, expected, found in (
+        ("dimensions", lineage.dim, method.get("embedding")),
+        ("bits", lineage.bits, method.get("bits")),
+    ):
+        if expected != found:
+            raise CrossRayError(
+                f"{uri} has {expected} {what} and its student {lineage.student.uri} {found}; "
+                "build the index again."
+            )
+    return lineage
+
+
+def _open_origin(index: Artifact, kind: Kind) -> Artifact:
+    parent = next((p for p in index.manifest.parents if p.kind == kind), None)
+    if parent is None:
+        raise CrossRayError(
+            f"{index.uri} does not say which {kind} it was made from; build the index again."
+        )
+    found = open_artifact(parent.uri, kind)
+    if found.id != parent.id:
+        raise CrossRayError(
+            f"{index.uri} was made from the {kind} {parent.id[:12]}, but {parent.uri} is now "
+            f"{found.id[:12]}; bring that {kind} back or build the index again."
+        )
+    return found

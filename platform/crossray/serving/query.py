@@ -1,0 +1,31 @@
+"""A query as an index understands it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crossray.index import Modality, Shard
+from crossray.index.arrays import Codes, Floats
+
+
+class Query(NamedTuple):
+    """An embedding, float32, and the packed code that belongs to it."""
+
+    vector_D: Floats
+    code_Y: Codes
+
+
+class Refusal(NamedTuple):
+    """A `CrossRayError` as an answer of a deployment: an exception would bring its traceback."""
+
+    sentence: str
+
+
+def stored_query(shard: Shard, modality: Modality, row: int) -> Query:
+    """What a shard holds at a row number of the index, which must be one of its own."""
+    part = shard.parts[modality]
+    place = int(np.searchsorted(part.rows_N, row))
+    assert part.rows_N[place] == row, (shard.number, modality, row)
+    return Query(part.vectors_ND[place].astype(np.float32), part.codes.reconstruct(place))

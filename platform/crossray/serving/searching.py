@@ -1,0 +1,140 @@
+"""From a search request to its answer, whatever topology encodes and searches."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import time
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+
+from crossray.index import MODALITIES, Hits, Modality, mix
+from crossray.index.hits import NO_ROW
+from crossray.index.modality import other
+from crossray.serving.backend import Backend
+from crossray.serving.catalogue import Catalogue
+from crossray.serving.config import Limits
+from crossray.serving.lineage import Lineage
+from crossray.serving.problem import Problem, unavailable, unprocessable
+from crossray.serving.query import Query
+from crossray.serving.schema import SearchRequest, Target
+
+
+class Searcher:
+    """Answers search requests from a backend and a catalogue."""
+
+    def __init__(
+        self, backend: Backend, catalogue: Catalogue, lineage: Lineage, limits: Limits
+    ) -> None:
+        self.backend, self.catalogue, self._limits = backend, catalogue, limits
+        self.index_id, self.student_id = lineage.index.id, lineage.student.id
+        self._dim, self._bits = lineage.dim, lineage.bits
+
+    async def answer(self, request: SearchRequest) -> dict[str, Any]:
+        """The answer (`schema.SearchAnswer`) as plain values.
+
+        Raises:
+            Problem: 404 for an unknown item, 422 for a query that does not fit the index, 503 for
+                an answer that takes too long.
+            CrossRayError: the encoder or the index refuses the query.
+        """
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                query, usual = await self._query(request)
+                hits = await self._hits(query, request.target or usual, request)
+        except TimeoutError:
+            raise unavailable("The search took too long; try again.") from None
+        took_ms = round(1000 * (time.perf_counter() - began), 3)
+        return {
+            "hits": hits,
+            "index": self.index_id,
+            "student": self.student_id,
+            "took_ms": took_ms,
+        }
+
+    async def _query(self, request: SearchRequest) -> tuple[Query, Target]:
+        """The query, and what it finds unless its client says otherwise."""
+        if request.text is not None:
+            if len(request.text) > self._limits.text_characters:
+                raise unprocessable(
+                    f"The text has {len(request.text):,} characters; "
+                    f"{self._limits.text_characters:,} are allowed."
+                )
+            return await self.backend.encode_text(request.text), "image"
+        if request.image is not None:
+            return await self.backend.encode_image(request.image), "text"
+        if request.item_id is not None:
+            return await self._of_item(request.item_id)
+        return self._raw(request), "any"
+
+    async def _of_item(self, item_id: str) -> tuple[Query, Target]:
+        item = self.catalogue.items.row(item_id)
+        if item is None:
+            raise unknown_item()
+        found = self.catalogue.query_row(item)
+        if found is None:
+            raise unprocessable("The index holds no vector of this item.")
+        modality, row = found
+        return await self.backend.stored(modality, row, item_id), other(modality)
+
+    def _raw(self, request: SearchRequest) -> Query:
+        assert request.vector is not None
+        if len(request.vector) != self._dim:
+            raise unprocessable(
+                f"The vector has {len(request.vector)} dimensions and the index {self._dim}."
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            vector_D = np.array(request.vector, np.float32)
+            if not np.isfinite(vector_D @ vector_D):
+                raise unprocessable("The vector holds numbers that are too large.")
+        if request.code is not None:
+            return Query(vector_D, self._code(request.code))
+        if request.mode != "float":
+            raise unprocessable(
+                f"The mode {request.mode!r} compares codes: give the vector's code of {self._bits} "
+                "bits as `code`, or use the mode 'float'."
+            )
+        return Query(vector_D, np.zeros(self._bits // 8, np.uint8))
+
+    def _code(self, text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        size = self._bits // 8
+        try:
+            hexadecimal = len(text) == 2 * size
+            data = bytes.fromhex(text) if hexadecimal else base64.b64decode(text, validate=True)
+        except (ValueError, binascii.Error):
+            data = b""
+        if len(data) != size:
+            raise unprocessable(
+                f"The code is not {self._bits} bits in hexadecimal ({2 * size} digits) or base64."
+            )
+        return np.frombuffer(data, np.uint8)
+
+    async def _hits(
+        self, query: Query, target: Target, request: SearchRequest
+    ) -> list[dict[str, Any]]:
+        if target != "any":
+            found = await self.backend.search(target, query, request.k, request.mode)
+            return self._told(found, [target] * request.k)
+        images, texts = await asyncio.gather(
+            *(self.backend.search(m, query, request.k, request.mode) for m in MODALITIES)
+        )
+        mixed = mix(images, texts, request.k)
+        modalities = [MODALITIES[number] for number in mixed.modalities_QK[0].tolist()]
+        return self._told(Hits(mixed.scores_QK, mixed.rows_QK), modalities)
+
+    def _told(self, hits: Hits, modalities: list[Modality]) -> list[dict[str, Any]]:
+        rows, scores = hits.rows_QK[0].tolist(), hits.scores_QK[0].tolist()
+        return [
+            self.catalogue.hit(modality, row, score)
+            for modality, row, score in zip(modalities, rows, scores, strict=True)
+            if row != NO_ROW
+        ]
+
+
+def unknown_item() -> Problem:
+    """The answer for an id that no item has."""
+    return Problem(HTTPStatus.NOT_FOUND, "No item has this id.")

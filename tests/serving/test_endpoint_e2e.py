@@ -1,0 +1,275 @@
+"""The endpoint on Ray Serve behind HAProxy: both topologies, the command line, a killed replica."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import httpx2
+import numpy as np
+import psutil
+import pytest
+import torch
+from ray import serve
+
+from crossray.cli import main
+from crossray.distill.encoder import StudentEncoder
+from crossray.serving.access_token import provide_token
+from crossray.serving.config import Replicas, ServingConfig, Topology
+from crossray.serving.haproxy import environment
+from crossray.serving.launch import deploy, start_serve
+from support.endpoint import DIM, World, encoded_image, told
+
+pytestmark = pytest.mark.e2e
+
+MODES = ("float", "binary", "rescore")
+TARGETS = ("image", "text", "any")
+SMALL = Replicas(min=1, max=1, cpus=0.1)
+RECOVERY_SECONDS = 150
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [own.getsockname()[1] for own in sockets]
+    for own in sockets:
+        own.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def port(ray_cluster: str, world: World) -> Iterator[int]:
+    """Where Ray Serve listens, on ports of the tests' own."""
+    http, metrics, stats, fallback_http, fallback_grpc = free_ports(5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", ray_cluster)
+        patch.setenv("RAY_SERVE_HAPROXY_METRICS_PORT", str(metrics))
+        patch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(stats))
+        patch.setenv("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", str(fallback_http))
+        patch.setenv("RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", str(fallback_grpc))
+        # What the command line's processes and the replicas share.
+        settings = {**environment(), "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+        start_serve(http, settings)
+        yield http
+        serve.shutdown()
+
+
+@pytest.fixture(scope="module")
+def serving(port: int, world: World) -> Iterator[Callable[..., httpx2.Client]]:
+    """Deploys an index in some topology; gives a client of the endpoint."""
+    with httpx2.Client(
+        base_url=f"http://127.0.0.1:{port}",
+        headers={"Authorization": f"Bearer {provide_token()}"},
+        timeout=60,
+    ) as client:
+
+        def run(topology: Topology, shards: int, replicas: int = 1) -> httpx2.Client:
+            fixed = Replicas(min=replicas, max=replicas, cpus=0.1)
+            config = ServingConfig(world.index(shards).uri, topology, fixed, SMALL, SMALL)
+            deploy(config)
+            wait_for(lambda: client.get("/readyz").json().get("index") == world.index(shards).id)
+            return client
+
+        yield run
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until a condition holds; fails after some time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
+
+
+def agree(answer: dict[str, Any], expected: list[tuple[float, str, str, int]]) -> None:
+    """The same hits; those whose scores differ by no more than rounding may change places."""
+    found, scores = told(answer), {hit[1:]: hit[0] for hit in expected}
+    np.testing.assert_allclose([h[0] for h in found], [h[0] for h in expected], atol=1e-5)
+    for score, *key in found:
+        assert abs(scores.get(tuple(key), expected[-1][0]) - score) <= 1e-5
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+@pytest.mark.parametrize("topology", ["fused", "fanout"])
+def test_all_topologies_answer_as_brute_force(
+    serving: Callable[..., httpx2.Client], world: World, topology: Topology, shards: int
+) -> None:
+    """Hits would depend on how an index is served: some would be missing or in another order."""
+    client = serving(topology, shards)
+    rng = np.random.default_rng()
+    side = world.side("image")
+    for mode in MODES:
+        for target in TARGETS:
+            row = int(rng.integers(len(side.keys)))
+            stored = side.vectors_ND[row].astype(np.float32)
+            vector_D = stored if rng.random() < 0.5 else rng.standard_normal(DIM, np.float32)
+            code_Y, k = side.codes_NY[row], int(rng.integers(1, 60))
+            request = {
+                "vector": vector_D.tolist(), "code": code_Y.tobytes().hex(),
+                "k": k, "target": target, "mode": mode,
+            }  # fmt: skip
+            answer = client.post("/v1/search", json=request)
+            assert answer.status_code == 200, answer.text
+            assert told(answer.json()) == world.expected(target, vector_D, code_Y, k, mode)
+    check_encoders(client, world)
+    refused = client.post("/v1/search", json={"text": " "})
+    assert (refused.status_code, "no word" in refused.json()["detail"]) == (422, True)
+    for _ in range(5):
+        large = client.post("/v1/search", content=b"x" * (11 << 20))
+        assert (large.status_code, large.json()["status"]) == (413, 413)
+
+
+def check_encoders(client: httpx2.Client, world: World) -> None:
+    """Texts, images in both forms, and items are asked for and found."""
+    torch.set_num_threads(1)
+    encoder, image = StudentEncoder(world.student), encoded_image(98)
+    large = encoded_image(97, "PNG", side=900)
+    assert len(large) > 2 << 20
+    asked: list[tuple[dict[str, Any], Any, str]] = [
+        ({"json": {"text": "dog jumps"}}, encoder.texts([["dog jumps"]]), "image"),
+        ({"json": {"image": base64.b64encode(image).decode()}}, encoder.images([image]), "text"),
+        ({"files": {"image": ("x.jpg", image)}}, encoder.images([image]), "text"),
+        ({"files": {"image": ("x.png", large)}}, encoder.images([large]), "text"),
+    ]
+    for body, encoded, target in asked:
+        answer = client.post("/v1/search", **body)
+        assert answer.status_code == 200, answer.text
+        expected = world.expected(target, encoded.z_BD[0], encoded.codes_BY[0], 10, "float")
+        agree(answer.json(), expected)
+    side = world.side("image")
+    row = side.keys.index(("item-001", 0))
+    answer = client.post("/v1/search", json={"item_id": "item-001", "mode": "rescore"})
+    vector_D = side.vectors_ND[row].astype(np.float32)
+    assert told(answer.json()) == world.expected(
+        "text", vector_D, side.codes_NY[row], 10, "rescore"
+    )
+
+
+def test_command_line(
+    serving: Callable[..., httpx2.Client], port: int, world: World,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """`crossray serve INDEX --detach` and `crossray search` would not find each other."""
+    index = world.index(2)
+    command = [sys.executable, "-c", "from crossray.cli import main; main()", "serve", index.uri]
+    options = ["--replicas", "1", "--port", str(port), "--detach"]
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for words in (index.id[:12], f"http://127.0.0.1:{port}/", provide_token()):
+        assert words in done.stdout
+    main(["search", "dog", "--k", "3", "--url", f"http://127.0.0.1:{port}"])
+    shown = capsys.readouterr().out
+    assert index.id[:12] in shown
+    assert shown.count("image") >= 3
+
+
+def replicas(name: str) -> list[psutil.Process]:
+    """The processes of this test's Ray that are replicas of a deployment."""
+    title = f"ray::ServeReplica:crossray:{name}"
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.name().startswith(title[:15]) and title in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+class Load:
+    """Clients with open connections that ask for one vector again and again."""
+
+    def __init__(self, port: int, clients: int, request: dict[str, Any]) -> None:
+        self.answers: list[httpx2.Response | httpx2.HTTPError] = []
+        self._url, self._body = f"http://127.0.0.1:{port}/v1/search", json.dumps(request)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(90)
+
+    def _ask(self) -> None:
+        headers = {"Authorization": f"Bearer {provide_token()}", "Content-Type": "application/json"}
+        with httpx2.Client(headers=headers, timeout=60) as client:
+            while not self._stop.is_set():
+                try:
+                    self.answers.append(client.post(self._url, content=self._body))
+                except httpx2.HTTPError as error:
+                    self.answers.append(error)
+
+    def check(self, expected: list[tuple[float, str, str, int]]) -> None:
+        """Every answer is right, or a problem that says when to try again."""
+        for answer in self.answers:
+            assert isinstance(answer, httpx2.Response), repr(answer)
+            if answer.status_code == 200:
+                assert told(answer.json()) == expected
+                continue
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["status"] == 503
+
+
+def under_load(
+    world: World, port: int, victim: str, wanted: int, kills: int, recovered: Callable[[], bool]
+) -> None:
+    """Kill replicas of a deployment while clients ask; no client may notice more than a 503."""
+    side = world.side("image")
+    vector_D, code_Y = side.vectors_ND[0].astype(np.float32), side.codes_NY[0]
+    request = {
+        "vector": vector_D.tolist(), "code": code_Y.tobytes().hex(),
+        "mode": "rescore", "target": "any", "k": 7,
+    }  # fmt: skip
+    expected = world.expected("any", vector_D, code_Y, 7, "rescore")
+    wait_for(lambda: len(replicas(victim)) == wanted)
+    with Load(port, 8, request) as load:
+        for _ in range(kills):
+            time.sleep(2)
+            killed = min(process.pid for process in replicas(victim))
+            os.kill(killed, signal.SIGKILL)
+            wait_for(partial(_replaced, victim, killed, wanted), RECOVERY_SECONDS)
+            wait_for(recovered, RECOVERY_SECONDS)
+        answered = len(load.answers)
+        wait_for(lambda: len(load.answers) > answered + 20)
+    assert isinstance(load.answers[-1], httpx2.Response)
+    assert load.answers[-1].status_code == 200
+    load.check(expected)
+
+
+def _replaced(victim: str, killed: int, wanted: int) -> bool:
+    alive = {process.pid for process in replicas(victim)} - {killed}
+    return len(alive) == wanted
+
+
+@pytest.mark.parametrize("number", [2, 1])
+def test_a_killed_replica(
+    serving: Callable[..., httpx2.Client], world: World, port: int, number: int
+) -> None:
+    """A machine's out-of-memory killer would give clients wrong answers or broken connections."""
+    client = serving("fused", 4, replicas=number)
+    under_load(world, port, "Fused", number, 2, lambda: client.get("/readyz").is_success)
+
+
+def test_a_killed_shard(serving: Callable[..., httpx2.Client], world: World, port: int) -> None:
+    """While a shard restarts, answers would lack its items without saying so."""
+    client = serving("fanout", 4)
+    under_load(world, port, "Shard02", 1, 1, lambda: client.get("/readyz").is_success)

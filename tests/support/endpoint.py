@@ -1,0 +1,202 @@
+"""A tiny data set, an untrained student, its vectors and an index: what an endpoint serves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+
+from crossray.core.artifacts import Artifact, create, open_artifact
+from crossray.data import shards as pair_shards
+from crossray.data.schema import PAIR_SCHEMA, row_groups
+from crossray.data.tokenization import Tokenizer, train_wordpiece
+from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.distill.student import StudentConfig
+from crossray.encoders.image import ImageTowerConfig
+from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.index.build import BuildIndex
+from crossray.index.modality import MODALITIES, Modality
+from crossray.training.embed import Embedder
+from support import bruteforce
+
+DIM, BITS, ITEMS, MAX_TOKENS = 16, 24, 40, 16
+WORDS = ("dog", "cat", "lung", "heart", "effusion", "nodule", "hurdle", "jumps", "left", "right")
+ODD_ID = "ward 7/../é<b>.jpg"
+
+
+def encoded_image(seed: int, form: str = "JPEG", side: int = 40) -> bytes:
+    """A whole image."""
+    noise = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(noise).save(buffer, form)
+    return buffer.getvalue()
+
+
+def make_items(seed: int, items: int = ITEMS) -> list[dict[str, Any]]:
+    """Rows of `PAIR_SCHEMA`: copies, so that scores tie; documents; items without image or text."""
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    for number in range(items):
+        twin = number - 1 if number % 4 == 3 else number
+        texts = [" ".join(np.random.default_rng([seed, twin, n]).choice(WORDS, 4)) for n in (0, 1)]
+        document = number % 5 == 4
+        rows.append(
+            {
+                "item_id": ODD_ID if number == 0 else f"item-{number:03d}",
+                "group_id": f"g{number}",
+                "split": "test",
+                "image": None
+                if number % 10 == 6
+                else encoded_image(twin, "PNG" if twin % 2 else "JPEG"),
+                "texts": [] if number % 10 == 8 else texts,
+                "sections": [{"name": "findings", "start": 0, "stop": 2}] if document else [],
+                "labels": sorted(rng.choice(WORDS, 2, replace=False).tolist()),
+                "boxes": [],
+                "meta": [("view", "frontal")],
+            }
+        )
+    return rows
+
+
+def publish_pairs(folder: Path, rows: list[dict[str, Any]]) -> Artifact:
+    """A `pairs` artifact with several row groups."""
+    with create(str(folder / "pairs"), "pairs", {}) as draft:
+        with (
+            patch.object(pair_shards, "GROUP_ROWS", 16),
+            pair_shards.PairWriter(draft.path) as writer,
+        ):
+            writer.write(pa.Table.from_pylist(rows, PAIR_SCHEMA))
+        draft.metrics.update(items=len(rows))
+    return open_artifact(str(folder / "pairs"))
+
+
+def publish_student(folder: Path, name: str = "student", seed: int = 0) -> Artifact:
+    """A `student` artifact with random weights."""
+    tokenizer = Tokenizer(train_wordpiece(WORDS, 200, min_frequency=1))
+    shape = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
+    text = TextTowerConfig(shape=shape, vocab_size=tokenizer.vocab_size, max_tokens=MAX_TOKENS)
+    image = ImageTowerConfig(name="test_byobnet", image_size=64)
+    config = StudentConfig(image=image, text=text, embedding=DIM, bits=BITS, grid=2)
+    torch.manual_seed(seed)
+    student = config.build()
+    manifest = {"method": method_to_dict(config), "tokenizer": {"max_tokens": MAX_TOKENS}}
+    with create(str(folder / name), "student", manifest) as draft:
+        save_weights(student.state_dict(), draft.path / WEIGHTS)
+        tokenizer.save(draft.path / TOKENIZER)
+    return open_artifact(str(folder / name))
+
+
+def publish_vectors(folder: Path, student: Artifact, pairs: Artifact) -> Artifact:
+    """The `vectors` artifact of a student and its pairs."""
+    parts = folder / "parts"
+    parts.mkdir()
+    units = row_groups(pairs)
+    names = [f"part-{number:05d}.parquet" for number in range(len(units))]
+    Embedder(student.uri, pairs.uri, str(parts), None, False)(
+        pa.table({"name": names, "unit": [json.dumps(unit) for unit in units]})
+    )
+    with create(
+        str(folder / "vectors"), "vectors", {"dim": DIM, "bits": BITS}, (student, pairs)
+    ) as draft:
+        rows = dict.fromkeys(MODALITIES, 0)
+        for name in names:
+            table = pq.read_table(parts / name)
+            fields = [field.with_nullable(True) for field in table.schema]
+            pq.write_table(table.cast(pa.schema(fields)), draft.path / name)
+            for modality in table["modality"].to_pylist():
+                rows[modality] += 1
+        draft.metrics["rows"] = rows
+    return open_artifact(str(folder / "vectors"))
+
+
+@dataclass(frozen=True)
+class Side:
+    """What brute force searches: the rows of one modality in their order."""
+
+    vectors_ND: np.ndarray
+    codes_NY: np.ndarray
+    keys: list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class World:
+    """Artifacts that belong together, and the rows behind them."""
+
+    folder: Path
+    rows: list[dict[str, Any]]
+    student: Artifact
+    pairs: Artifact
+    vectors: Artifact
+
+    def index(self, shards: int = 1) -> Artifact:
+        """An exact index of so many shards."""
+        uri = self.folder / f"index-{shards}"
+        if uri.exists():
+            return open_artifact(str(uri))
+        return BuildIndex(self.vectors.uri, str(uri), shards=shards, kind="flat").run()
+
+    def row(self, item_id: str) -> dict[str, Any]:
+        """An item as it was ingested."""
+        return next(row for row in self.rows if row["item_id"] == item_id)
+
+    def side(self, modality: Modality) -> Side:
+        """The vectors, codes and keys of a modality, read from the artifact's Parquet files."""
+        files = sorted(self.vectors.local().glob("part-*.parquet"))
+        rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+        own = [row for row in rows if row["modality"] == modality]
+        return Side(
+            np.array([row["vector"] for row in own], np.float16),
+            np.array([np.frombuffer(row["code"], np.uint8) for row in own]),
+            [(row["item_id"], row["number"]) for row in own],
+        )
+
+    def expected(
+        self, target: str, vector_D: np.ndarray, code_Y: np.ndarray, k: int, mode: str
+    ) -> list[tuple[float, str, str, int]]:
+        """The answer of brute force: score, modality, item and text number, best first."""
+        found = []
+        for place, modality in enumerate(MODALITIES):
+            if target not in (modality, "any"):
+                continue
+            side = self.side(modality)
+            scores, rows = _answer(side, vector_D[None], code_Y[None], k, mode)
+            found += [
+                (-score, place, row, modality, *side.keys[row])
+                for score, row in zip(scores[0], rows[0], strict=True)
+                if row >= 0
+            ]
+        best = sorted(found, key=lambda hit: hit[:3])[:k]
+        return [(-score, modality, item, number) for score, _, _, modality, item, number in best]
+
+
+def _answer(
+    side: Side, vector_QD: np.ndarray, code_QY: np.ndarray, k: int, mode: str
+) -> bruteforce.Answer:
+    if mode == "binary":
+        return bruteforce.ranked(bruteforce.code_scores(code_QY, side.codes_NY), k)
+    scores = bruteforce.float_scores(vector_QD, side.vectors_ND)
+    if mode == "float":
+        return bruteforce.ranked(scores, k)
+    distances = bruteforce.distances(code_QY, side.codes_NY)
+    return bruteforce.rescored(scores, distances, max(10 * k, 100), k)
+
+
+def make_world(folder: Path, seed: int = 0, items: int = ITEMS) -> World:
+    """Pairs, a student and vectors under a folder."""
+    rows = make_items(seed, items)
+    pairs, student = publish_pairs(folder, rows), publish_student(folder)
+    return World(folder, rows, student, pairs, publish_vectors(folder, student, pairs))
+
+
+def told(answer: dict[str, Any]) -> list[tuple[float, str, str, int]]:
+    """The hits of an answer in the form of `World.expected`."""
+    return [(h["score"], h["modality"], h["item_id"], h["number"]) for h in answer["hits"]]
