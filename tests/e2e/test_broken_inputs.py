@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossray.cli import evaluate_job, features_job, main, pretrain_job
+from crossray.cli import (
+    distill_job,
+    embed_job,
+    evaluate_job,
+    features_job,
+    index_job,
+    main,
+    pretrain_job,
+)
 from crossray.core.artifacts import Kind, create
 
 ROWS = 6
@@ -190,7 +198,12 @@ def test_artifacts_that_cannot_be_used(store, capsys) -> None:  # type: ignore[n
     (store / "p" / "part-00000.parquet").write_bytes(b"x")
     assert "damaged" in refused(main, ["inspect", "p"], capsys)
     evaluate = ["--model", "r", "--pairs", "p", "--out", "x"]
-    assert "teacher was expected" in refused(evaluate_job, evaluate, capsys)
+    assert "teacher or student was expected" in refused(evaluate_job, evaluate, capsys)
+    distil = ["--recipe", "student_tiny", "--teacher", "r", "--pairs", "p", "--out", "x"]
+    assert "teacher was expected" in refused(distill_job, distil, capsys)
+    assert "student was expected" in refused(embed_job, evaluate, capsys)
+    assert "vectors was expected" in refused(index_job, ["--vectors", "r", "--out", "x"], capsys)
+    assert not (store / "x").exists()
     assert not (store / "t").exists()
 
 
