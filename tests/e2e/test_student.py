@@ -21,6 +21,7 @@ from crossray.data.phantom import PhantomConfig
 from crossray.data.sources.phantom import PhantomSource
 from crossray.distill.encoder import StudentEncoder
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.index.build import BuildIndex
 from crossray.recipes import STUDENTS, get_recipe
 from crossray.training.distill import Distill, StudentRecipe
 from crossray.training.embed import Embed
@@ -64,6 +65,9 @@ def test_teacher_to_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not [name for name in names if name.startswith(("teacher", "student", "hidden_maps"))]
     assert not list(tmp_path.glob("runs/*/teaching")), "the teacher's outputs are gone"
     assert_vectors(student, pairs, tmp_path, monkeypatch)
+    index = BuildIndex("vectors", "index", shards=2).run()
+    assert {parent.id for parent in index.manifest.parents} >= {student.id, pairs.id}
+    assert index.manifest.metrics["recall@10"]["text_to_image"]["float"] == 1
     report = Evaluate("student", "pairs", "codes", codes=16, rescore=1000).run()
     floats = Evaluate("student", "pairs", "floats").run()
     assert report.manifest.metrics["image_to_text"] == floats.manifest.metrics["image_to_text"]

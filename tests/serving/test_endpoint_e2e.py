@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -23,6 +25,7 @@ import torch
 from ray import serve
 
 from crossray.cli import main
+from crossray.core.errors import CrossRayError
 from crossray.distill.encoder import StudentEncoder
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig, Topology
@@ -175,6 +178,18 @@ def test_command_line(
     assert shown.count("image") >= 3
 
 
+def test_a_damaged_index(
+    serving: Callable[..., httpx2.Client], world: World, tmp_path: Path
+) -> None:
+    """`crossray serve` would wait for ever, or show the tracebacks of its replicas."""
+    damaged = tmp_path / "index"
+    shutil.copytree(world.index(1).local(), damaged)
+    (file,) = damaged.glob("shard-00/image/codes.faiss")
+    file.write_bytes(b"x" * file.stat().st_size)
+    with pytest.raises(CrossRayError, match=r"did not start: shard 0 of \S+ is damaged"):
+        deploy(ServingConfig(str(damaged), "fused", SMALL))
+
+
 def replicas(name: str) -> list[psutil.Process]:
     """The processes of this test's Ray that are replicas of a deployment."""
     title = f"ray::ServeReplica:crossray:{name}"
@@ -266,7 +281,7 @@ def test_a_killed_replica(
 ) -> None:
     """A machine's out-of-memory killer would give clients wrong answers or broken connections."""
     client = serving("fused", 4, replicas=number)
-    under_load(world, port, "Fused", number, 2, lambda: client.get("/readyz").is_success)
+    under_load(world, port, "Fused", number, number, lambda: client.get("/readyz").is_success)
 
 
 def test_a_killed_shard(serving: Callable[..., httpx2.Client], world: World, port: int) -> None:

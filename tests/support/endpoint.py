@@ -110,8 +110,7 @@ def publish_vectors(folder: Path, student: Artifact, pairs: Artifact) -> Artifac
         rows = dict.fromkeys(MODALITIES, 0)
         for name in names:
             table = pq.read_table(parts / name)
-            fields = [field.with_nullable(True) for field in table.schema]
-            pq.write_table(table.cast(pa.schema(fields)), draft.path / name)
+            pq.write_table(table, draft.path / name)
             for modality in table["modality"].to_pylist():
                 rows[modality] += 1
         draft.metrics["rows"] = rows

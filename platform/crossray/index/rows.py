@@ -57,7 +57,7 @@ def write_rows(
                 "'image' nor 'text'; make the vectors again."
             )
         for modality, mask in masks.items():
-            rows = block.select(ROWS_SCHEMA.names).filter(pa.array(mask))
+            rows = block.select(ROWS_SCHEMA.names).filter(pa.array(mask)).cast(ROWS_SCHEMA)
             found[modality].append(rows)
             shards_of[modality] += [shard_of(item, shards) for item in rows["item_id"].to_pylist()]
         advance(len(block))

@@ -55,7 +55,8 @@ class Launch:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         build_application(self.config)  # what cannot be served is said before Ray starts
         _connect(self.detach)
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):  # a script may have SIGINT ignored
+            signal.signal(number, _interrupt)
         shared = bool(serve.status().proxies)
         try:
             start_serve(self.port, settings)
@@ -174,4 +175,6 @@ def _reason(found: ApplicationStatusOverview) -> str:
     messages = [*(deployment.message for deployment in found.deployments.values()), found.message]
     lines = [line.strip() for message in messages for line in message.split("\n")]
     told = [line for line in lines if "Error" in line] or [line for line in lines if line]
-    return told[-1].rstrip(".") if told else "Ray Serve gives no reason"
+    if not told:
+        return "Ray Serve gives no reason"
+    return told[-1].removeprefix(f"{CrossRayError.__module__}.CrossRayError: ").rstrip(".")
