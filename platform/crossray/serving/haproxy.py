@@ -94,6 +94,8 @@ def mend(config: Path) -> None:
     """Change HAProxy's configuration and the error page beside it as the module says."""
     (config.parent / _ERROR_PAGE).write_bytes(error_page())
     text = config.read_text(encoding="utf-8")
+    if "frontend crossray" in text:  # mended before
+        return
     text = _DEFAULTS.sub(_WHOLE_REQUEST, text, count=1)
     if found := _FRONTEND.search(text):
         # A name of Linux' abstract sockets, one for each Ray on a machine.
