@@ -5,15 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
-import struct
-import zlib
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from crossray.cli import (
     distill_job,
@@ -25,6 +20,7 @@ from crossray.cli import (
     pretrain_job,
 )
 from crossray.core.artifacts import Kind, create
+from support.images import encoded_image, png
 
 ROWS = 6
 
@@ -35,26 +31,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "store"
-
-
-def png(width: int, height: int) -> bytes:
-    """A PNG whose header claims a size that its data does not have."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + checksum
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IDAT", zlib.compress(b"\0" * 100))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
-
-
-def jpeg(seed: int) -> bytes:
-    """A whole image."""
-    noise = np.random.default_rng(seed).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    buffer = BytesIO()
-    Image.fromarray(noise).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -72,7 +48,7 @@ def table(tmp_path: Path) -> Callable[..., list[str]]:
             for n in range(ROWS)
         ]  # fmt: skip
         for n in range(ROWS):
-            (folder / f"{n}.jpg").write_bytes((images or {}).get(n, jpeg(n)))
+            (folder / f"{n}.jpg").write_bytes((images or {}).get(n, encoded_image(n)))
         for n, change in enumerate(rows or []):
             plain[n] |= change
         with (tmp_path / "table.csv").open("w", newline="", encoding="utf-8") as stream:
@@ -111,7 +87,7 @@ def nothing_written(store: Path) -> bool:
 @pytest.mark.parametrize(
     ("rows", "images", "words"),
     [
-        ([], {2: jpeg(2)[:300]}, "broken image"),
+        ([], {2: encoded_image(2)[:300]}, "broken image"),
         ([], {2: b"no image"}, "broken image"),
         ([], {2: png(30_000, 30_000)}, "image too large"),
         ([{}, {"text": "word " * 200_000}], {}, "text too long"),

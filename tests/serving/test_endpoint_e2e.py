@@ -31,7 +31,8 @@ from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig, Topology
 from crossray.serving.haproxy import environment
 from crossray.serving.launch import deploy, start_serve
-from support.endpoint import DIM, World, encoded_image, told
+from support.endpoint import DIM, World, told
+from support.images import encoded_image
 
 pytestmark = pytest.mark.e2e
 

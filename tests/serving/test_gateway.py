@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 
 from crossray.distill.encoder import StudentEncoder
 from crossray.serving.schema import ItemAnswer, SearchAnswer
-from support.endpoint import DIM, ODD_ID, World, encoded_image, told
+from support.endpoint import DIM, ODD_ID, World, told
+from support.images import encoded_image
 
 MODES = ("float", "binary", "rescore")
 TARGETS = ("image", "text", "any")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import struct
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,21 +14,10 @@ from starlette.testclient import TestClient
 from crossray.serving.auth import BROWSER_PATHS
 from crossray.serving.problem import ProblemDocument
 from crossray.serving.searching import Searcher
-from support.endpoint import BITS, DIM, encoded_image
+from support.endpoint import BITS, DIM
+from support.images import encoded_image, png
 
 VECTOR = [0.5] * DIM
-
-
-def png(width: int, height: int) -> bytes:
-    """A PNG whose header claims a size that its data does not have."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + checksum
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IDAT", zlib.compress(b"\0" * 100))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IEND", b"")
 
 
 def refused(answer: Any, status: int) -> str:

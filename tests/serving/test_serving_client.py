@@ -14,7 +14,7 @@ import pytest
 
 from crossray.cli import main
 from crossray.serving.problem import Problem, unavailable, unprocessable
-from support.endpoint import encoded_image
+from support.images import encoded_image
 
 ANSWER = {
     "hits": [

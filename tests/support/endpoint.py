@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.data import shards as pair_shards
@@ -27,18 +25,11 @@ from crossray.index.build import BuildIndex
 from crossray.index.modality import MODALITIES, Modality
 from crossray.training.embed import Embedder
 from support import bruteforce
+from support.images import encoded_image
 
 DIM, BITS, ITEMS, MAX_TOKENS = 16, 24, 40, 16
 WORDS = ("dog", "cat", "lung", "heart", "effusion", "nodule", "hurdle", "jumps", "left", "right")
 ODD_ID = "ward 7/../é<b>.jpg"
-
-
-def encoded_image(seed: int, form: str = "JPEG", side: int = 40) -> bytes:
-    """A whole image."""
-    noise = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    buffer = BytesIO()
-    Image.fromarray(noise).save(buffer, form)
-    return buffer.getvalue()
 
 
 def make_items(seed: int, items: int = ITEMS) -> list[dict[str, Any]]:

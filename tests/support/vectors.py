@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact, create, open_artifact
+from crossray.index.build import BuildIndex
 from crossray.index.kinds import Kind, build
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.part import Part
@@ -159,3 +160,10 @@ def _publish_parent(folder: Path, kind: Any, parents: tuple[Artifact, ...]) -> A
         with create(str(uri), kind, {}, parents) as draft:
             (draft.path / "payload").write_text(kind)
     return open_artifact(str(uri))
+
+
+def build_index(folder: Path, corpus: Corpus, name: str = "index", **options: Any) -> Artifact:
+    """An index of a corpus, its vectors published first where they are not."""
+    if not (folder / "vectors").exists():
+        publish_vectors(folder, corpus)
+    return BuildIndex(str(folder / "vectors"), str(folder / name), **options).run()

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from typing import Literal
 
+from pydantic import ByteSize
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -100,12 +101,8 @@ def _line(parent: Parent) -> Text:
 
 
 def _size(artifact: Artifact) -> str:
-    total = float(sum(payload.bytes for payload in artifact.manifest.payload.values()))
-    for unit in ("B", "KiB", "MiB"):
-        if total < 1024:
-            return f"{total:.0f} {unit}"
-        total /= 1024
-    return f"{total:.1f} GiB"
+    total = sum(payload.bytes for payload in artifact.manifest.payload.values())
+    return ByteSize(total).human_readable(separator=" ")
 
 
 def print_summary(artifact: Artifact) -> None:

@@ -135,7 +135,7 @@ class Student(Method):
         return {"z": z_BD, "h": self.hash_text(z_BD)}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms that need no teacher: `task`, `quantisation` and `balance`."""
+        """The terms that need no teacher: `task`, `code_task`, `quantisation` and `balance`."""
         images = gathered(self.represent_image(batch.image))
         texts = gathered(self.represent_text(batch.text))
         return self.own_losses(images, texts, same_study(gather(batch.keys_B)))

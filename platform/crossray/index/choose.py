@@ -19,7 +19,7 @@ from crossray.index.modality import MODALITIES, Modality
 from crossray.index.part import Part
 from crossray.index.recall import Trial, recall
 
-SMALL_ROWS = 20_000  # an exact scan of 256 dimensions takes about a millisecond
+SMALL_ROWS = 20_000
 Sizes = Mapping[Modality, Sequence[int]]
 
 

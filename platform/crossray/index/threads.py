@@ -12,8 +12,8 @@ import faiss
 def one_thread() -> Iterator[None]:
     """Keep FAISS on the calling thread inside the block.
 
-    A scan of codes is bound by memory: over 10 million codes two OpenMP threads took twice as long
-    as one, and the default number under load thirty times as long. Parallelism comes from threads
+    A scan of codes is bound by memory: more OpenMP threads make it slower, and under load the
+    default number of them much slower. Parallelism comes from threads
     that search or build a shard each. With one thread HNSW and k-means also give the same bytes in
     every run. OpenMP keeps the number for each thread by itself, so other threads are not touched.
     """

@@ -38,7 +38,7 @@ def student_tiny() -> StudentRecipe:
 
 
 def student_pretrained_small() -> StudentRecipe:
-    """MiniLM's six layers as the trunk, MobileNetV2's cells projected into it (about 25 M)."""
+    """MiniLM's six layers as the trunk, MobileNetV2's cells projected into it."""
     return StudentRecipe(
         name="student_pretrained_small",
         method=StudentConfig(

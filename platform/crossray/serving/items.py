@@ -31,7 +31,7 @@ class Items:
 
     Everything but the images is copied once a machine into a file that is mapped, not read; an
     image is fetched from its row group. In memory stand the ids, the map from them to rows and the
-    labels: about 150 bytes an item.
+    labels.
     """
 
     def __init__(self, pairs: Artifact) -> None:

@@ -13,7 +13,7 @@ from crossray.core.store import resolve
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill import DistillationConfig
 from crossray.distill.distillation import check_layers
-from crossray.distill.models import TOKENIZER, load_model
+from crossray.distill.models import TOKENIZER, method_from_dict
 from crossray.training.config import Recipe, TokenizerConfig
 from crossray.training.fitting import fitted
 from crossray.training.lesson import Lesson
@@ -61,10 +61,9 @@ class Distill:
         tokenizer = load_tokenizer(f"path:{teacher.local() / TOKENIZER}")
         same = from_dict(TokenizerConfig, teacher.manifest.config["tokenizer"], teacher.uri)
         recipe = fitted(replace(self.recipe, tokenizer=same), tokenizer)
-        method = load_model(teacher).method
-        check_layers(
-            recipe.method.build(load_weights=False), method, self.recipe.distillation.layer_map
-        )
+        method = method_from_dict(teacher.manifest.config["method"], teacher.uri)
+        student, asked = (config.build(load_weights=False) for config in (recipe.method, method))
+        check_layers(student, asked, self.recipe.distillation.layer_map)
         parents: tuple[Artifact, ...] = (teacher, pairs)
         lesson = Lesson(teacher.uri, self.recipe.distillation)
         if self.features is not None:
@@ -72,7 +71,7 @@ class Distill:
             require_parent(features, pairs)
             require_parent(teacher, features)
             parents += (features,)
-            shared = recipe.method.image == method.config.image
+            shared = recipe.method.image == method.image
             lesson = replace(lesson, features=features.uri, shared_maps=shared)
         run = Run("student", recipe, tokenizer, pairs, pairs, out, parents, self.track, lesson)
         return run.publish()

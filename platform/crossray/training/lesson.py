@@ -22,8 +22,7 @@ from crossray.data.corpus import Corpus, FeatureCorpus
 from crossray.data.memory_map import map_table
 from crossray.data.teaching import OUTPUTS_SCHEMA, Outputs, TaughtCorpus, outputs_batch
 from crossray.data.tokenization import Tokenizer
-from crossray.distill import Distillation, DistillationConfig, Student
-from crossray.distill.models import load_model
+from crossray.distill import DistillationConfig
 from crossray.distill.teaching import image_outputs, text_outputs, without_padding
 from crossray.methods.contract import Method
 from crossray.training.config import Recipe
@@ -44,25 +43,20 @@ class Lesson:
     features: str | None = None
     shared_maps: bool = False
 
-    def teacher_model(self) -> Method:
-        """The teacher, in eval mode."""
-        return load_model(open_artifact(self.teacher, "teacher")).method
-
-    def taught(self, student: Method) -> Distillation:
-        """The student beside its teacher."""
-        assert isinstance(student, Student)
-        return Distillation(student, self.teacher_model(), self.config)
-
 
 def taught_corpora(
-    lesson: Lesson, recipe: Recipe, pairs: Artifact, tokenizer: Tokenizer, folder: str
+    lesson: Lesson,
+    teacher: Method,
+    recipe: Recipe,
+    pairs: Artifact,
+    tokenizer: Tokenizer,
+    folder: str,
 ) -> tuple[Corpus, Corpus]:
     """The training corpus with the teacher's outputs, and the validation corpus.
 
     `folder`: URI of a folder that all processes see, for the outputs. Every process calls this.
     """
     training, validation = training_corpora(recipe, pairs, tokenizer)
-    teacher = lesson.teacher_model()
     asked = pair_corpus(teacher.config, pairs, "train", tokenizer)
     images: Corpus = asked
     if lesson.features is not None:

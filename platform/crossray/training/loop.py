@@ -30,7 +30,8 @@ from crossray.core.types import Batch
 from crossray.data.loading import training_loader
 from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer
-from crossray.distill.models import method_to_dict, save_weights
+from crossray.distill import Distillation, Student
+from crossray.distill.models import load_model, method_to_dict, save_weights
 from crossray.methods.contract import Method
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
@@ -80,18 +81,21 @@ class _Worker:
         seed_everything(self.recipe.train.seed + rank())
         tokenizer = Tokenizer.from_str(task.tokenizer)
         source = open_artifact(task.source, ("pairs", "features"))
-        if task.lesson is None:
+        lesson, teacher = task.lesson, None
+        if lesson is None:
             self.corpus, self.validation = training_corpora(self.recipe, source, tokenizer)
         else:
             self._say("asking the teacher about the training split")
+            teacher = load_model(open_artifact(lesson.teacher, "teacher")).method
             self.corpus, self.validation = taught_corpora(
-                task.lesson, self.recipe, source, tokenizer, f"{task.storage}/teaching"
+                lesson, teacher, self.recipe, source, tokenizer, f"{task.storage}/teaching"
             )
         self.sampler = sampler_of(self.recipe, len(self.corpus))
         torch.manual_seed(self.recipe.train.seed)  # every process starts from the same weights
         self.method = self.recipe.method.build()
-        if task.lesson is not None:
-            self.method = task.lesson.taught(self.method)
+        if lesson is not None and teacher is not None:
+            assert isinstance(self.method, Student)
+            self.method = Distillation(self.method, teacher, lesson.config)
         self.engines = [
             PhaseEngine(self.method, phase, self.recipe, self.sampler.steps)
             for phase in self.method.phases()
