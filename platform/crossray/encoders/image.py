@@ -1,4 +1,8 @@
-"""Image towers: any timm model, from pixels to a feature map."""
+"""Image towers: any timm model, from pixels to a feature map.
+
+timm is imported where it is used: that takes seconds, and every process of a run reads a
+configuration, while only those that compute need a tower.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,7 @@ from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import Any
 
-import timm
 import torch
-from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -64,7 +66,9 @@ def normalisation(config: ImageTowerConfig) -> tuple[Channels, Channels]:
     """
     if config.mean is not None and config.std is not None:
         return config.mean, config.std
-    known = get_pretrained_cfg(config.name)
+    import timm
+
+    known = timm.get_pretrained_cfg(config.name)
     statistics = {"mean": known.mean, "std": known.std} if known else {}
     if config.weights != weights.SCRATCH and (path := weights.locate(config.weights)).is_dir():
         statistics |= weights.read_json(path, "config.json").get("pretrained_cfg", {})
@@ -164,6 +168,8 @@ class ImageTower(Tower):
 
 
 def _create(config: ImageTowerConfig) -> Any:
+    import timm
+
     if not timm.is_model(config.name):
         raise CrossRayError(
             f"timm has no model {config.name!r}; see timm.list_models() for the names."

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
+import transformers  # loads a class when it is asked for; naming one here would cost seconds
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, BertConfig, PretrainedConfig, PreTrainedModel
 from tyro.conf import Suppress
 
 from crossray.core.config import Config
@@ -115,7 +115,7 @@ class TextTower(Tower):
         if load_weights and config.weights != weights.SCRATCH:
             self.trunk = _load(config.weights, shape)
         else:
-            auto: Any = AutoModel
+            auto: Any = transformers.AutoModel
             self.trunk = auto.from_config(shape, dtype=torch.float32)
             self._factorise()
         # The pooler feeds a next-sentence classifier; the states do not depend on it.
@@ -169,14 +169,14 @@ def pool(states_BTD: Tensor, mask_BT: Tensor, how: Literal["cls", "mean"]) -> Te
     return (states_BTD * mask_BT1).sum(dim=1) / mask_BT1.sum(dim=1).clamp(min=1)
 
 
-def _bert(config: TextTowerConfig) -> PretrainedConfig:
+def _bert(config: TextTowerConfig) -> transformers.PretrainedConfig:
     shape = config.shape
     if shape.width % shape.heads:
         raise CrossRayError(
             f"the text tower's width {shape.width} is not a multiple of its {shape.heads} heads; "
             "change one of the two."
         )
-    return BertConfig(
+    return transformers.BertConfig(
         vocab_size=config.vocab_size,
         hidden_size=shape.width,
         num_hidden_layers=shape.layers,
@@ -188,9 +188,9 @@ def _bert(config: TextTowerConfig) -> PretrainedConfig:
     )
 
 
-def _known(config: TextTowerConfig) -> PretrainedConfig:
+def _known(config: TextTowerConfig) -> transformers.PretrainedConfig:
     try:
-        return AutoConfig.for_model(**(config.architecture or {}))
+        return transformers.AutoConfig.for_model(**(config.architecture or {}))
     except (ValueError, TypeError) as error:
         raise CrossRayError(
             f"transformers cannot build the architecture of {config.weights!r} "
@@ -198,7 +198,7 @@ def _known(config: TextTowerConfig) -> PretrainedConfig:
         ) from None
 
 
-def _check_sizes(config: TextTowerConfig, shape: PretrainedConfig) -> None:
+def _check_sizes(config: TextTowerConfig, shape: transformers.PretrainedConfig) -> None:
     if not 0 < config.vocab_size <= shape.vocab_size:
         raise CrossRayError(
             f"the tokenizer has {config.vocab_size} entries and the text tower has room for "
@@ -213,10 +213,10 @@ def _check_sizes(config: TextTowerConfig, shape: PretrainedConfig) -> None:
         )
 
 
-def _load(source: str, shape: PretrainedConfig) -> PreTrainedModel:
+def _load(source: str, shape: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
     folder = weights.locate(source)
     try:
-        trunk, report = AutoModel.from_pretrained(
+        trunk, report = transformers.AutoModel.from_pretrained(
             folder,
             config=shape,
             dtype=torch.float32,
@@ -235,5 +235,5 @@ def _load(source: str, shape: PretrainedConfig) -> PreTrainedModel:
             f"the text weights {source!r} lack {len(lost)} tensors, the first is {lost[0]!r}; "
             "use weights of the architecture in their config.json."
         )
-    model: PreTrainedModel = trunk
+    model: transformers.PreTrainedModel = trunk
     return model
