@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -78,9 +81,19 @@ def join_one() -> None:
     torch.distributed.init_process_group("gloo", rank=0, world_size=1)
 
 
-def duel(_: int, zero_stage: int) -> None:
-    """Train two phases against each other."""
+def check_all(_: int, folder: str) -> None:
+    """Run every check in this one process; what fails leaves its traceback in a file."""
     join_one()
+    for name, check in CHECKS.items():
+        try:
+            check(Path(folder))
+        except Exception:
+            Path(folder, name).write_text(traceback.format_exc())
+    torch.distributed.destroy_process_group()
+
+
+def duel(_: Path, zero_stage: int) -> None:
+    """Train two phases against each other."""
     torch.manual_seed(0)
     method = Duel()
     recipe = recipe_of(DuelConfig(), zero_stage)
@@ -93,12 +106,10 @@ def duel(_: int, zero_stage: int) -> None:
             moved = not torch.equal(before[name], parameter)
             assert moved == name.startswith(("generator", "critic")[number]), name
     assert engines[1].lr < engines[0].lr
-    torch.distributed.destroy_process_group()
 
 
-def interrupted(_: int, folder: str) -> None:
+def interrupted(folder: Path) -> None:
     """Train, stop at a checkpoint and go on from it."""
-    join_one()
 
     def start() -> tuple[Method, list[PhaseEngine]]:
         torch.manual_seed(0)
@@ -116,13 +127,19 @@ def interrupted(_: int, folder: str) -> None:
             progress = Progress(
                 step=3, best_value=0.5, best_epoch=1, best_file="best-1.safetensors"
             )
-            save_checkpoint(Path(folder), engines, progress)
+            save_checkpoint(folder, engines, progress)
             drawn = torch.get_rng_state()
     again, engines = start()
-    assert load_checkpoint(Path(folder), engines) == progress
+    assert load_checkpoint(folder, engines) == progress
     assert torch.equal(torch.get_rng_state(), drawn)
     for batch in batches[3:]:
         engines[0].step([batch])
     for (name, expected), found in zip(whole.named_parameters(), again.parameters(), strict=True):
         torch.testing.assert_close(found, expected, msg=name)
-    torch.distributed.destroy_process_group()
+
+
+CHECKS: dict[str, Callable[[Path], None]] = {
+    "phases at ZeRO stage 1": partial(duel, zero_stage=1),
+    "phases at ZeRO stage 2": partial(duel, zero_stage=2),
+    "resuming": interrupted,
+}

@@ -15,6 +15,8 @@ from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.methods.contract import Method
 from support.tiny import TINY, batch_of, distillation, taught
 
+METHODS = (*sorted(TINY), "distillation")
+
 
 def part_of(batch: Batch, rows: slice) -> Batch:
     """Rows of a batch; the text is cut to its own longest row, so widths differ between parts."""
@@ -60,20 +62,35 @@ def global_batch() -> Batch:
     return batch
 
 
-def worker(rank: int, world: int, name: str, folder: str, port: int) -> None:
-    """Save one process' gradient of its share of the batch."""
+def worker(rank: int, world: int, folder: str, port: int) -> None:
+    """Save every method's gradient of shares of the batch, and what the collectives give."""
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
     )
     share = 6 // world
-    found = gradients(name, part_of(global_batch(), slice(rank * share, (rank + 1) * share)))
-    for grad in found.values():
-        dist.all_reduce(grad)
-        grad /= world
+    for name in METHODS:
+        found = gradients(name, part_of(global_batch(), slice(rank * share, (rank + 1) * share)))
+        for grad in found.values():
+            dist.all_reduce(grad)
+            grad /= world
+        if rank == 0:
+            save_file(found, f"{folder}/{name}.safetensors")
+    result = collected(rank)
     if rank == 0:
-        save_file(found, f"{folder}/gradients.safetensors")
+        save_file(result, f"{folder}/gathered.safetensors")
     dist.destroy_process_group()
+
+
+def collected(rank: int) -> dict[str, torch.Tensor]:
+    """What one process gets from the collectives; parts grow with the rank."""
+    mask = torch.ones(2, rank + 1, dtype=torch.bool)
+    numbers = torch.full((2, rank + 1, 3), float(rank + 1))
+    return {
+        "mask": gather_ragged(mask).to(torch.uint8),
+        "numbers": gather_ragged(numbers),
+        "ranks": gather(torch.tensor([rank])),
+    }
 
 
 def free_port() -> int:
@@ -82,21 +99,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def collect(rank: int, world: int, folder: str, port: int) -> None:
-    """Save what one process gets from the collectives."""
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
-    )
-    mask = torch.ones(2, rank + 1, dtype=torch.bool)
-    numbers = torch.full((2, rank + 1, 3), float(rank + 1))
-    result = {
-        "mask": gather_ragged(mask).to(torch.uint8),
-        "numbers": gather_ragged(numbers),
-        "ranks": gather(torch.tensor([rank])),
-    }
-    if rank == 0:
-        save_file(result, f"{folder}/gathered.safetensors")
-    dist.destroy_process_group()

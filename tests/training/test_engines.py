@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch.multiprocessing as mp
 
 from crossray.training.engines import phase_parameters
-from support.engines import Duel, duel, interrupted
+from support.engines import CHECKS, Duel, check_all
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The traceback of every check that failed in the one process that runs them all."""
+    folder = tmp_path_factory.mktemp("engines")
+    mp.spawn(check_all, args=(str(folder),), nprocs=1)
+    return {name: (folder / name).read_text() for name in CHECKS if (folder / name).exists()}
 
 
 @pytest.mark.distributed
-@pytest.mark.parametrize("zero_stage", [1, 2])
-def test_a_phase_moves_only_its_own_parameters(zero_stage: int) -> None:
-    """An adversary that is updated by its opponent's loss does not train adversarially."""
-    mp.spawn(duel, args=(zero_stage,), nprocs=1)
+@pytest.mark.parametrize("check", CHECKS)
+def test_engines(check: str, failures: dict[str, str]) -> None:
+    """What an engine must not get wrong.
 
-
-@pytest.mark.distributed
-def test_resuming_is_exact(tmp_path: Path) -> None:
-    """A resumed run must be the run: weights, moments, schedule and random states."""
-    mp.spawn(interrupted, args=(str(tmp_path),), nprocs=1)
+    An adversary that is updated by its opponent's loss does not train adversarially. A resumed run
+    must be the run: weights, moments, schedule and random states.
+    """
+    assert check not in failures, failures[check]
 
 
 def test_phases_share_out_the_parameters() -> None:
