@@ -10,7 +10,7 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.distill import Distillation, DistillationConfig
 from crossray.distill.teaching import text_outputs
-from support.tiny import STUDENT, TINY, batch_of, distillation, taught
+from support.tiny import SHAPE, STUDENT, TINY, batch_of, distillation, taught
 
 
 def test_only_the_student_learns_and_is_published() -> None:
@@ -85,3 +85,22 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn() -> None:
     assert terms["contrastive"].item() == pytest.approx(0, abs=1e-6)
     assert terms["rank"].item() == pytest.approx(0, abs=1e-6)
     assert terms["code_contrastive"].item() > 0
+
+
+def test_a_student_may_start_with_what_fits_of_its_teacher() -> None:
+    """The layers both have are copied, in the teacher's order; the others start on their own."""
+    torch.manual_seed(0)
+    deeper = replace(STUDENT, text=replace(STUDENT.text, shape=replace(SHAPE, layers=2)))
+    student, teacher = deeper.build(), TINY["hier"].build()
+    second = {n: t.clone() for n, t in student.text_tower.state_dict().items() if "layer.1." in n}
+    assert second
+    Distillation(student, teacher, DistillationConfig(layer_map=((1, 0),), from_teacher=True))
+    for own, other in (
+        (student.image_tower, teacher.image_tower),
+        (student.text_tower, teacher.text_tower),
+    ):
+        state = own.state_dict()
+        for name, tensor in other.state_dict().items():
+            torch.testing.assert_close(state[name], tensor, msg=name)
+    state = student.text_tower.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in second.items())

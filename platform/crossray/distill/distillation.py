@@ -39,6 +39,7 @@ class DistillationConfig(Config):
         attention: weight of `L_att`.
         embedding: weight of the distance of the final embeddings.
         codes: weight of `L_ctr` between the hash outputs' scores and the teacher's.
+        from_teacher: start the towers with the teacher's, where tensors agree in name and shape.
     """
 
     temperature: float = 0.07
@@ -48,6 +49,7 @@ class DistillationConfig(Config):
     attention: float = 0.1
     embedding: float = 0.1
     codes: float = 1.0
+    from_teacher: bool = False
 
 
 class Distillation(Method):
@@ -56,6 +58,8 @@ class Distillation(Method):
     def __init__(self, student: Student, teacher: Method, config: DistillationConfig) -> None:
         super().__init__()
         check_layers(student, teacher, config.layer_map)
+        if config.from_teacher:
+            start_from_teacher(student, teacher)
         self.config, self.weights = student.config, config
         self.student, self.teacher = student, teacher.requires_grad_(False).eval()
         self.hidden_maps = nn.ModuleList(
@@ -169,6 +173,21 @@ def check_layers(student: Method, teacher: Method, layer_map: Sequence[tuple[int
                 f"distillation.layer_map names layer {max(numbers)} of the {who}'s text tower, "
                 f"which has layers 0 to {depth - 1}; correct the map."
             )
+
+
+def start_from_teacher(student: Student, teacher: Method) -> None:
+    """Copy into the student's towers what the teacher's have of the same name and shape.
+
+    A shallower text tower takes the teacher's first layers (DistilBERT, Sanh et al. 2019, section
+    3, takes every other one).
+    """
+    for own, other in (
+        (student.image_tower, teacher.image_tower),
+        (student.text_tower, teacher.text_tower),
+    ):
+        shapes = {name: tensor.shape for name, tensor in own.state_dict().items()}
+        fitting = {n: t for n, t in other.state_dict().items() if shapes.get(n) == t.shape}
+        own.load_state_dict(fitting, strict=False)
 
 
 def _linear(width: int, wanted: int) -> nn.Module:
