@@ -5,6 +5,7 @@ PIP := $(VENV)/bin/pip
 STAMP := $(VENV)/.installed
 STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
 CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
+QUESTION ?= There is a large left pleural effusion.
 SUBMIT := ray job submit --working-dir . --
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -27,13 +28,21 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 	DS_ACCELERATOR=cpu python -c 'from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder; ShareMemCommBuilder().load(verbose=False)' > /dev/null
 	touch $@
 
-demo: install cluster  ## synthetic films -> teacher -> report, on a local Ray cluster
+demo: install cluster  ## synthetic films -> teacher -> student -> index -> endpoint, on a local Ray cluster
+	@serve shutdown -y > /dev/null 2>&1 || true
 	rm -rf "$(STORE)/demo"
 	crossray ingest phantom --items 4000 --seed 7 --out demo/phantom
 	$(SUBMIT) python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher
 	$(SUBMIT) python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report
-	@crossray summary demo/report
+	$(SUBMIT) python jobs/distill.py --recipe student_tiny --teacher demo/teacher --pairs demo/phantom --out demo/student
+	$(SUBMIT) python jobs/evaluate.py --model demo/student --pairs demo/phantom --split test --out demo/student-report
+	$(SUBMIT) python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors
+	$(SUBMIT) python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index
+	@crossray summary demo/report demo/student-report demo/index
 	@echo "The report: $(STORE)/demo/report/report.md   The dashboard: http://127.0.0.1:8265   Stop: make stop"
+	crossray serve demo/index --replicas 1 --detach
+	crossray search "$(QUESTION)" --k 5
+	@$(if $(DETACH),true,echo "The endpoint stays until Ctrl-C."; trap 'serve shutdown -y > /dev/null; exit 0' INT TERM; while :; do sleep 1; done)
 
 cluster: install
 	@ray get-auth-token --generate > /dev/null
@@ -41,7 +50,7 @@ cluster: install
 
 test: install check  ## lint, types, floors, all tests with coverage
 	@ray get-auth-token --generate > /dev/null
-	pytest --cov --cov-report=term --cov-fail-under=85 --durations=15
+	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=85 --durations=15
 
 check: install
 	ruff check .

@@ -89,17 +89,19 @@ class Inspect:
 
 @dataclass(frozen=True)
 class Summary:
-    """One table of the stages that led to an artifact: items, seconds, headline figures.
+    """One table of the stages that led to artifacts: items, seconds, headline figures.
 
     Attributes:
-        artifact: a name in the store, an absolute path, ./path or a URI.
+        artifacts: one or more, each a name in the store, an absolute path, ./path or a URI.
     """
 
-    artifact: Annotated[Positional[str], arg(metavar="ARTIFACT")]
+    artifacts: Annotated[Positional[tuple[str, ...]], arg(metavar="ARTIFACT [ARTIFACT ...]")]
 
     def run(self) -> None:
         """Print the table."""
-        print_summary(open_artifact(resolve(self.artifact, Path.cwd())))
+        if not self.artifacts:
+            raise CrossRayError("crossray summary needs an artifact; name one or more.")
+        print_summary(*(open_artifact(resolve(name, Path.cwd())) for name in self.artifacts))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import torch
 from torch.nn import MultiheadAttention
 from torch.nn.functional import cosine_similarity, normalize
 
+from crossray.methods.hier import scores
 from crossray.methods.hier.scores import (
     CoAttention,
     gated,
@@ -49,8 +50,12 @@ def parts() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_region_word_equals_the_printed_equation(parts, both: bool) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("at_a_time", [1, 2, 32])
+def test_region_word_equals_the_printed_equation(  # type: ignore[no-untyped-def]
+    parts, both: bool, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The Gram-matrix form of the cosine must be the equation, in value and gradient."""
+    monkeypatch.setattr(scores, "TEXTS_AT_A_TIME", at_a_time)
     regions, words, mask = parts
     fast, slow = regions.clone().requires_grad_(), regions.clone().requires_grad_()
     ours = region_word_scores(normalize(fast, dim=-1), words, mask, LAMBDA, both)

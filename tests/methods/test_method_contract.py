@@ -9,7 +9,7 @@ import torch
 
 from crossray.core.types import Batch, ImageBatch
 from crossray.methods import METHODS
-from crossray.methods.contract import Method
+from crossray.methods.contract import Method, same_study
 from crossray.methods.hier import HierConfig
 from support.tiny import TINY, batch_of
 
@@ -127,6 +127,23 @@ def test_gate_is_uniform_at_first_and_silent_without_its_loss() -> None:
     quiet = replace(config, loss_on_gated=0.0).build()
     sum(quiet.losses(batch_of(4)).values()).sum().backward()
     assert quiet.gate.weight.grad is None
+
+
+def test_levels_may_learn_by_info_nce() -> None:
+    """Each level is CLIP's objective on its own scores, at a temperature of its own."""
+    config = TINY["hier"]
+    assert isinstance(config, HierConfig)
+    torch.manual_seed(0)
+    fixed = replace(config, info_nce=config.levels, temperature=0.5, level_weighting="fixed")
+    hier, batch = fixed.build().eval(), batch_of(5, keys=[0, 1, 2, 2, 3])
+    terms = hier.losses(batch)
+    images, texts = hier.represent_image(batch.image), hier.represent_text(batch.text)
+    masked = same_study(batch.keys_B) & ~torch.eye(5, dtype=torch.bool)
+    for level, weight in zip(config.levels, config.level_weights, strict=True):
+        scores_BB = (hier.level_scores(level, images, texts) / 0.5).masked_fill(masked, -1e9)
+        own = torch.arange(5)
+        expected = sum(torch.nn.functional.cross_entropy(s, own) for s in (scores_BB, scores_BB.T))
+        torch.testing.assert_close(terms[level], (weight * expected / 2).expand_as(terms[level]))
 
 
 def test_level_weights_start_as_printed_and_fixed_ones_stay() -> None:

@@ -49,15 +49,16 @@ def describe(artifact: Artifact) -> RenderableType:
     return Group(*parts)
 
 
-def summary(artifact: Artifact) -> Table:
-    """One line a stage that led to `artifact`, first stages first.
+def summary(*artifacts: Artifact) -> Table:
+    """One line a stage that led to the artifacts, each once, first stages first.
 
     Items, seconds and headline figures are those that the stage wrote into its metrics.
     """
     table = Table(title="CrossRay: what was made", title_justify="left")
     for column, justify in _SUMMARY:
         table.add_column(column, justify=justify)
-    for stage in _stages(artifact):
+    stages = {stage.id: stage for artifact in artifacts for stage in _stages(artifact)}
+    for stage in stages.values():
         metrics = stage.manifest.metrics
         headline = metrics.get("headline", {})
         table.add_row(
@@ -105,7 +106,7 @@ def _size(artifact: Artifact) -> str:
     return ByteSize(total).human_readable(separator=" ")
 
 
-def print_summary(artifact: Artifact) -> None:
+def print_summary(*artifacts: Artifact) -> None:
     """Print `summary`, wide enough for a log file."""
     console = Console()
-    Console(width=None if console.is_terminal else 140).print(summary(artifact))
+    Console(width=None if console.is_terminal else 140).print(summary(*artifacts))

@@ -13,10 +13,8 @@ from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.heads import projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.losses.info_nce import symmetric_info_nce
+from crossray.losses.info_nce import MAX_LOGIT_SCALE, symmetric_info_nce
 from crossray.methods.contract import Method, MethodConfig, logit_scale_parameter, same_study
-
-MAX_LOGIT_SCALE = 4.6052  # ln 100: CLIP clips the learned scale there (section 2.5)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ def hier_tiny() -> Recipe:
 def hier_pretrained_tiny() -> Recipe:
     """Regions and words, and the whole, on frozen MobileNetV2 grids and MiniLM token states.
 
-    Level 2 is off: a caption is one sentence, and its structures are zones of a chest.
+    Level 2 is off: a caption is one sentence, and its structures are zones of a chest. So is the
+    gate: its loss draws the two levels together, and apart they make more different mistakes.
     """
     return Recipe(
         name="hier_pretrained_tiny",
@@ -59,6 +60,11 @@ def hier_pretrained_tiny() -> Recipe:
             text_pooling="mean",
             grids=(4,),
             levels=("region_word", "global"),
+            smoothing=4.0,
+            both_directions=True,
+            info_nce=("global",),
+            temperature=0.02,
+            gate=False,
         ),
         tokenizer=MINILM_TOKENIZER,
         optimizer=OptimizerConfig(lr=5e-4),

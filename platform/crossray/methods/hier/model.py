@@ -17,11 +17,13 @@ from crossray.encoders.heads import PartProjection, projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
+from crossray.losses.info_nce import MAX_LOGIT_SCALE, symmetric_info_nce
 from crossray.losses.level_weights import log_variances, uncertainty_weighted
 from crossray.methods.contract import (
     Method,
     MethodConfig,
     PairScores,
+    logit_scale_parameter,
     same_study,
 )
 from crossray.methods.hier.regions import (
@@ -63,6 +65,8 @@ class HierConfig(MethodConfig):
         pair_block: pairs computed at a time there.
         margin: of the ranking losses (4.3).
         hard_negatives: negatives a query in the ranking losses, the hardest of the batch.
+        info_nce: levels that learn by InfoNCE over the batch in place of the ranking loss.
+        temperature: of InfoNCE, the initial one; each such level learns its own.
         level_weights: initial weights of the losses of region_word, structure_sentence and global.
         level_weighting: learn the weights (uncertainty) or keep them (fixed).
         gate: weigh the levels by the query (4.2).
@@ -84,6 +88,8 @@ class HierConfig(MethodConfig):
     pair_block: int = 4096
     margin: float = 0.2
     hard_negatives: int = 5
+    info_nce: tuple[Level, ...] = ()
+    temperature: float = 0.05
     level_weights: tuple[float, float, float] = (0.4, 0.3, 0.3)
     level_weighting: Literal["uncertainty", "fixed"] = "uncertainty"
     gate: bool = True
@@ -94,6 +100,11 @@ class HierConfig(MethodConfig):
             raise CrossRayError(
                 f"levels={self.levels!r} is not a choice of HIER's levels; name one or more of "
                 f"{', '.join(LEVELS)}."
+            )
+        if stray := set(self.info_nce) - set(self.levels):
+            raise CrossRayError(
+                f"info_nce names {', '.join(sorted(stray))}, which is not among the levels; leave "
+                "it out there, or put it into `levels`."
             )
         if min(self.level_weights) <= 0:
             raise CrossRayError(
@@ -146,6 +157,13 @@ class Hier(Method):
         used = [config.level_weights[LEVELS.index(level)] for level in config.levels]
         self.log_variance = nn.Parameter(
             log_variances(used), requires_grad=config.level_weighting == "uncertainty"
+        )
+        self.logit_scale = nn.ParameterDict(
+            {
+                level: logit_scale_parameter(config.temperature)
+                for level in config.levels
+                if level in config.info_nce
+            }
         )
         if config.gate:
             self.gate = nn.Linear(config.embedding, len(config.levels))
@@ -292,12 +310,15 @@ class Hier(Method):
         levels_LBB = gather(rows_BLC).transpose(0, 1)
         terms: dict[str, Tensor] = {}
         for number, level in enumerate(self.config.levels):
-            loss = self._ranking_loss(levels_LBB[number], levels_LBB[number], same_BB)
+            if level in self.config.info_nce:
+                scale = self.logit_scale[level].clamp(max=MAX_LOGIT_SCALE).exp()
+                loss = symmetric_info_nce(scale * levels_LBB[number], same_BB)
+            else:
+                loss = self._ranking_loss(levels_LBB[number], levels_LBB[number], same_BB)
             terms[level] = self._weighted(loss, number)
         if self.config.gate and self.config.loss_on_gated:
             scores = self._gated(levels_LBB, gather(images["z"]), texts["z"])
-            loss = self._ranking_loss(*scores, same_BB)
-            terms["gated"] = self.config.loss_on_gated * loss
+            terms["gated"] = self.config.loss_on_gated * self._ranking_loss(*scores, same_BB)
         return terms
 
     def _ranking_loss(

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+TEXTS_AT_A_TIME = 32
+
 
 def region_word_scores(
     regions_BRD: Tensor, words_CWD: Tensor, mask_CW: Tensor, smoothing: float, both: bool = False
@@ -28,6 +30,25 @@ def region_word_scores(
     Returns:
         `scores_BC` in [-1, 1]; a text without words scores 0.
     """
+    # Texts of like length go together, so that little is computed for padding.
+    place_W = torch.arange(1, mask_CW.shape[1] + 1, device=mask_CW.device)
+    length_C = (mask_CW * place_W).amax(dim=1)
+    order_C = length_C.argsort()
+    parts = []
+    for some in torch.split(order_C, TEXTS_AT_A_TIME):
+        words_SWD, mask_SW = words_CWD[some], mask_CW[some]
+        longest = int(length_C[some[-1]])
+        parts.append(
+            _region_word_scores(
+                regions_BRD, words_SWD[:, :longest], mask_SW[:, :longest], smoothing, both
+            )
+        )
+    return torch.cat(parts, dim=1)[:, order_C.argsort()]
+
+
+def _region_word_scores(
+    regions_BRD: Tensor, words_CWD: Tensor, mask_CW: Tensor, smoothing: float, both: bool
+) -> Tensor:
     cos_BCWR = torch.einsum("brd,cwd->bcwr", regions_BRD, words_CWD)
     weight_BCWR = torch.softmax(smoothing * cos_BCWR, dim=-1)
     gram_BRR = regions_BRD @ regions_BRD.transpose(1, 2)
