@@ -19,7 +19,7 @@ from rich.progress import Progress as ProgressBar
 from torch.nn import functional
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
-from crossray.core.config import to_dict
+from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
@@ -210,13 +210,14 @@ class Towers:
 
 def same_towers(recipe: Recipe, features: Artifact) -> None:
     """Refuse features that other towers than the recipe's have made, or too coarse ones."""
-    wanted = {"image": to_dict(recipe.method.image), "text": to_dict(recipe.method.text)}
-    for tower, fields in wanted.items():
-        found = features.manifest.config[tower]
-        for name, value in fields.items():
-            if found.get(name) != value:
+    for tower, config in (("image", recipe.method.image), ("text", recipe.method.text)):
+        # A field that is newer than the features stands at its default in both.
+        made = from_dict(type(config), features.manifest.config[tower], features.uri)
+        found = to_dict(made)
+        for name, value in to_dict(config).items():
+            if found[name] != value:
                 raise CrossRayError(
-                    f"{features.uri} was made with {tower}.{name}={found.get(name)!r}, but "
+                    f"{features.uri} was made with {tower}.{name}={found[name]!r}, but "
                     f"the recipe has {value!r}; use the same towers or make the features again."
                 )
     side = features.manifest.metrics["grid_shape"][-1]
