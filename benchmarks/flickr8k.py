@@ -1,10 +1,12 @@
-"""CLIP and HIER on frozen features of Flickr8k photos, from ingest to report.
+"""CLIP and HIER on frozen features of Flickr8k photos and a student of HIER, from ingest to report.
 
     python benchmarks/flickr8k.py --data DIR [--seeds 0 1 2] [--workers 2]
 
 DIR holds `data.csv` (columns image, caption_0 .. caption_4, labels, split) and `images/`. Needs the
 packages of platform/pretrained.txt. Prints a table and, last, one JSON object: R@10 of the first
-seed of both systems and HIER's gain over CLIP, paired by query and pooled over the seeds.
+seed of both systems, of the student of the first seed's HIER and of the student's 64-bit codes with
+the vectors' order of the 100 nearest; and HIER's gain over CLIP, paired by query and pooled over
+the seeds.
 """
 
 from __future__ import annotations
@@ -25,12 +27,16 @@ from crossray.core.artifacts import Artifact, open_artifact
 from crossray.data.ingest import ingest
 from crossray.data.sources.csv import CsvSource
 from crossray.evaluation import paired_bootstrap
-from crossray.recipes import get_recipe
+from crossray.recipes import STUDENTS, get_recipe
+from crossray.training.distill import Distill
 from crossray.training.evaluate import PER_QUERY, Evaluate
 from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
 
 SYSTEMS = {"clip": "clip_pretrained_tiny", "hier": "hier_pretrained_tiny"}
+STUDENT = "student_pretrained_small"
+RESCORED = "student_codes_rescored"
+BITS, CANDIDATES = 64, 100
 SIDE = 4  # what HIER's regions need of a map; CLIP needs its mean only
 DIRECTIONS = ("image_to_text", "text_to_image")
 
@@ -54,6 +60,8 @@ class Benchmark:
                 for system, recipe in SYSTEMS.items()
                 for seed in self.seeds
             }
+            seed = self.seeds[0]
+            reports |= self._student(pairs, store, seed)
             self._print(reports)
 
     def _pairs(self, store: Path) -> Artifact:
@@ -81,6 +89,23 @@ class Benchmark:
             Pretrain(pairs.uri, str(teacher), recipe, features=str(features)).run()
         return Evaluate(str(teacher), pairs.uri, str(report), rerank=recipe.train.rerank).run()
 
+    def _student(self, pairs: Artifact, store: Path, seed: int) -> dict[tuple[str, int], Artifact]:
+        """The reports of a student of this seed's HIER, by its vectors and by its codes."""
+        student, reports = store / f"student-{seed}", {}
+        if not student.exists():
+            recipe = get_recipe(STUDENT, STUDENTS)
+            recipe = replace(recipe, train=replace(recipe.train, seed=seed, workers=self.workers))
+            teacher, features = str(store / f"hier-{seed}"), str(store / "features")
+            Distill(teacher, pairs.uri, str(student), recipe, features=features).run()
+        for name, codes in (("student", {}), (RESCORED, {"codes": BITS, "rescore": CANDIDATES})):
+            uri = str(store / f"report-{name}-{seed}")
+            reports[name, seed] = (
+                open_artifact(uri)
+                if Path(uri).exists()
+                else Evaluate(str(student), pairs.uri, uri, **codes).run()
+            )
+        return reports
+
     def _print(self, reports: dict[tuple[str, int], Artifact]) -> None:
         table = Table(title="Flickr8k, test split, R@10 by own caption or photo")
         for column in ("system", "seed", *(d.replace("_", " ") for d in DIRECTIONS)):
@@ -97,7 +122,7 @@ class Benchmark:
             system: {
                 d: {"R@10": reports[system, first].manifest.metrics[d]["R@10"]} for d in DIRECTIONS
             }
-            for system in SYSTEMS
+            for system in (*SYSTEMS, "student", RESCORED)
         }
         print(json.dumps({**result, "hier_minus_clip": gains}))
 
@@ -106,6 +131,8 @@ class Benchmark:
         hits = {system: [] for system in SYSTEMS}
         groups = []
         for (system, _), report in reports.items():
+            if system not in SYSTEMS:
+                continue
             rows = pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet")
             hits[system].append(rows["R@10"].to_numpy())
             if system == "hier":

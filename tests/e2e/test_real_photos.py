@@ -18,8 +18,10 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.data.corpus import FeatureCorpus
 from crossray.data.tokenization import load_tokenizer
-from crossray.recipes import get_recipe
+from crossray.distill.models import load_model
+from crossray.recipes import STUDENTS, get_recipe
 from crossray.training.corpora import pair_corpus
+from crossray.training.distill import Distill
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.fitting import fitted
@@ -81,6 +83,21 @@ def test_photos_to_report(table: Path, tmp_path: Path, monkeypatch: pytest.Monke
     for direction in ("image_to_text", "text_to_image"):
         # Chance is about 0.2: 10 of 48 photos, or any of five among 10 of 240 captions.
         assert report.manifest.metrics[direction]["R@10"] > 0.3
+    assert_a_student_learns_from_the_cache(features.id)
+
+
+def assert_a_student_learns_from_the_cache(features: str) -> None:
+    """Where student and teacher share an image tower, its maps are not computed again."""
+    recipe = get_recipe("student_pretrained_small", STUDENTS)
+    train = replace(recipe.train, epochs=4, batch_size=32, workers=1)
+    recipe = replace(recipe, train=train, optimizer=replace(recipe.optimizer, lr=1e-3))
+    student = Distill("teacher", "pairs", "student", recipe, features="features").run()
+    assert features in [parent.id for parent in student.manifest.parents]
+    model = load_model(student)
+    assert sum(parameter.numel() for parameter in model.method.parameters()) <= 50_000_000
+    report = Evaluate("student", "pairs", "student-report", codes=64, rescore=30).run()
+    for direction in ("image_to_text", "text_to_image"):
+        assert report.manifest.metrics[direction]["R@10"] > 0.25
 
 
 def assert_cache_is_what_the_towers_give(recipe, features: str, pairs: str) -> None:  # type: ignore[no-untyped-def]
