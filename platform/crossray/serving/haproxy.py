@@ -10,7 +10,8 @@ Ray configures it, it closes their clients' connections, or answers with a plain
   client's connection without a word. Here that client is the second frontend, which sees a request
   without an answer and sends it again. It also holds an answer back until it is whole (or fills a
   buffer), so that half of one becomes an error and not a 200.
-- The error page is a problem document with status 503 and Retry-After.
+- The error page is a problem document with status 503 and Retry-After. It also stands for a 500
+  that is not the gateway's: Ray answers so for a replica that is going or coming.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ backend crossray
     acl broken res.body_size,sub(txn.got) gt 0
     acl empty capture.req.method HEAD
     http-response return status 503 default-errorfiles if small broken !empty
+    acl own res.hdr(content-type) -m beg application/problem+json
+    http-response return status 503 default-errorfiles if {{ status 500 }} !own
     server ray {inner}
 """
 
