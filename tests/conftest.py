@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partialmethod
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import ray
+from ray._private.parameter import RayParams
 
 # Files that go first where two processes share the tests, and in turn: one process waits for an
 # endpoint while the other trains, and short files are left to fill the end.
@@ -32,15 +35,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def _ray() -> Iterator[Any]:
-    yield ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=True,
-        dashboard_port=0,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=200 << 20,
-    )
+    # Else two Rays on a machine want one port for the agents that start jobs, and one gets it.
+    with patch.object(
+        RayParams, "__init__", partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)
+    ):
+        started = ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=True,
+            dashboard_port=0,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=200 << 20,
+        )
+    yield started
     ray.shutdown()
 
 
