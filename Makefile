@@ -50,7 +50,7 @@ cluster: install
 
 test: install check  ## lint, types, floors, all tests with coverage
 	@ray get-auth-token --generate > /dev/null
-	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=85 --durations=15
+	pytest --cov --cov-report=term --cov-fail-under=85 --durations=15
 
 check: install
 	ruff check .
