@@ -5,7 +5,6 @@ PIP := $(VENV)/bin/pip
 STAMP := $(VENV)/.installed
 STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
 CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
-QUESTION ?= There is a large left pleural effusion.
 SUBMIT := ray job submit --working-dir . --
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -41,7 +40,7 @@ demo: install cluster  ## synthetic films -> teacher -> student -> index -> endp
 	@crossray summary demo/report demo/student-report demo/index
 	@echo "The report: $(STORE)/demo/report/report.md   The dashboard: http://127.0.0.1:8265   Stop: make stop"
 	crossray serve demo/index --replicas 1 --detach
-	crossray search "$(QUESTION)" --k 5
+	crossray search "There is a large left pleural effusion." --k 5
 	@$(if $(DETACH),true,echo "The endpoint stays until Ctrl-C."; trap 'serve shutdown -y > /dev/null; exit 0' INT TERM; while :; do sleep 1; done)
 
 cluster: install

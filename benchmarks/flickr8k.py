@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -60,8 +61,7 @@ class Benchmark:
                 for system, recipe in SYSTEMS.items()
                 for seed in self.seeds
             }
-            seed = self.seeds[0]
-            reports |= self._student(pairs, store, seed)
+            reports |= self._student(pairs, store, self.seeds[0])
             self._print(reports)
 
     def _pairs(self, store: Path) -> Artifact:
@@ -130,9 +130,8 @@ class Benchmark:
         """The paired difference in R@10, resampled by query photo over all seeds together."""
         hits = {system: [] for system in SYSTEMS}
         groups = []
-        for (system, _), report in reports.items():
-            if system not in SYSTEMS:
-                continue
+        for system, seed in product(SYSTEMS, self.seeds):
+            report = reports[system, seed]
             rows = pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet")
             hits[system].append(rows["R@10"].to_numpy())
             if system == "hier":

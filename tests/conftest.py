@@ -12,26 +12,6 @@ import pytest
 import ray
 from ray._private.parameter import RayParams
 
-# Files that go first where two processes share the tests, and in turn: one process waits for an
-# endpoint while the other trains, and short files are left to fill the end.
-FIRST = (
-    "serving/test_endpoint_e2e.py",
-    "e2e/test_lost_worker.py",
-    "codes/test_codes.py",
-    "e2e/test_real_photos.py",
-    "e2e/test_student.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of the files named above first."""
-
-    def place(item: pytest.Item) -> int:
-        path = item.path.as_posix()
-        return next((n for n, name in enumerate(FIRST) if path.endswith(name)), len(FIRST))
-
-    items.sort(key=place)
-
 
 @pytest.fixture(scope="session")
 def _ray() -> Iterator[Any]:

@@ -79,7 +79,7 @@ def arguments(command: str) -> list[str]:
     screen.seek(0)
     # Arguments stand at the left edge of their box, two spaces or a line from their help.
     boxed = [line[2:].rstrip(" │\n").split("  ")[0] for line in screen if line.startswith("│ ")]
-    return [name for name in boxed if re.match(r"--|[A-Z_]+$", name)]
+    return [name for name in boxed if re.match(r"--|[A-Z_]+( \[|$)", name)]
 
 
 def frozen() -> str:

@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-MAX_LOGIT_SCALE = 4.6052  # ln 100: CLIP clips its learned scale there (section 2.5)
-
 
 def info_nce(scores_QC: Tensor, same_QC: Tensor) -> Tensor:
     r"""Mean over queries of the cross-entropy of the query's own candidate.

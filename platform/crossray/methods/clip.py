@@ -13,8 +13,14 @@ from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.heads import projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.losses.info_nce import MAX_LOGIT_SCALE, symmetric_info_nce
-from crossray.methods.contract import Method, MethodConfig, logit_scale_parameter, same_study
+from crossray.losses.info_nce import symmetric_info_nce
+from crossray.methods.contract import (
+    Method,
+    MethodConfig,
+    logit_scale,
+    logit_scale_parameter,
+    same_study,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,6 @@ class Clip(Method):
         """`info_nce`: symmetric InfoNCE of the gathered batch, in nats."""
         image_BD = gather(self.encode_image(batch.image))
         text_BD = gather(self.encode_text(batch.text))
-        scale = self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+        scale = logit_scale(self.logit_scale)
         same_BB = same_study(gather(batch.keys_B))
         return {"info_nce": symmetric_info_nce(scale * image_BD @ text_BD.T, same_BB)}

@@ -14,6 +14,8 @@ from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower, ImageTowerConfig
 from crossray.encoders.text import TextTower, TextTowerConfig
 
+MAX_LOGIT_SCALE = 4.6052  # ln 100
+
 
 @dataclass(frozen=True)
 class MethodConfig(Config):
@@ -142,3 +144,8 @@ def same_study(keys_B: Tensor) -> Tensor:
 def logit_scale_parameter(temperature: float) -> nn.Parameter:
     """The learned logarithm of 1 / temperature, shape 1 (Radford et al. 2021, section 2.3)."""
     return nn.Parameter(torch.tensor([1.0 / temperature]).log())
+
+
+def logit_scale(parameter: Tensor) -> Tensor:
+    """The scale that the parameter stands for, at most 100 (Radford et al. 2021, section 2.5)."""
+    return parameter.clamp(max=MAX_LOGIT_SCALE).exp()

@@ -17,12 +17,13 @@ from crossray.encoders.heads import PartProjection, projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
-from crossray.losses.info_nce import MAX_LOGIT_SCALE, symmetric_info_nce
+from crossray.losses.info_nce import symmetric_info_nce
 from crossray.losses.level_weights import log_variances, uncertainty_weighted
 from crossray.methods.contract import (
     Method,
     MethodConfig,
     PairScores,
+    logit_scale,
     logit_scale_parameter,
     same_study,
 )
@@ -159,11 +160,7 @@ class Hier(Method):
             log_variances(used), requires_grad=config.level_weighting == "uncertainty"
         )
         self.logit_scale = nn.ParameterDict(
-            {
-                level: logit_scale_parameter(config.temperature)
-                for level in config.levels
-                if level in config.info_nce
-            }
+            {level: logit_scale_parameter(config.temperature) for level in config.info_nce}
         )
         if config.gate:
             self.gate = nn.Linear(config.embedding, len(config.levels))
@@ -311,7 +308,7 @@ class Hier(Method):
         terms: dict[str, Tensor] = {}
         for number, level in enumerate(self.config.levels):
             if level in self.config.info_nce:
-                scale = self.logit_scale[level].clamp(max=MAX_LOGIT_SCALE).exp()
+                scale = logit_scale(self.logit_scale[level])
                 loss = symmetric_info_nce(scale * levels_LBB[number], same_BB)
             else:
                 loss = self._ranking_loss(levels_LBB[number], levels_LBB[number], same_BB)
