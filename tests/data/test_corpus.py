@@ -10,11 +10,11 @@ import torch
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.corpus import PairCorpus, study_key, text_entries
+from crossray.data.corpus import PairCorpus, study_key
 from crossray.data.loading import training_loader
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.sampling import BatchSampler
-from crossray.data.schema import PAIR_SCHEMA
+from crossray.data.schema import PAIR_SCHEMA, text_entries
 from crossray.data.shards import PairWriter
 from crossray.data.tokenization import load_tokenizer
 from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform

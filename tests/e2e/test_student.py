@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
-from crossray.data.corpus import text_entries
 from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
+from crossray.data.schema import text_entries
 from crossray.data.sources.phantom import PhantomSource
 from crossray.distill.encoder import StudentEncoder
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights

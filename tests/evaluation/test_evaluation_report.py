@@ -15,8 +15,8 @@ from crossray.evaluation import (
     evaluate_direction,
     get_protocol,
     rare_labels,
-    write_report,
 )
+from crossray.evaluation.report import write_report
 
 HEADLINES = {"R@1", "R@5", "R@10", "median_rank", "mAP@all"}
 LINEAGE = {"vectors": {"id": "sha256-1234", "rows": 30}, "student": "sha256-5678", "data": "a|b"}

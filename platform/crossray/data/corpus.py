@@ -17,19 +17,11 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Teaching, TextBatch
 from crossray.data.memory_map import cached_table, map_table
-from crossray.data.schema import PAIR_SCHEMA, Section, iter_pairs
+from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
 from crossray.data.splits import Split
 from crossray.data.tokenization import Tokenizer
 
 _COLUMNS = ("item_id", "image", "texts", "sections", "labels", "meta")
-
-
-def text_entries(texts: Sequence[str], sections: Sequence[Section]) -> list[list[str]]:
-    """The texts that describe an item, each as its sentences.
-
-    A document (with sections) is one text; without sections every caption is a text of its own.
-    """
-    return [list(texts)] if sections else [[text] for text in texts]
 
 
 def study_key(item_id: str, meta: Sequence[tuple[str, str]]) -> int:

@@ -96,6 +96,14 @@ class PairRow(TypedDict, total=False):
     meta: dict[str, str]
 
 
+def text_entries(texts: Sequence[str], sections: Sequence[Section]) -> list[list[str]]:
+    """The texts that describe an item, each as its sentences.
+
+    A document (with sections) is one text; without sections every caption is a text of its own.
+    """
+    return [list(texts)] if sections else [[text] for text in texts]
+
+
 def iter_pairs(
     artifact: Artifact, columns: Sequence[str] | None = None, split: Split | None = None
 ) -> Iterator[pa.Table]:

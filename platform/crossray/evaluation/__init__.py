@@ -12,7 +12,6 @@ from crossray.evaluation.protocol import PROTOCOLS, Protocol, get_protocol
 from crossray.evaluation.recall_at_k import recall_at_k
 from crossray.evaluation.recall_fraction import recall_fraction
 from crossray.evaluation.relevance import graded, pair, rare_labels, same_class, share_label
-from crossray.evaluation.report import write_report
 
 __all__ = [
     "PROTOCOLS",
@@ -36,5 +35,4 @@ __all__ = [
     "recall_fraction",
     "same_class",
     "share_label",
-    "write_report",
 ]

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossray.core.artifacts import Artifact
-from crossray.data.corpus import text_entries
 from crossray.data.memory_map import cached_table
-from crossray.data.schema import PAIR_SCHEMA, read_row_group, row_groups
+from crossray.data.schema import PAIR_SCHEMA, read_row_group, row_groups, text_entries
 
 _FACTS = ("item_id", "split", "labels", "meta")
 _SCHEMA = pa.schema(

@@ -24,8 +24,7 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.inspection import print_summary
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.cluster import ensure_ray, quiet
-from crossray.data.corpus import text_entries
-from crossray.data.schema import read_row_group, row_groups
+from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
 from crossray.distill.encoder import Encoded, StudentEncoder
 

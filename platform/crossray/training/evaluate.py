@@ -24,8 +24,8 @@ from crossray.evaluation import (
     evaluate_direction,
     get_protocol,
     rare_labels,
-    write_report,
 )
+from crossray.evaluation.report import write_report
 from crossray.methods.contract import Method
 from crossray.training.corpora import pair_corpus
 from crossray.training.scoring import ScoreMatrices, score_corpus

@@ -24,8 +24,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.data.cluster import ensure_ray, quiet
-from crossray.data.corpus import study_key, text_entries
-from crossray.data.schema import read_row_group, row_groups
+from crossray.data.corpus import study_key
+from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
 from crossray.distill.models import TOKENIZER
