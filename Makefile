@@ -49,7 +49,7 @@ cluster: install
 
 test: install check  ## lint, types, floors, all tests with coverage
 	@ray get-auth-token --generate > /dev/null
-	pytest --cov --cov-report=term --cov-fail-under=85 --durations=15
+	python -m slipcover --source platform/crossray --skip-covered --missing-width 40 --fail-under 85 -m pytest --durations=25
 
 check: install
 	ruff check .
@@ -64,4 +64,4 @@ docs: install  ## draw the pictures of the docs again
 	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg
 
 clean: stop
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

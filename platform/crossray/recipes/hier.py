@@ -69,7 +69,7 @@ def hier_pretrained_tiny() -> Recipe:
         tokenizer=MINILM_TOKENIZER,
         optimizer=OptimizerConfig(lr=5e-4),
         train=TrainConfig(
-            batch_size=128, epochs=24, patience=24, checkpoint_every=500, validation_items=300
+            batch_size=128, epochs=24, select_by="last", checkpoint_every=500, validation_items=200
         ),
     )
 

@@ -83,7 +83,8 @@ class TrainConfig(Config):
         use_gpu: train on GPUs instead of CPUs.
         cpus_per_worker: CPU cores that Ray reserves for a worker.
         loader_processes: processes a worker that read and augment; 0: the worker does.
-        select_by: the validation metric (mean of both directions) that picks the best epoch.
+        select_by: the validation metric (mean of both directions) that picks the best epoch, or
+            `last`: the last epoch is kept, which few validation items cannot pick by luck.
         patience: epochs without a better one after which the run stops.
         validation_items: at most this many validation items are looked at.
         rerank: candidates a query that get the method's costly scores in validation.
@@ -98,7 +99,7 @@ class TrainConfig(Config):
     use_gpu: bool = False
     cpus_per_worker: int = 1
     loader_processes: int = 0
-    select_by: Literal["R@10", "mAP@all"] = "R@10"
+    select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
     patience: int = 5
     validation_items: int = 2000
     rerank: int = 50

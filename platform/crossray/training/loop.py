@@ -225,6 +225,8 @@ def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> 
     name = recipe.train.select_by
     values = [part[name] for part in quality.values() if name in part]
     value = sum(values) / len(values) if values else 0.0
+    if name == "last":
+        value = float(epoch)
     if value > progress.best_value:
         return replace(
             progress,
