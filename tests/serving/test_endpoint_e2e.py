@@ -61,9 +61,12 @@ def port(ray_cluster: str, world: World) -> Iterator[int]:
         patch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(stats))
         patch.setenv("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", str(fallback_http))
         patch.setenv("RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", str(fallback_grpc))
-        patch.setenv("RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT", "1")  # a damaged index stays damaged
         # What the command line's processes and the replicas share.
-        settings = {**environment(), "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"]}
+        settings = {
+            **environment(),
+            "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
+            "RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT": "1",  # a damaged index stays damaged
+        }
         start_serve(http, settings)
         yield http
         serve.shutdown()
