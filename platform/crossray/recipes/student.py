@@ -48,11 +48,11 @@ def student_pretrained_small() -> StudentRecipe:
             image=IMAGENET_MOBILENET,
             text=TextTowerConfig(weights=MINILM.weights),
             embedding=256,
-            grid=4,
+            grid=2,
         ),
-        optimizer=OptimizerConfig(lr=1e-4),
+        optimizer=OptimizerConfig(lr=3e-4),
         train=TrainConfig(
-            batch_size=128, epochs=10, patience=10, checkpoint_every=500, validation_items=300
+            batch_size=128, epochs=12, select_by="last", checkpoint_every=500, validation_items=200
         ),
         distillation=DistillationConfig(layer_map=((5, 5),)),
     )
