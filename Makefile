@@ -49,7 +49,8 @@ cluster: install
 
 test: install check  ## lint, types, floors, all tests with coverage
 	@ray get-auth-token --generate > /dev/null
-	python -m slipcover --source platform/crossray --skip-covered --missing-width 40 --fail-under 85 -m pytest --durations=25
+	python -m slipcover --source platform/crossray --json --out .slipcover.json -m pytest --durations=25
+	@python -m slipcover --merge .slipcover.json --out .slipcover.json --skip-covered --missing-width 40 --fail-under 85
 
 check: install
 	ruff check .
@@ -64,4 +65,4 @@ docs: install  ## draw the pictures of the docs again
 	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg
 
 clean: stop
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .slipcover.json
