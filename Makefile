@@ -50,6 +50,7 @@ cluster: install
 test: install check  ## lint, types, floors, all tests with coverage
 	@ray get-auth-token --generate > /dev/null
 	python -m slipcover --source platform/crossray --json --out .slipcover.json -m pytest --durations=25
+	@# in a step of its own: asked for a limit in the first, slipcover loses its table where a test forks
 	@python -m slipcover --merge .slipcover.json --out .slipcover.json --skip-covered --missing-width 40 --fail-under 85
 
 check: install

@@ -83,8 +83,8 @@ class TrainConfig(Config):
         use_gpu: train on GPUs instead of CPUs.
         cpus_per_worker: CPU cores that Ray reserves for a worker.
         loader_processes: processes a worker that read and augment; 0: the worker does.
-        select_by: the validation metric (mean of both directions) that picks the best epoch, or
-            `last`: the last epoch is kept, which few validation items cannot pick by luck.
+        select_by: the validation metric (mean of both directions) that picks the epoch to keep, or
+            `last` to keep the last one.
         patience: epochs without a better one after which the run stops.
         validation_items: at most this many validation items are looked at.
         rerank: candidates a query that get the method's costly scores in validation.

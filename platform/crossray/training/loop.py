@@ -224,9 +224,8 @@ def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> 
     """The progress after validation: is it the best epoch, has patience run out?"""
     name = recipe.train.select_by
     values = [part[name] for part in quality.values() if name in part]
-    value = sum(values) / len(values) if values else 0.0
-    if name == "last":
-        value = float(epoch)
+    mean = sum(values) / len(values) if values else 0.0
+    value = float(epoch) if name == "last" else mean
     if value > progress.best_value:
         return replace(
             progress,
