@@ -27,7 +27,8 @@ def outputs(row: int, corpus: RandomCorpus) -> Outputs:
         for n in range(corpus.text_count(row))
     ]
     layers = [{"attention_0": torch.ones(len(t["mask"]), len(t["mask"]))} for t in texts]
-    return Outputs({"z": torch.full((4,), float(row))}, texts, layers)
+    image_layers = {"hidden_2": torch.full((5, 3), float(row))}
+    return Outputs({"z": torch.full((4,), float(row))}, texts, image_layers, layers)
 
 
 def test_outputs_come_with_their_own_image_and_text(tmp_path: Path) -> None:
@@ -46,15 +47,18 @@ def test_outputs_come_with_their_own_image_and_text(tmp_path: Path) -> None:
     for batch in loader:
         assert batch.teaching is not None
         torch.testing.assert_close(batch.teaching.images["z"][:, 0], batch.keys_B.float())
+        hidden = batch.teaching.image_layers["hidden_2"]
+        assert hidden.shape == (4, 5, 3)
+        torch.testing.assert_close(hidden[:, 4, 2], batch.keys_B.float())
         assert torch.equal(batch.teaching.texts["mask"], batch.text.mask_BT)
         said = batch.teaching.texts["z"][:, 0] - batch.keys_B
         numbers |= set((said * 8).round().int().tolist())
         words = batch.teaching.texts["words"]
         assert torch.equal(words[..., 0] != 0, words[..., 1] != 0)
         width = batch.text.mask_BT.shape[1]
-        assert batch.teaching.layers["attention_0"].shape == (4, width, width)
+        assert batch.teaching.text_layers["attention_0"].shape == (4, width, width)
         for row, length in enumerate(batch.text.mask_BT.sum(dim=1).tolist()):
-            assert batch.teaching.layers["attention_0"][row].sum() == length**2
+            assert batch.teaching.text_layers["attention_0"][row].sum() == length**2
     assert numbers == {0, 1, 2}
 
 

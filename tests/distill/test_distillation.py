@@ -64,7 +64,7 @@ def test_layers_end_in_the_states_of_the_tower() -> None:
 
 def test_a_layer_that_is_not_there_is_refused() -> None:
     """The default map needs a teacher of twelve layers; the sentence must say so at once."""
-    with pytest.raises(CrossRayError, match=r"layer 5 of the student.* 0 to 0"):
+    with pytest.raises(CrossRayError, match=r"layer_map names layer 5 of the student.* 0 to 0"):
         Distillation(STUDENT.build(), TINY["hier"].build(), DistillationConfig())
 
 

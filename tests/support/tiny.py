@@ -36,10 +36,10 @@ def distillation() -> Distillation:
 
 def taught(batch: Batch, method: Distillation) -> Batch:
     """The batch with what the method's teacher makes of it."""
-    texts, layers = text_outputs(method.teacher, batch.text, [0])
-    return replace(
-        batch, teaching=Teaching(image_outputs(method.teacher, batch.image), texts, layers)
-    )
+    config = method.weights
+    texts, text_layers = text_outputs(method.teacher, batch.text, config.teacher_layers())
+    images, image_layers = image_outputs(method.teacher, batch.image, config.teacher_image_layers())
+    return replace(batch, teaching=Teaching(images, texts, image_layers, text_layers))
 
 
 def batch_of(size: int, keys: list[int] | None = None) -> Batch:

@@ -52,13 +52,14 @@ Representation = dict[str, Tensor]
 class Teaching:
     """What a teacher makes of the images and the texts of a batch; every tensor has B rows.
 
-    `images` and `texts`: what its score needs to know of them. `layers`: states and attention maps
-    of layers of its text tower.
+    `images` and `texts`: what its score needs to know of them. `image_layers` and `text_layers`:
+    states and attention maps of layers of its two towers.
     """
 
     images: Representation
     texts: Representation
-    layers: Representation
+    image_layers: Representation
+    text_layers: Representation
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def _move_teaching(
     def moved(part: Representation) -> Representation:
         return {name: _to(tensor, device, dtype) for name, tensor in part.items()}
 
-    return Teaching(moved(teaching.images), moved(teaching.texts), moved(teaching.layers))
+    parts = {field.name: moved(getattr(teaching, field.name)) for field in fields(teaching)}
+    return Teaching(**parts)
 
 
 def _to(tensor: Tensor, device: torch.device | str, dtype: torch.dtype | None) -> Tensor:

@@ -20,7 +20,8 @@ OUTPUTS_SCHEMA = pa.schema(
     [
         ("image", pa.large_binary()),
         ("texts", pa.list_(pa.large_binary())),
-        ("layers", pa.list_(pa.large_binary())),
+        ("image_layers", pa.large_binary()),
+        ("text_layers", pa.list_(pa.large_binary())),
     ]
 )
 
@@ -30,13 +31,18 @@ class Outputs(NamedTuple):
 
     image: Representation
     texts: Sequence[Representation]
-    layers: Sequence[Representation]
+    image_layers: Representation
+    text_layers: Sequence[Representation]
 
 
 def outputs_batch(rows: Iterable[Outputs]) -> pa.RecordBatch:
     """Rows of `OUTPUTS_SCHEMA`: every representation is one safetensors buffer, floats in half."""
     columns = zip(
-        *((_pack(r.image), _pack_all(r.texts), _pack_all(r.layers)) for r in rows), strict=True
+        *(
+            (_pack(r.image), _pack_all(r.texts), _pack(r.image_layers), _pack_all(r.text_layers))
+            for r in rows
+        ),
+        strict=True,
     )
     arrays = [pa.array(list(c), t.type) for c, t in zip(columns, OUTPUTS_SCHEMA, strict=True)]
     return pa.record_batch(arrays, schema=OUTPUTS_SCHEMA)
@@ -100,7 +106,8 @@ class TaughtCorpus(Corpus):
         return Teaching(
             _unpack(column("image")[row].as_py()),
             _unpack(column("texts")[row][number].as_py()),
-            _unpack(column("layers")[row][number].as_py()),
+            _unpack(column("image_layers")[row].as_py()),
+            _unpack(column("text_layers")[row][number].as_py()),
         )
 
 
@@ -113,7 +120,8 @@ def collate_teaching(samples: Sequence[Teaching]) -> Teaching:
     return Teaching(
         stacked([sample.images for sample in samples]),
         stacked([sample.texts for sample in samples]),
-        stacked([sample.layers for sample in samples]),
+        stacked([sample.image_layers for sample in samples]),
+        stacked([sample.text_layers for sample in samples]),
     )
 
 

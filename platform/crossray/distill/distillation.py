@@ -15,7 +15,8 @@ from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.distill.student import Student, gathered
 from crossray.distill.teaching import attention_name, hidden_name
 from crossray.encoders.image import ImageTower
-from crossray.encoders.text import Layers, TextTower
+from crossray.encoders.layers import Layers
+from crossray.encoders.text import TextTower
 from crossray.losses.distillation import (
     attention_loss,
     embedding_loss,
@@ -24,6 +25,8 @@ from crossray.losses.distillation import (
     score_divergence,
 )
 from crossray.methods.contract import Method, PairScores, same_study
+
+LayerMap = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class DistillationConfig(Config):
         margin: m' of `L_rank`.
         layer_map: pairs of a student's and a teacher's layer, counted from 0, whose states and
             attention maps of texts are compared.
+        image_layer_map: the same of images, for a teacher whose image tower is a vision transformer
+            with as many tokens an image as the student; empty for any other.
         hidden: weight of `L_hid`.
         attention: weight of `L_att`.
         embedding: weight of the distance of the final embeddings.
@@ -44,12 +49,21 @@ class DistillationConfig(Config):
 
     temperature: float = 0.07
     margin: float = 0.05
-    layer_map: tuple[tuple[int, int], ...] = ((1, 3), (3, 7), (5, 11))
+    layer_map: LayerMap = ((1, 3), (3, 7), (5, 11))
+    image_layer_map: LayerMap = ()
     hidden: float = 0.1
     attention: float = 0.1
     embedding: float = 0.1
     codes: float = 1.0
     from_teacher: bool = False
+
+    def teacher_layers(self) -> set[int]:
+        """The numbers of the teacher's text layers that the student compares its own with."""
+        return {number for _, number in self.layer_map}
+
+    def teacher_image_layers(self) -> set[int]:
+        """The numbers of the teacher's image layers that the student compares its own with."""
+        return {number for _, number in self.image_layer_map}
 
 
 class Distillation(Method):
@@ -57,13 +71,15 @@ class Distillation(Method):
 
     def __init__(self, student: Student, teacher: Method, config: DistillationConfig) -> None:
         super().__init__()
-        check_layers(student, teacher, config.layer_map)
+        check_layers(student, teacher, config)
         if config.from_teacher:
             start_from_teacher(student, teacher)
         self.config, self.weights = student.config, config
         self.student, self.teacher = student, teacher.requires_grad_(False).eval()
-        self.hidden_maps = nn.ModuleList(
-            _linear(student.text_tower.width, teacher.text_tower.width) for _ in config.layer_map
+        width = student.text_tower.width
+        self.hidden_maps = _linears(width, teacher.text_tower.width, len(config.layer_map))
+        self.image_hidden_maps = _linears(
+            width, teacher.image_tower.channels, len(config.image_layer_map)
         )
         self.embedding_map = _linear(student.config.embedding, teacher.config.embedding)
 
@@ -99,19 +115,39 @@ class Distillation(Method):
         """The student's own terms, and one a kind of knowledge taken over from the teacher."""
         assert batch.teaching is not None
         assert batch.text.tokens_BT is not None
-        layers = self.student.text_tower.layers(batch.text.tokens_BT, batch.text.mask_BT)
-        text = TextBatch(batch.text.mask_BT, batch.text.sentence_BT, states_BTD=layers.hidden[-1])
-        images = gathered(self.student.represent_image(batch.image))
-        texts = gathered(self.student.represent_text(text))
+        weights, teaching, mask_BT = self.weights, batch.teaching, batch.text.mask_BT
+        image, image_layers = self._image(batch.image)
+        layers = self.student.text_tower.layers(batch.text.tokens_BT, mask_BT)
+        text = TextBatch(mask_BT, batch.text.sentence_BT, states_BTD=layers.hidden[-1])
+        images, texts = gathered(image), gathered(self.student.represent_text(text))
         same_BB = same_study(gather(batch.keys_B))
         terms = self.student.own_losses(images, texts, same_BB)
-        wanted = self._teacher_scores(batch.teaching.images, batch.teaching.texts)
+        wanted = self._teacher_scores(teaching.images, teaching.texts)
         terms |= self._score_terms(images, texts, wanted, same_BB)
-        terms["embedding"] = self.weights.embedding * (
-            embedding_loss(self.embedding_map(images["z"]), gather(batch.teaching.images["z"]))
-            + embedding_loss(self.embedding_map(texts["z"]), gather(batch.teaching.texts["z"]))
+        terms["embedding"] = weights.embedding * (
+            embedding_loss(self.embedding_map(images["z"]), gather(teaching.images["z"]))
+            + embedding_loss(self.embedding_map(texts["z"]), gather(teaching.texts["z"]))
         )
-        return terms | self._layer_terms(layers, batch.teaching.layers, batch.text.mask_BT)
+        terms["hidden"], terms["attention"] = self._layer_terms(
+            layers, teaching.text_layers, mask_BT, weights.layer_map, self.hidden_maps
+        )
+        if weights.image_layer_map:
+            whole_BT = mask_BT.new_ones(image_layers.hidden[0].shape[:2])
+            terms["image_hidden"], terms["image_attention"] = self._layer_terms(
+                image_layers,
+                teaching.image_layers,
+                whole_BT,
+                weights.image_layer_map,
+                self.image_hidden_maps,
+            )
+        return terms
+
+    def _image(self, image: ImageBatch) -> tuple[Representation, Layers]:
+        """What the student makes of images, and its layers where they are compared."""
+        if not self.weights.image_layer_map:
+            return self.student.represent_image(image), Layers((), ())
+        with self.student.recorded_layers() as layers:
+            return self.student.represent_image(image), layers
 
     def _score_terms(
         self, images: Representation, texts: Representation, wanted: PairScores, same_BB: Tensor
@@ -129,21 +165,23 @@ class Distillation(Method):
         }
 
     def _layer_terms(
-        self, layers: Layers, taught: Representation, mask_BT: Tensor
-    ) -> dict[str, Tensor]:
-        """`L_hid` and `L_att` of this process' texts."""
-        hidden = attention = layers.hidden[0].new_zeros(())
+        self,
+        layers: Layers,
+        taught: Representation,
+        mask_BT: Tensor,
+        layer_map: LayerMap,
+        linears: nn.ModuleList,
+    ) -> tuple[Tensor, Tensor]:
+        """`L_hid` and `L_att` of this process' texts or images."""
+        hidden = attention = mask_BT.new_zeros((), dtype=torch.float32)
         tokens = mask_BT.sum().to(hidden)[None]
         # Processes' means are averaged; that is the mean over all tokens only if each is weighted.
         share = tokens[0] / gather(tokens).mean()
-        for linear, (own, other) in zip(self.hidden_maps, self.weights.layer_map, strict=True):
+        for linear, (own, other) in zip(linears, layer_map, strict=True):
             states_BTD, map_BTT = linear(layers.hidden[own]), layers.attention[own]
             hidden = hidden + hidden_loss(states_BTD, taught[hidden_name(other)], mask_BT)
             attention = attention + attention_loss(map_BTT, taught[attention_name(other)])
-        return {
-            "hidden": self.weights.hidden * share * hidden,
-            "attention": self.weights.attention * attention,
-        }
+        return self.weights.hidden * share * hidden, self.weights.attention * attention
 
     @torch.no_grad()
     def _teacher_scores(self, images: Representation, texts: Representation) -> PairScores:
@@ -161,18 +199,31 @@ class Distillation(Method):
         return PairScores(*(gather(row_BC) for row_BC in rows))
 
 
-def check_layers(student: Method, teacher: Method, layer_map: Sequence[tuple[int, int]]) -> None:
-    """Raises `CrossRayError` for a layer that the student or the teacher does not have."""
-    for who, method, numbers in (
-        ("student", student, [own for own, _ in layer_map]),
-        ("teacher", teacher, [other for _, other in layer_map]),
+def check_layers(student: Student, teacher: Method, config: DistillationConfig) -> None:
+    """Raises `CrossRayError` for layers to compare that are not there or of unequal lengths."""
+    depth = student.text_tower.depth
+    images = config.image_layer_map
+    for option, layer_map, taught, tower in (
+        ("layer_map", config.layer_map, teacher.text_tower.depth, "text tower"),
+        ("image_layer_map", images, teacher.image_tower.depth, "image tower"),
     ):
-        depth = method.text_tower.depth
-        if numbers and not 0 <= min(numbers) <= max(numbers) < depth:
-            raise CrossRayError(
-                f"distillation.layer_map names layer {max(numbers)} of the {who}'s text tower, "
-                f"which has layers 0 to {depth - 1}; correct the map."
-            )
+        _check_numbers(option, [own for own, _ in layer_map], depth, "the student's trunk")
+        _check_numbers(option, [n for _, n in layer_map], taught, f"the teacher's {tower}")
+    if images and student.image_tokens != teacher.image_tower.tokens:
+        raise CrossRayError(
+            f"the student makes {student.image_tokens} tokens of an image and the teacher "
+            f"{teacher.image_tower.tokens}, so their layers cannot be compared; use a student with "
+            "the teacher's patches, or leave distillation.image_layer_map empty."
+        )
+
+
+def _check_numbers(option: str, numbers: Sequence[int], depth: int, whose: str) -> None:
+    if numbers and not 0 <= min(numbers) <= max(numbers) < depth:
+        there = f"layers 0 to {depth - 1}" if depth else "no transformer layers"
+        raise CrossRayError(
+            f"distillation.{option} names layer {max(numbers)} of {whose}, which has {there}; "
+            "correct the map."
+        )
 
 
 def start_from_teacher(student: Student, teacher: Method) -> None:
@@ -188,6 +239,10 @@ def start_from_teacher(student: Student, teacher: Method) -> None:
         shapes = {name: tensor.shape for name, tensor in own.state_dict().items()}
         fitting = {n: t for n, t in other.state_dict().items() if shapes.get(n) == t.shape}
         own.load_state_dict(fitting, strict=False)
+
+
+def _linears(width: int, wanted: int, count: int) -> nn.ModuleList:
+    return nn.ModuleList(_linear(width, wanted) for _ in range(count))
 
 
 def _linear(width: int, wanted: int) -> nn.Module:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,6 +16,7 @@ from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower
+from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.codes import bit_balance_loss, quantisation_loss
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
@@ -75,8 +79,9 @@ class Student(Method):
         _require_bert(self.text_tower, config)
         channels, width = self.image_tower.channels, self.text_tower.width
         side = config.grid or self.image_tower.side
+        self.image_tokens = side * side + 1
         self.image_cls = nn.Parameter(torch.zeros(width))
-        self.image_position = nn.Parameter(0.02 * torch.randn(side * side + 1, width))
+        self.image_position = nn.Parameter(0.02 * torch.randn(self.image_tokens, width))
         self.image_projection = nn.Identity() if channels == width else nn.Linear(channels, width)
         self.norm = nn.LayerNorm(width)
         self.image_head = nn.Linear(width, config.embedding)
@@ -86,16 +91,20 @@ class Student(Method):
 
     def encode_image(self, image: ImageBatch) -> Tensor:
         """`z_BD`, unit length."""
-        grid_BCYX = self.image_grid(image)
-        if self.config.grid is not None:
-            grid_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, self.config.grid)
-        states_BTD = self.image_states(grid_BCYX.flatten(2).mT)
+        states_BTD = self.image_states(self.image_cells(image))
         real_BT = torch.ones(states_BTD.shape[:2], dtype=torch.bool, device=states_BTD.device)
         return self._embed(states_BTD, real_BT, self.image_head)
 
     def encode_text(self, text: TextBatch) -> Tensor:
         """`z_BD`, unit length."""
         return self._embed(self.text_states(text), text.mask_BT, self.text_head)
+
+    def image_cells(self, image: ImageBatch) -> Tensor:
+        """`cells_BTC`: the tower's feature map, averaged to the grid, row by row."""
+        grid_BCYX = self.image_grid(image)
+        if self.config.grid is not None:
+            grid_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, self.config.grid)
+        return grid_BCYX.flatten(2).mT
 
     def image_states(self, cells_BTC: Tensor) -> Tensor:
         """`states_BTD`: the trunk's last states of [CLS] and the cells of the feature map."""
@@ -107,6 +116,17 @@ class Student(Method):
         states_BTD = trunk.embeddings.dropout(trunk.embeddings.LayerNorm(tokens_BTD + kind_D))
         result: Tensor = trunk.encoder(states_BTD, attention_mask=None).last_hidden_state
         return result
+
+    @contextmanager
+    def recorded_layers(self) -> Iterator[Layers]:
+        """What the layers of the trunk give while it runs."""
+        trunk = self.text_tower.trunk
+        if trunk.config._attn_implementation != "eager":
+            trunk.set_attn_implementation("eager")  # the others never form the map
+        layers = list(trunk.encoder.layer)
+        attentions = [layer.attention.self for layer in layers]
+        with recorded(layers, attentions, itemgetter(1)) as record:
+            yield record
 
     def _embed(self, states_BTD: Tensor, mask_BT: Tensor, head: nn.Linear) -> Tensor:
         pooled_BD = pool(self.norm(states_BTD), mask_BT, self.config.pooling)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor
 
 from crossray.core.types import ImageBatch, Representation, TextBatch
-from crossray.encoders.text import Layers
+from crossray.encoders.layers import Layers
 from crossray.methods.contract import Method
 
 _ATTENTION = "attention_"
 
 
 @torch.inference_mode()
-def image_outputs(teacher: Method, image: ImageBatch) -> Representation:
-    """What the teacher's score needs to know of images."""
-    return teacher.represent_image(image)
+def image_outputs(
+    teacher: Method, image: ImageBatch, numbers: Collection[int]
+) -> tuple[Representation, Representation]:
+    """What the teacher's score needs to know of images, and its layers of the given numbers."""
+    if not numbers:
+        return teacher.represent_image(image), {}
+    with teacher.image_tower.recorded_layers() as layers:
+        return teacher.represent_image(image), named_layers(layers, numbers)
 
 
 @torch.inference_mode()

@@ -7,6 +7,8 @@ configuration, while only those that compute need a tower.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import isqrt
 from typing import Any
@@ -18,6 +20,7 @@ from torch.func import functional_call
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.encoders import torchvision_names, weights
+from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.tower import Tower
 
 Channels = tuple[float, float, float]
@@ -125,6 +128,37 @@ class ImageTower(Tower):
             )
             return grids[0]
 
+    @property
+    def depth(self) -> int:
+        """Number of transformer layers that `recorded_layers` can read; 0 for a CNN."""
+        return len(self._blocks())
+
+    @property
+    def tokens(self) -> int:
+        """Length of the sequence in a transformer's layers: class and other tokens, and cells."""
+        return self.side**2 + int(getattr(self.trunk, "num_prefix_tokens", 0))
+
+    @contextmanager
+    def recorded_layers(self) -> Iterator[Layers]:
+        """What the layers of a vision transformer give while `forward` runs in eval mode."""
+        blocks = self._blocks()
+        fused = [block.attn.fused_attn for block in blocks]
+        for block in blocks:
+            block.attn.fused_attn = False  # the fused kernel never forms the map
+        try:
+            # Without dropout, what passes through `attn_drop` is the map.
+            with recorded(blocks, [block.attn.attn_drop for block in blocks], _whole) as layers:
+                yield layers
+        finally:
+            for block, flag in zip(blocks, fused, strict=True):
+                block.attn.fused_attn = flag
+
+    def _blocks(self) -> list[Any]:
+        from timm.layers import Attention
+
+        blocks = getattr(self.trunk, "blocks", ())
+        return [block for block in blocks if isinstance(getattr(block, "attn", None), Attention)]
+
     def _final(self, pixels_BCYX: Tensor) -> Tensor:
         features: Tensor = self.trunk.forward_features(pixels_BCYX)
         if features.ndim == 3:
@@ -165,6 +199,10 @@ class ImageTower(Tower):
         _drop(self, "", used)
         self.train()
         self.channels, self.side = int(grid_BCYX.shape[1]), int(grid_BCYX.shape[2])
+
+
+def _whole(maps_BHTT: Tensor) -> Tensor:
+    return maps_BHTT
 
 
 def _create(config: ImageTowerConfig) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 import transformers  # loads a class when it is asked for; naming one here would cost seconds
@@ -13,6 +13,7 @@ from tyro.conf import Suppress
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.encoders import weights
+from crossray.encoders.layers import Layers
 from crossray.encoders.tower import Tower
 
 # Facts about the file, not the network; and code of the repository's own, which is never run.
@@ -83,17 +84,6 @@ def resolve(config: TextTowerConfig) -> TextTowerConfig:
         )
     architecture = {k: v for k, v in values.items() if k not in _NOT_ARCHITECTURE}
     return replace(config, architecture=architecture)
-
-
-class Layers(NamedTuple):
-    """What the layers of a text tower give, first layer first.
-
-    `hidden`: the states after each layer, [B, T, D]. `attention`: each layer's attention map,
-    averaged over its heads, [B, T, T], 0 at padding.
-    """
-
-    hidden: tuple[Tensor, ...]
-    attention: tuple[Tensor, ...]
 
 
 class TextTower(Tower):

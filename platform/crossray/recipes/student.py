@@ -70,4 +70,5 @@ def student_base() -> StudentRecipe:
             batch_size=512, epochs=50, workers=4, use_gpu=True, cpus_per_worker=8,
             loader_processes=8, select_by="mAP@all", patience=10, checkpoint_every=500,
         ),
+        distillation=DistillationConfig(image_layer_map=((1, 3), (3, 7), (5, 11))),
     )  # fmt: skip

@@ -9,11 +9,13 @@ from tyro.conf import arg
 
 from crossray.core.artifacts import Artifact, check_writable, open_artifact, require_parent
 from crossray.core.config import from_dict
+from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill import DistillationConfig
 from crossray.distill.distillation import check_layers
 from crossray.distill.models import TOKENIZER, method_from_dict
+from crossray.distill.student import Student
 from crossray.training.config import Recipe, TokenizerConfig
 from crossray.training.fitting import fitted
 from crossray.training.lesson import Lesson
@@ -63,10 +65,17 @@ class Distill:
         recipe = fitted(replace(self.recipe, tokenizer=same), tokenizer)
         method = method_from_dict(teacher.manifest.config["method"], teacher.uri)
         student, asked = (config.build(load_weights=False) for config in (recipe.method, method))
-        check_layers(student, asked, self.recipe.distillation.layer_map)
+        assert isinstance(student, Student)
+        check_layers(student, asked, self.recipe.distillation)
         parents: tuple[Artifact, ...] = (teacher, pairs)
         lesson = Lesson(teacher.uri, self.recipe.distillation)
         if self.features is not None:
+            if self.recipe.distillation.image_layer_map:
+                raise CrossRayError(
+                    "cached features hold the last feature map only, and "
+                    "distillation.image_layer_map compares layers of the teacher's image tower; "
+                    "leave out the features, or empty the map."
+                )
             features = open_artifact(resolve(self.features), "features")
             require_parent(features, pairs)
             require_parent(teacher, features)

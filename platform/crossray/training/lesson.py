@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -104,22 +104,34 @@ def _ask(
 ) -> Iterator[pa.RecordBatch]:
     device = ray.train.torch.get_device()
     teacher = teacher.to(device)
-    numbers = [other for _, other in lesson.config.layer_map]
+    of_text, of_image = lesson.config.teacher_layers(), lesson.config.teacher_image_layers()
     for start in range(0, len(rows), ITEMS_AT_A_TIME):
         block = rows[start : start + ITEMS_AT_A_TIME]
         images = corpus.collate_images([corpus.image(row) for row in block])
-        image_rows = _rows(image_outputs(teacher, move(images, device)), len(block))
+        image_rows = (
+            _rows(part, len(block))
+            for part in image_outputs(teacher, move(images, device), of_image)
+        )
         texts = [(row, number) for row in block for number in range(corpus.text_count(row))]
         batch = corpus.collate_texts([corpus.text(row, number) for row, number in texts])
         said, layers = (
-            _rows(part, len(texts)) for part in text_outputs(teacher, move(batch, device), numbers)
+            _rows(part, len(texts)) for part in text_outputs(teacher, move(batch, device), of_text)
         )
         lengths = batch.mask_BT.sum(dim=1).tolist()
         answers = iter(zip(said, map(without_padding, layers, lengths), strict=True))
         yield outputs_batch(
-            Outputs(image, *zip(*islice(answers, corpus.text_count(row)), strict=True))
-            for row, image in zip(block, image_rows, strict=True)
+            _outputs(image, image_layers, islice(answers, corpus.text_count(row)))
+            for row, image, image_layers in zip(block, *image_rows, strict=True)
         )
+
+
+def _outputs(
+    image: Representation,
+    image_layers: Representation,
+    answers: Iterable[tuple[Representation, Representation]],
+) -> Outputs:
+    texts, text_layers = zip(*answers, strict=True)
+    return Outputs(image, texts, image_layers, text_layers)
 
 
 def _rows(part: dict[str, Tensor], count: int) -> list[Representation]:
