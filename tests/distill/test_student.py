@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import TextBatch
 from crossray.distill.code_scorer import CodeScorer
 from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.contract import same_study
 from crossray.recipes.student import student_base
 from support.tiny import STUDENT, TEXT, batch_of
 
@@ -57,6 +59,36 @@ def test_every_parameter_is_trained() -> None:
     sum(student.losses(batch_of(6)).values()).backward()  # type: ignore[union-attr]
     idle = [n for n, p in student.named_parameters() if p.requires_grad and p.grad is None]
     assert idle == []
+
+
+def test_scores_of_a_new_student_are_spread() -> None:
+    """Where all scores start equal, the ranking loss keeps them equal."""
+    torch.manual_seed(0)
+    student, batch = replace(STUDENT, embedding=64).build().train(), batch_of(32)
+    for z_BD in (student.encode_image(batch.image), student.encode_text(batch.text)):
+        cosines = (z_BD @ z_BD.T)[~torch.eye(32, dtype=torch.bool)]
+        assert abs(cosines.mean().item()) < 0.1
+        assert cosines.std() > 0.1
+
+
+def test_task_is_ranking_or_info_nce() -> None:
+    """The option changes the loss of the embeddings and no other term."""
+    torch.manual_seed(0)
+    student, batch = STUDENT.build().eval(), batch_of(6, [0, 1, 2, 2, 4, 5])
+    images, texts = student.represent_image(batch.image), student.represent_text(batch.text)
+    same = same_study(batch.keys_B)
+    ranking = student.own_losses(images, texts, same)
+    student.config = replace(STUDENT, task="info_nce", temperature=0.1)
+    other = student.own_losses(images, texts, same)
+    assert {name for name in ranking if ranking[name] != other[name]} == {"task"}
+    scores = (images["z"] @ texts["z"].T).tolist()
+    wanted = 0.0
+    for own in range(6):
+        rest = [n for n in range(6) if n == own or not same[own, n]]
+        row = sum(math.exp(scores[own][n] / 0.1) for n in rest)
+        column = sum(math.exp(scores[n][own] / 0.1) for n in rest)
+        wanted -= (2 * scores[own][own] / 0.1 - math.log(row) - math.log(column)) / 12
+    assert other["task"].item() == pytest.approx(wanted, rel=1e-5)
 
 
 def test_factorised_table_is_a_table() -> None:

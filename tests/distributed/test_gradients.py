@@ -41,8 +41,8 @@ def test_gradient_equals_the_whole_batch_gradient(
     whole = gradients(name, global_batch())
     assert several.keys() == whole.keys()
     for key, expected in whole.items():
-        # What a norm takes away again (a bias before it) has a gradient of rounding errors, 1e-16.
-        error = (several[key] - expected).norm() / expected.norm().clamp(min=1e-9)
+        # What a norm takes away again (a bias before it) has a gradient of rounding errors, 1e-13.
+        error = (several[key] - expected).norm() / expected.norm().clamp(min=1e-7)
         assert error < 1e-5, key
 
 

@@ -15,11 +15,13 @@ from torch.nn import functional
 from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.codes import bit_balance_loss, quantisation_loss
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
+from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.contract import Method, MethodConfig, same_study
 
 _IMAGE_TYPE = 1  # the trunk's second token type; sub-words are of its first
@@ -36,7 +38,10 @@ class StudentConfig(MethodConfig):
         grid: average the feature map to this many rows and columns; None keeps it whole.
         pooling: the first token's state, or the mean over the tokens.
         bits: of the codes, a multiple of 8.
-        margin: of the task's ranking loss (4.3).
+        task: the loss of the embeddings: ranking by hard negatives (4.3), or InfoNCE over the
+            batch. Codes always learn by ranking.
+        temperature: of InfoNCE.
+        margin: of the ranking losses (4.3).
         hard_negatives: negatives a query there, the hardest of the batch.
         quantisation: weight of the loss that drives the hash outputs to -1 and +1.
         balance: weight of the loss that makes every bit +1 half of the time.
@@ -46,6 +51,8 @@ class StudentConfig(MethodConfig):
     grid: int | None = None
     pooling: Literal["cls", "mean"] = "mean"
     bits: int = 64
+    task: Literal["ranking", "info_nce"] = "ranking"
+    temperature: float = 0.05
     margin: float = 0.2
     hard_negatives: int = 5
     quantisation: float = 0.1
@@ -84,8 +91,7 @@ class Student(Method):
         self.image_position = nn.Parameter(0.02 * torch.randn(self.image_tokens, width))
         self.image_projection = nn.Identity() if channels == width else nn.Linear(channels, width)
         self.norm = nn.LayerNorm(width)
-        self.image_head = nn.Linear(width, config.embedding)
-        self.text_head = nn.Linear(width, config.embedding)
+        self.image_head, self.text_head = (_head(width, config.embedding) for _ in range(2))
         self.image_hash = nn.Linear(config.embedding, config.bits)
         self.text_hash = nn.Linear(config.embedding, config.bits)
 
@@ -128,7 +134,7 @@ class Student(Method):
         with recorded(layers, attentions, itemgetter(1)) as record:
             yield record
 
-    def _embed(self, states_BTD: Tensor, mask_BT: Tensor, head: nn.Linear) -> Tensor:
+    def _embed(self, states_BTD: Tensor, mask_BT: Tensor, head: nn.Module) -> Tensor:
         pooled_BD = pool(self.norm(states_BTD), mask_BT, self.config.pooling)
         return functional.normalize(head(pooled_BD), dim=-1)
 
@@ -167,22 +173,34 @@ class Student(Method):
         config = self.config
         z_BB = images["z"] @ texts["z"].T
         h_BB = images["h"] @ texts["h"].T / config.bits
-        ranking = [
-            bidirectional_ranking_loss(s, s.T, same_BB, config.margin, config.hard_negatives)
-            for s in (z_BB, h_BB)
-        ]
         outputs = (images["h"], texts["h"])
         return {
-            "task": ranking[0],
-            "code_task": ranking[1],
+            "task": self._ranking(z_BB, same_BB)
+            if config.task == "ranking"
+            else symmetric_info_nce(z_BB / config.temperature, same_BB),
+            "code_task": self._ranking(h_BB, same_BB),
             "quantisation": config.quantisation * _mean([quantisation_loss(h) for h in outputs]),
             "balance": config.balance * _mean([bit_balance_loss(h) for h in outputs]),
         }
+
+    def _ranking(self, scores_BB: Tensor, same_BB: Tensor) -> Tensor:
+        config = self.config
+        return bidirectional_ranking_loss(
+            scores_BB, scores_BB.T, same_BB, config.margin, config.hard_negatives
+        )
 
 
 def gathered(part: Representation) -> Representation:
     """The rows of all processes, with gradient."""
     return {name: gather(tensor) for name, tensor in part.items()}
+
+
+def _head(width: int, embedding: int) -> nn.Sequential:
+    """A linear map whose outputs are normalised over the batch; docs/decisions/0010 says why.
+
+    The norm takes the map's bias away again, which stays for the size that 5.1 specifies.
+    """
+    return nn.Sequential(nn.Linear(width, embedding), SyncBatchNorm(embedding))
 
 
 def _mean(losses: list[Tensor]) -> Tensor:

@@ -49,10 +49,11 @@ def student_pretrained_small() -> StudentRecipe:
             text=TextTowerConfig(weights=MINILM.weights),
             embedding=256,
             grid=2,
+            task="info_nce",
         ),
         optimizer=OptimizerConfig(lr=3e-4),
         train=TrainConfig(
-            batch_size=128, epochs=12, select_by="last", checkpoint_every=500, validation_items=200
+            batch_size=128, epochs=18, select_by="last", checkpoint_every=500, validation_items=200
         ),
         distillation=DistillationConfig(layer_map=((5, 5),)),
     )
