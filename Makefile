@@ -38,7 +38,7 @@ demo: install cluster  ## synthetic films -> teacher -> student -> index -> endp
 	$(SUBMIT) python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors
 	$(SUBMIT) python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index
 	@crossray summary demo/report demo/student-report demo/index
-	@echo "The report: $(STORE)/demo/report/report.md   The dashboard: http://127.0.0.1:8265   Stop: make stop"
+	@echo "The report: $(STORE)/demo/report/report.html   The dashboard: http://127.0.0.1:8265   Stop: make stop"
 	crossray serve demo/index --replicas 1 --detach
 	crossray search "There is a large left pleural effusion." --k 5
 	@$(if $(DETACH),true,echo "The endpoint stays until Ctrl-C."; trap 'serve shutdown -y > /dev/null; exit 0' INT TERM; while :; do sleep 1; done)

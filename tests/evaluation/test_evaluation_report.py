@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from lxml import html
 from PIL import Image
 
 from crossray.evaluation import (
@@ -16,10 +18,16 @@ from crossray.evaluation import (
     get_protocol,
     rare_labels,
 )
+from crossray.evaluation.gallery import Card, Example, Hit
 from crossray.evaluation.report import write_report
 
 HEADLINES = {"R@1", "R@5", "R@10", "median_rank", "mAP@all"}
 LINEAGE = {"vectors": {"id": "sha256-1234", "rows": 30}, "student": "sha256-5678", "data": "a|b"}
+
+HOSTILE = "<script>alert(1)</script> & more"
+EXAMPLE = Example(
+    Card(picture=b"jpeg"), (Hit(Card(HOSTILE), "wrong"), Hit(Card("its text"), "own")), rank=2
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +58,7 @@ def written(directions: Any, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
         seed=11,
         counts={"pairs_rejected": 2},
         notes=["synthetic, of no clinical value"],
+        gallery={"image_to_text": [EXAMPLE]},
     )
     return folder, returned
 
@@ -110,8 +119,33 @@ def test_the_plots_exist_where_the_page_looks_for_them(written: Any) -> None:
             picture.load()
             assert len(picture.convert("L").getcolors(1 << 24) or []) > 2
     assert sorted(path.name for path in folder.iterdir()) == [
-        "precision_recall.png", "recall_at_k.png", "report.json", "report.md",
+        "precision_recall.png", "recall_at_k.png", "report.html", "report.json", "report.md",
     ]  # fmt: skip
+
+
+def test_the_page_stands_alone(written: Any, directions: Any) -> None:
+    """A page that is mailed around must neither lack its pictures nor run what a report says."""
+    folder, _ = written
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    root = html.document_fromstring(page)
+    sources = root.xpath("//img/@src")
+    assert len(sources) == 3
+    assert all(source.startswith("data:image/") for source in sources)
+    assert not root.xpath("//script | //link | //@href | //iframe")
+    plots = [s.split(",", 1)[1] for s in sources if s.startswith("data:image/png")]
+    for data, name in zip(plots, ("recall_at_k.png", "precision_recall.png"), strict=True):
+        assert b64decode(data) == (folder / name).read_bytes()
+    rows = [[cell.text_content() for cell in row] for row in root.xpath("//tr")]
+    for result in directions:
+        recall, (low, high) = result.metrics["R@5"], result.intervals["R@5"]
+        chance = f"{result.baseline['R@5']:.3f}"
+        assert ["R@5", f"{recall:.3f}", f"{low:.3f} to {high:.3f}", chance, ""] in rows
+    assert ["pairs_rejected", "2"] in rows
+    cards = [card.text_content().split("\n") for card in root.find_class("card")]
+    assert [" ".join(filter(None, card)).strip() for card in cards] == [
+        "its own at rank 2", f"1, neither {HOSTILE}", "2, its own its text",
+    ]  # fmt: skip
+    assert "of no clinical value" in root.find_class("note")[0].text_content()
 
 
 def test_plots_leave_pyplot_alone(written: Any) -> None:

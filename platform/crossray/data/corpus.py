@@ -96,6 +96,11 @@ class PairCorpus(Corpus):
             return self._transform(data)
         return self._augmented(data, epoch, row)
 
+    def picture(self, row: int) -> bytes:
+        """The encoded image of an item, as it is stored."""
+        data: bytes = self._table["image"][row].as_py()
+        return data
+
     def _entries(self, row: int) -> list[list[str]]:
         return text_entries(self._table["texts"][row].as_py(), self._table["sections"][row].as_py())
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation: `report.json` for programs, `report.md` and plots for readers."""
+"""The report of an evaluation: `report.json` for programs, a page, a text and plots for readers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from crossray.evaluation.evaluate import MAP_BY_LABEL, MAP_RARE, MEDIAN_RANK, DirectionResult
+from crossray.evaluation.gallery import Gallery
+from crossray.evaluation.page import render_page
 from crossray.evaluation.plots import plot_precision_recall, plot_recall
 from crossray.evaluation.protocol import Protocol
 
@@ -44,13 +46,14 @@ def write_report(
     seed: int,
     counts: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
+    gallery: Gallery | None = None,
 ) -> dict[str, Any]:
-    """Write `report.json`, `report.md` and two plots into `directory`; return the JSON's content.
+    """Write `report.json`, `report.md`, `report.html` and two plots; return the JSON's content.
 
     The top level of the JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline`
     (chance) and `counts` by direction, `protocol`, `lineage`, `seed` and `notes`. Fractions are in
     [0, 1] and the median rank starts at 1. `counts` adds further counts beside the directions'.
-    `lineage` and `counts` must consist of JSON types.
+    `lineage` and `counts` must consist of JSON types. `gallery`: examples for the page.
     """
     results = {"image_to_text": image_to_text, "text_to_image": text_to_image}
     report: dict[str, Any] = {
@@ -70,6 +73,15 @@ def write_report(
     plot_recall(curves, directory / RECALL_PLOT)
     plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
     (directory / "report.md").write_text(_markdown(report, protocol), encoding="utf-8")
+    figures = {
+        "Recall at K": directory / RECALL_PLOT,
+        "Precision and recall": directory / PRECISION_RECALL_PLOT,
+    }
+    facts = {
+        key: _text(v) for part in ("lineage", "counts") for key, v in _flat(report[part]).items()
+    }
+    page = render_page(report, figures, _protocol_words(protocol, report), facts, gallery or {})
+    (directory / "report.html").write_text(page, encoding="utf-8")
     return report
 
 
@@ -90,7 +102,7 @@ def _markdown(report: dict[str, Any], protocol: Protocol) -> str:
         "",
         f"![Precision and recall]({PRECISION_RECALL_PLOT})",
     ]
-    lines += ["", "## Protocol", "", *_protocol_words(protocol, report)]
+    lines += ["", "## Protocol", "", *(f"- {word}" for word in _protocol_words(protocol, report))]
     lines += ["", "## Counts", "", *_table(report["counts"]), "", "## Lineage", ""]
     return "\n".join([*lines, *_table(report["lineage"]), ""])
 
@@ -113,24 +125,24 @@ def _shown(name: str, value: float) -> str:
 
 def _protocol_words(protocol: Protocol, report: dict[str, Any]) -> list[str]:
     words = [
-        f"- R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
+        f"R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
         f"queries with a relevant item in the top K, the median rank that of the best one.",
-        f"- mAP@all: {RELEVANCE_WORDS[protocol.ap_relevance]}; over the whole database, divided by "
+        f"mAP@all: {RELEVANCE_WORDS[protocol.ap_relevance]}; over the whole database, divided by "
         f"{DENOMINATOR_WORDS['total']}.",
-        f"- Ties: {TIES_WORDS[protocol.ties]}. Empty queries: {EMPTY_WORDS[protocol.empty]}.",
-        f"- Intervals: 95 % percentile bootstrap over query ids, seed {report['seed']}. "
+        f"Ties: {TIES_WORDS[protocol.ties]}. Empty queries: {EMPTY_WORDS[protocol.empty]}.",
+        f"Intervals: 95 % percentile bootstrap over query ids, seed {report['seed']}. "
         f"Chance: the expected value under a random ranking.",
     ]
     if protocol.ap_cutoff is not None:
         name = f"mAP@{protocol.ap_cutoff}[{protocol.ap_denominator}]"
-        words.append(f"- {name}: divided by {DENOMINATOR_WORDS[protocol.ap_denominator]}.")
+        words.append(f"{name}: divided by {DENOMINATOR_WORDS[protocol.ap_denominator]}.")
     if any(MAP_RARE in metrics for metrics in report["metrics"].values()):
         words.append(
-            f"- {MAP_RARE}: relevant is every item with at least one of the rare labels in common; "
+            f"{MAP_RARE}: relevant is every item with at least one of the rare labels in common; "
             f"queries without a rare label are excluded."
         )
         words.append(
-            f"- {MAP_BY_LABEL}: each rare label alone, relevant is every item that carries it; the "
+            f"{MAP_BY_LABEL}: each rare label alone, relevant is every item that carries it; the "
             f"mean over labels of the mean over the queries that carry the label."
         )
     return words
@@ -152,9 +164,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _cell(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _text(value).replace("|", "\\|").replace("\n", " ")
 
 
 def _title(direction: str) -> str:

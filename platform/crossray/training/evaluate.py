@@ -28,6 +28,7 @@ from crossray.evaluation import (
 from crossray.evaluation.report import write_report
 from crossray.methods.contract import Method
 from crossray.training.corpora import pair_corpus
+from crossray.training.gallery import sample_gallery
 from crossray.training.scoring import ScoreMatrices, score_corpus
 from crossray.training.validation import label_matrix
 
@@ -92,7 +93,10 @@ class Evaluate:
                 for artifact in (trained, pairs)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            report = write_report(draft.path, *results, protocol, lineage, self.seed, counts, notes)
+            gallery = sample_gallery(scores, corpus, self.seed)
+            report = write_report(
+                draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery
+            )
             for name, result in zip(("image_to_text", "text_to_image"), results, strict=True):
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
                 pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")
@@ -105,7 +109,7 @@ class Evaluate:
             )
         artifact = open_artifact(out)
         print_summary(artifact)
-        print(f"read it: {artifact.uri}/report.md", flush=True)
+        print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 
     def _scorer(self, method: Method, trained: Artifact) -> tuple[Method, int]:

@@ -1,0 +1,36 @@
+"""Queries with what was found for them, for readers who would rather look than read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["own", "label", "wrong"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A text, or a picture as the bytes of a JPEG."""
+
+    text: str = ""
+    picture: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What was found, and whether it is the query's own, shares a label with it, or neither."""
+
+    card: Card
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query, the first hits in their order, and the rank from 1 of the first that is its own."""
+
+    query: Card
+    hits: tuple[Hit, ...]
+    rank: int
+
+
+Gallery = dict[str, list[Example]]

@@ -1,0 +1,63 @@
+"""The report as one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from crossray.evaluation.gallery import Gallery
+
+VERDICTS = {"own": "its own", "label": "a label in common", "wrong": "neither"}
+
+
+def render_page(
+    report: Mapping[str, Any],
+    figures: Mapping[str, Path],
+    words: Sequence[str],
+    facts: Mapping[str, str],
+    gallery: Gallery,
+) -> str:
+    """Return the page.
+
+    Args:
+        report: the content of `report.json`.
+        figures: PNG files by caption; they are put into the page.
+        words: sentences about the protocol.
+        facts: lineage and counts by name.
+        gallery: examples by direction; empty for none.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {"value": _value, "direction": _direction, "jpeg": _jpeg}
+    template = environment.from_string(
+        files("crossray.evaluation").joinpath("report.html").read_text(encoding="utf-8")
+    )
+    page: str = template.render(
+        report=report,
+        figures={caption: _base64(path.read_bytes()) for caption, path in figures.items()},
+        words=words,
+        facts=facts,
+        gallery=gallery,
+        verdicts=VERDICTS,
+    )
+    return page
+
+
+def _value(number: float, name: str) -> str:
+    return f"{number:.1f}" if "rank" in name else f"{number:.3f}"
+
+
+def _direction(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _jpeg(data: bytes) -> str:
+    return f"data:image/jpeg;base64,{_base64(data)}"
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode("ascii")
