@@ -51,6 +51,7 @@ COMMANDS = [
     "crossray ingest flickr8k",
     "crossray ingest huggingface",
     "crossray inspect",
+    "crossray check",
     "crossray summary",
     "crossray serve",
     "crossray search",
@@ -120,6 +121,7 @@ CONTRACT = {
         HuggingFaceSource("PATH_OR_ID", image_column="image", text_columns="text"), out="PAIRS"
     ),
     "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
+    "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
     "crossray serve INDEX": cli.Serve("INDEX"),
     "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": cli.Serve(

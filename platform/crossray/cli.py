@@ -88,6 +88,31 @@ class Inspect:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Look for leaks between the splits of a `pairs` artifact; exit code 1 when there are any.
+
+    A leak is an id, a group, a text or nearly the same image in two splits. Every image is decoded.
+
+    Attributes:
+        pairs: a name in the store, an absolute path, ./path or a URI.
+    """
+
+    pairs: Annotated[Positional[str], arg(metavar="PAIRS")]
+
+    def run(self) -> None:
+        """Print a table of the leaks, or that there are none."""
+        from crossray.data.leaks import LEAK_COLUMNS, find_leaks, leak_table
+        from crossray.data.schema import iter_pairs
+
+        pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
+        leaks = find_leaks(iter_pairs(pairs, LEAK_COLUMNS))
+        if not leaks:
+            return _say(f"pairs {pairs.id[:12]}: nothing leaks between train, val and test")
+        Console().print(leak_table(leaks))
+        sys.exit(1)
+
+
+@dataclass(frozen=True)
 class Summary:
     """One table of the stages that led to artifacts: items, seconds, headline figures.
 
@@ -165,6 +190,7 @@ class Search:
 Verb = (
     Annotated[Ingest, subcommand("ingest")]
     | Annotated[Inspect, subcommand("inspect")]
+    | Annotated[Check, subcommand("check")]
     | Annotated[Summary, subcommand("summary")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Search, subcommand("search")]
