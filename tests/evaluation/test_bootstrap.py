@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation import bootstrap, confidence_interval, paired_bootstrap
+from crossray.evaluation import (
+    bootstrap,
+    confidence_interval,
+    confidence_intervals,
+    paired_bootstrap,
+    paired_bootstraps,
+)
 
 
 def test_identical_systems_are_not_told_apart() -> None:
@@ -112,12 +120,45 @@ def test_a_seed_repeats_the_result_and_empty_queries_are_left_out() -> None:
     assert with_gap == paired_bootstrap(a, b, seed=7)
 
 
+def test_several_metrics_together_are_each_metric_alone() -> None:
+    """The figures of a table would depend on which other columns it has."""
+    rng = np.random.default_rng(14)
+    groups = rng.integers(0, 25, size=70)
+    gap = rng.random(70) < 0.2
+    a, b = ({name: rng.random(70) for name in ("recall", "rare", "AP", "rank")} for _ in range(2))
+    for system in (a, b):
+        system["rare"][gap] = np.nan
+    together = paired_bootstraps(a, b, resamples=500, seed=3, groups=groups)
+    assert list(together) == list(a)
+    for name, result in together.items():
+        alone = paired_bootstrap(a[name], b[name], resamples=500, seed=3, groups=groups)
+        assert astuple(result) == pytest.approx(astuple(alone), abs=1e-12)
+    intervals = confidence_intervals(a, {"rank": "median", "rare": "median"}, 500, 4, groups)
+    assert list(intervals) == list(a)
+    for name, interval in intervals.items():
+        statistic = "median" if name in ("rank", "rare") else "mean"
+        alone = confidence_interval(a[name], statistic, 500, 4, groups)
+        assert interval == pytest.approx(alone, abs=1e-12)
+
+
+def test_resamples_are_those_of_an_index_loop() -> None:
+    """Counting draws and multiplying would compute another statistic than drawing queries."""
+    rng = np.random.default_rng(15)
+    values = {"a": rng.random(30), "b": rng.integers(0, 2, size=30).astype(float)}
+    draws = np.random.default_rng(6).integers(30, size=(400, 30))
+    for name, interval in confidence_intervals(values, {}, resamples=400, seed=6).items():
+        means = [values[name][drawn].mean() for drawn in draws]
+        np.testing.assert_allclose(interval, np.percentile(means, [2.5, 97.5]), atol=1e-12)
+
+
 def test_values_that_cannot_be_paired_are_refused() -> None:
     """Systems evaluated on different queries would be compared."""
     with pytest.raises(CrossRayError, match="same queries"):
         paired_bootstrap([1.0, 2.0], [1.0])
     with pytest.raises(CrossRayError, match="same queries"):
         paired_bootstrap([1.0, np.nan], [1.0, 2.0])
+    with pytest.raises(CrossRayError, match="same metrics"):
+        paired_bootstraps({"AP": [1.0]}, {"recall": [1.0]})
     with pytest.raises(CrossRayError, match="every value is NaN"):
         confidence_interval([np.nan])
     with pytest.raises(CrossRayError, match="one group a query"):

@@ -76,3 +76,16 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise CrossRayError unless `value` is one of the named choices."""
     if value not in choices:
         raise CrossRayError(f"{name} is {value!r}: choose one of {', '.join(choices)}.")
+
+
+def paired_difference(a_Q: ArrayLike, b_Q: ArrayLike) -> Floats:
+    """Return a - b [Q]; raises CrossRayError unless both hold values for the same queries."""
+    a, b = np.asarray(a_Q, dtype=np.float64), np.asarray(b_Q, dtype=np.float64)
+    if a.shape != b.shape or (np.isnan(a) != np.isnan(b)).any():
+        raise CrossRayError(
+            f"a paired test needs one value of both systems for each query, but their shapes "
+            f"{a.shape} and {b.shape} or their empty queries differ: evaluate both on the same "
+            f"queries and relevance."
+        )
+    difference_Q: Floats = a - b
+    return difference_Q

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.arrays import BLOCK_ELEMENTS, Floats, Ints, check_choice, check_cutoff
+from crossray.evaluation.arrays import (
+    BLOCK_ELEMENTS,
+    Bools,
+    Floats,
+    Ints,
+    check_choice,
+    check_cutoff,
+    paired_difference,
+)
 
 Statistic = Literal["mean", "median"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "median")
@@ -45,20 +53,36 @@ def paired_bootstrap(
     own group. NaN (a query without a relevant item) is left out and must mark the same queries in
     both systems. Raises CrossRayError for shapes that do not fit and when no query is left.
     """
-    a, b = np.asarray(a_Q, dtype=np.float64), np.asarray(b_Q, dtype=np.float64)
-    if a.shape != b.shape or (np.isnan(a) != np.isnan(b)).any():
+    return paired_bootstraps({"": a_Q}, {"": b_Q}, resamples, seed, groups)[""]
+
+
+def paired_bootstraps(
+    a: Mapping[str, ArrayLike],
+    b: Mapping[str, ArrayLike],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> dict[str, BootstrapResult]:
+    """Compare two systems by several metrics, each of which has [Q] values of the same queries.
+
+    The result of each metric is that of `paired_bootstrap`, up to rounding; metrics without values
+    for the same queries share their resamples. Raises what `paired_bootstrap` raises, and
+    CrossRayError when the systems have different metrics.
+    """
+    if a.keys() != b.keys():
         raise CrossRayError(
-            f"a paired test needs one value of both systems for each query, but their shapes "
-            f"{a.shape} and {b.shape} or their empty queries differ: evaluate both on the same "
-            f"queries and relevance."
+            f"a paired test needs the same metrics of both systems, not {', '.join(a)} and "
+            f"{', '.join(b)}: evaluate both under one protocol."
         )
-    difference_Q, cluster_Q = _kept(a - b, groups)
-    observed = float(difference_Q.mean())
-    means = _resampled(difference_Q, cluster_Q, "mean", resamples, seed)
-    # The slack counts resamples that equal the observed difference but for rounding.
-    extreme = int((np.abs(means - observed) >= abs(observed) - 1e-12).sum())
-    low, high = _percentiles(means)
-    return BootstrapResult(observed, low, high, (1 + extreme) / (1 + resamples))
+    differences = {name: paired_difference(a[name], b[name]) for name in a}
+    results = {}
+    for name, kept_Q, means in _resampled(differences, {}, resamples, seed, groups):
+        observed = float(kept_Q.mean())
+        # The slack counts resamples that equal the observed difference but for rounding.
+        extreme = int((np.abs(means - observed) >= abs(observed) - 1e-12).sum())
+        p_value = (1 + extreme) / (1 + resamples)
+        results[name] = BootstrapResult(observed, *_percentiles(means), p_value)
+    return {name: results[name] for name in a}
 
 
 def confidence_interval(
@@ -73,14 +97,53 @@ def confidence_interval(
     Groups and NaN are treated as in `paired_bootstrap`. Raises CrossRayError for an unknown
     statistic, groups that do not fit, and when no query is left.
     """
-    check_choice("the statistic", statistic, STATISTICS)
-    return _percentiles(
-        _resampled(*_kept(np.asarray(values_Q), groups), statistic, resamples, seed)
-    )
+    return confidence_intervals({"": values_Q}, {"": statistic}, resamples, seed, groups)[""]
 
 
-def _kept(values: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, Ints]:
-    """Return the values that are not NaN and the number of the group that each belongs to."""
+def confidence_intervals(
+    values: Mapping[str, ArrayLike],
+    statistics: Mapping[str, Statistic],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Return the 95 % percentile intervals of several metrics, each of [Q] values.
+
+    `statistics` names what reduces a metric over the queries, where it is not the mean. Each
+    interval is that of `confidence_interval`, up to rounding; metrics without values for the same
+    queries share their resamples. Raises what `confidence_interval` raises.
+    """
+    for statistic in statistics.values():
+        check_choice("the statistic", statistic, STATISTICS)
+    drawn = _resampled(values, statistics, resamples, seed, groups)
+    intervals = {name: _percentiles(resampled) for name, _, resampled in drawn}
+    return {name: intervals[name] for name in values}
+
+
+def _resampled(
+    values: Mapping[str, ArrayLike],
+    statistics: Mapping[str, Statistic],
+    resamples: int,
+    seed: int,
+    groups: ArrayLike | None,
+) -> Iterator[tuple[str, Floats, Floats]]:
+    """Yield each metric's name, its values that are not NaN and its statistic of each resample."""
+    check_cutoff("the number of resamples", resamples)
+    kept = {name: _kept(value, groups) for name, value in values.items()}
+    # Metrics that miss other queries have other groups to draw from.
+    shared: dict[bytes, list[str]] = {}
+    for name, (_, kept_Q, _) in kept.items():
+        shared.setdefault(np.packbits(kept_Q).tobytes(), []).append(name)
+    for names in shared.values():
+        cluster_Q = kept[names[0]][2]
+        values_QM = np.stack([kept[name][0] for name in names], axis=1)
+        chosen = [statistics.get(name, "mean") for name in names]
+        resampled_MS = _statistics(values_QM, cluster_Q, chosen, resamples, seed)
+        yield from zip(names, values_QM.T, resampled_MS, strict=True)
+
+
+def _kept(values: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, Bools, Ints]:
+    """Return the values that are not NaN, which these are, and the number of each one's group."""
     values_Q = np.asarray(values, dtype=np.float64)
     group_Q = np.arange(values_Q.size) if groups is None else np.asarray(groups)
     if values_Q.ndim != 1 or group_Q.shape != values_Q.shape:
@@ -94,21 +157,33 @@ def _kept(values: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, Ints]:
             "the bootstrap has no query to draw from: every value is NaN, so look at the "
             "relevance of the queries."
         )
-    return values_Q[kept_Q], np.unique(group_Q[kept_Q], return_inverse=True)[1]
+    return values_Q[kept_Q], kept_Q, np.unique(group_Q[kept_Q], return_inverse=True)[1]
 
 
-def _resampled(
-    values_Q: Floats, cluster_Q: Ints, statistic: Statistic, resamples: int, seed: int
+def _statistics(
+    values_QM: Floats, cluster_Q: Ints, statistics: list[Statistic], resamples: int, seed: int
 ) -> Floats:
-    """Return the statistic of each resample of whole clusters."""
-    check_cutoff("the number of resamples", resamples)
-    draws = _draws(int(cluster_Q.max()) + 1, values_Q.size, resamples, seed)
-    if statistic == "mean":
-        sum_G, size_G = np.bincount(cluster_Q, values_Q), np.bincount(cluster_Q)
-        return np.concatenate([(count_SG @ sum_G) / (count_SG @ size_G) for count_SG in draws])
-    ascending = np.argsort(values_Q)
-    sorted_Q, cluster_Q = values_Q[ascending], cluster_Q[ascending]
-    return np.concatenate([_medians(sorted_Q, count_SG[:, cluster_Q]) for count_SG in draws])
+    """Return [M, resamples] statistics of resamples of whole clusters, the same for all metrics.
+
+    A mean needs of a resample only how often each cluster was drawn: the means of all metrics are
+    one matrix product of these counts and the sums by cluster.
+    """
+    size_G = np.bincount(cluster_Q)
+    sum_GM = np.stack([np.bincount(cluster_Q, column) for column in values_QM.T], axis=1)
+    medians = [m for m, statistic in enumerate(statistics) if statistic == "median"]
+    order_QM = np.argsort(values_QM, axis=0)
+    result_MS = np.empty((len(statistics), resamples))
+    done = 0
+    for count_SG in _draws(size_G.size, cluster_Q.size, resamples, seed):
+        block = slice(done, done := done + len(count_SG))
+        # In floats the products are done by BLAS, and the counts stay exact.
+        weight_SG = count_SG.astype(np.float64)
+        result_MS[:, block] = (weight_SG @ sum_GM).T / (weight_SG @ size_G)
+        for m in medians:
+            order_Q = order_QM[:, m]
+            count_SQ = count_SG[:, cluster_Q[order_Q]]
+            result_MS[m, block] = _medians(values_QM[order_Q, m], count_SQ)
+    return result_MS
 
 
 def _draws(clusters: int, values: int, resamples: int, seed: int) -> Iterator[Ints]:

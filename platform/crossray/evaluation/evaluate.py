@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.arrays import Floats, Ints, row_blocks
 from crossray.evaluation.average_precision import average_precision_of
-from crossray.evaluation.bootstrap import RESAMPLES, confidence_interval
+from crossray.evaluation.bootstrap import RESAMPLES, confidence_intervals
 from crossray.evaluation.by_label import ByLabel
 from crossray.evaluation.chance import at_random
 from crossray.evaluation.mean_over_queries import Empty, mean_over_queries
@@ -131,12 +131,9 @@ def evaluate_direction(
             metrics[f"{name} random"] = baseline[name]
     return DirectionResult(
         metrics=metrics,
-        intervals={
-            name: confidence_interval(
-                value_Q, "median" if name == MEDIAN_RANK else "mean", resamples, seed, query_Q
-            )
-            for name, value_Q in per_query.items()
-        },
+        intervals=confidence_intervals(
+            per_query, {MEDIAN_RANK: "median"}, resamples, seed, query_Q
+        ),
         baseline=baseline,
         counts=_counts(rules, protocol, item_N.size),
         curves=_mean_curves(curves, values, k_P, item_N.size),
