@@ -28,9 +28,10 @@ from crossray.core.artifacts import Artifact, open_artifact
 from crossray.data.ingest import ingest
 from crossray.data.sources.csv import CsvSource
 from crossray.evaluation import paired_bootstrap
+from crossray.evaluation.report import DIRECTIONS, PER_QUERY
 from crossray.recipes import STUDENTS, get_recipe
 from crossray.training.distill import Distill
-from crossray.training.evaluate import PER_QUERY, Evaluate
+from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
 
@@ -39,7 +40,6 @@ STUDENT = "student_pretrained_small"
 RESCORED = "student_codes_rescored"
 BITS, CANDIDATES = 64, 100
 SIDE = 4  # what HIER's regions need of a map; CLIP needs its mean only
-DIRECTIONS = ("image_to_text", "text_to_image")
 
 
 @dataclass(frozen=True)

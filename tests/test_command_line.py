@@ -53,6 +53,7 @@ COMMANDS = [
     "crossray inspect",
     "crossray check",
     "crossray summary",
+    "crossray compare",
     "crossray serve",
     "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
@@ -123,6 +124,7 @@ CONTRACT = {
     "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
     "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
+    "crossray compare REPORT REPORT": cli.Compare(("REPORT", "REPORT")),
     "crossray serve INDEX": cli.Serve("INDEX"),
     "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": cli.Serve(
         "INDEX", topology="fanout", replicas="1..4", port=8001, detach=True

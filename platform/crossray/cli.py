@@ -130,6 +130,27 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class Compare:
+    """Reports side by side, with the differences to the first and which are more than chance.
+
+    Attributes:
+        reports: two or more of the same pairs, split and protocol, each a name in the store, an
+            absolute path, ./path or a URI.
+        seed: of the bootstrap.
+    """
+
+    reports: Annotated[Positional[tuple[str, ...]], arg(metavar="REPORT REPORT [REPORT ...]")]
+    seed: int = 0
+
+    def run(self) -> None:
+        """Print the table."""
+        from crossray.evaluation.compare import compare_reports, comparison_table
+
+        reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
+        Console().print(comparison_table(compare_reports(reports, self.seed), self.reports))
+
+
+@dataclass(frozen=True)
 class Serve:
     """Answer searches of an index over HTTP, on the running Ray cluster or a private one.
 
@@ -192,6 +213,7 @@ Verb = (
     | Annotated[Inspect, subcommand("inspect")]
     | Annotated[Check, subcommand("check")]
     | Annotated[Summary, subcommand("summary")]
+    | Annotated[Compare, subcommand("compare")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Search, subcommand("search")]
 )

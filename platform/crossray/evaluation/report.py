@@ -14,6 +14,8 @@ from crossray.evaluation.page import render_page
 from crossray.evaluation.plots import plot_precision_recall, plot_recall
 from crossray.evaluation.protocol import Protocol
 
+DIRECTIONS = ("image_to_text", "text_to_image")
+PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
 RECALL_PLOT = "recall_at_k.png"
 PRECISION_RECALL_PLOT = "precision_recall.png"
 

@@ -25,14 +25,12 @@ from crossray.evaluation import (
     get_protocol,
     rare_labels,
 )
-from crossray.evaluation.report import write_report
+from crossray.evaluation.report import DIRECTIONS, PER_QUERY, write_report
 from crossray.methods.contract import Method
 from crossray.training.corpora import pair_corpus
 from crossray.training.gallery import sample_gallery
 from crossray.training.scoring import ScoreMatrices, score_corpus
 from crossray.training.validation import label_matrix
-
-PER_QUERY = "per_query"
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Evaluate:
             report = write_report(
                 draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery
             )
-            for name, result in zip(("image_to_text", "text_to_image"), results, strict=True):
+            for name, result in zip(DIRECTIONS, results, strict=True):
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
                 pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")
             draft.notes.extend(notes)

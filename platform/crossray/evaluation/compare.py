@@ -1,0 +1,152 @@
+"""Reports side by side, and which differences are more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.table import Table
+from rich.text import Text
+
+from crossray.core.artifacts import Artifact
+from crossray.core.errors import CrossRayError
+from crossray.evaluation.bootstrap import BootstrapResult, paired_bootstraps
+from crossray.evaluation.corrections import holm
+from crossray.evaluation.evaluate import MEDIAN_RANK
+from crossray.evaluation.report import DIRECTIONS, PER_QUERY
+
+QUERY_ID = "query_id"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a report has more than the first, with a 95 % interval; `p_value` is Holm's."""
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A metric of one direction: its values, and for all reports but the first the difference.
+
+    The median rank has no differences: the test is one of means.
+    """
+
+    direction: str
+    metric: str
+    values: tuple[float, ...]
+    differences: tuple[Difference, ...]
+
+
+def compare_reports(reports: Sequence[Artifact], seed: int = 0) -> list[Line]:
+    """Every metric that the reports share; differences to the first report, tested by query.
+
+    The paired bootstrap draws whole query ids. p-values are corrected (Holm) for the family of all
+    differences that are returned. Raises CrossRayError for fewer than two reports, and for reports
+    of other data, another split, protocol or other queries than the first.
+    """
+    if len(reports) < 2:
+        raise CrossRayError("a comparison needs two reports or more; name another.")
+    for other in reports[1:]:
+        _require_same_terms(reports[0], other)
+    lines: list[tuple[str, str, list[BootstrapResult]]] = []
+    for direction in DIRECTIONS:
+        first, *others = (_per_query(report, direction) for report in reports)
+        for report, rows in zip(reports[1:], others, strict=True):
+            if rows[QUERY_ID] != first[QUERY_ID]:
+                raise CrossRayError(
+                    f"{report.uri} asked other {direction} queries than {reports[0].uri}; evaluate "
+                    "both anew on the same pairs."
+                )
+        shared = [
+            name
+            for name in first.column_names
+            if name != QUERY_ID and all(name in rows.column_names for rows in others)
+        ]
+        tested = [name for name in shared if name != MEDIAN_RANK]
+        ids = np.asarray(first[QUERY_ID].to_pylist())
+        results = [
+            paired_bootstraps(
+                _columns(rows, tested), _columns(first, tested), seed=seed, groups=ids
+            )
+            for rows in others
+        ]
+        lines += [(direction, name, [r[name] for r in results if name in r]) for name in shared]
+    family = iter(holm([result.p_value for _, _, results in lines for result in results]))
+    return [
+        Line(
+            direction,
+            name,
+            tuple(report.manifest.metrics[direction][name] for report in reports),
+            tuple(
+                Difference(r.mean_difference, r.low, r.high, float(next(family))) for r in results
+            ),
+        )
+        for direction, name, results in lines
+    ]
+
+
+def comparison_table(lines: Sequence[Line], names: Sequence[str]) -> Table:
+    """The lines for the screen, one column a report."""
+    tests = sum(len(line.differences) for line in lines)
+    table = Table(
+        title="Reports compared with the first",
+        caption=f"difference and its 95 % interval; * p < 0.05, ** p < 0.01: paired bootstrap over "
+        f"queries, Holm over the {tests} differences",
+    )
+    for column in ("direction", "metric", *names):
+        table.add_column(Text(column))
+    for line in lines:
+        first, *others = line.values
+        cells = [_value(line.metric, first)]
+        for number, value in enumerate(others):
+            difference = line.differences[number] if line.differences else None
+            cells.append(f"{_value(line.metric, value)}{_shown(difference)}")
+        cells = [line.direction.replace("_", " "), line.metric, *cells]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _require_same_terms(first: Artifact, other: Artifact) -> None:
+    pairs = [
+        next((parent.id for parent in report.manifest.parents if parent.kind == "pairs"), None)
+        for report in (first, other)
+    ]
+    if pairs[0] != pairs[1]:
+        raise CrossRayError(
+            f"{other.uri} was measured on the pairs {pairs[1]} and {first.uri} on {pairs[0]}; "
+            "compare reports on the same data."
+        )
+    for term in ("split", "protocol"):
+        wanted, found = (report.manifest.config[term] for report in (first, other))
+        if wanted != found:
+            raise CrossRayError(
+                f"{other.uri} has the {term} {found!r} and {first.uri} {wanted!r}; evaluate both "
+                "the same way."
+            )
+
+
+def _per_query(report: Artifact, direction: str) -> pa.Table:
+    return pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet")
+
+
+def _columns(rows: pa.Table, names: Sequence[str]) -> dict[str, np.ndarray]:
+    return {name: rows[name].to_numpy() for name in names}
+
+
+def _value(metric: str, value: float) -> str:
+    return f"{value:.1f}" if metric == MEDIAN_RANK else f"{value:.3f}"
+
+
+def _shown(difference: Difference | None) -> str:
+    if difference is None:
+        return ""
+    mark = "**" if difference.p_value < 0.01 else "*" if difference.p_value < 0.05 else ""
+    ends = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
+    return f" ({difference.mean:+.3f} {ends}){mark}"
