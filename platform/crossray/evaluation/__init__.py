@@ -12,6 +12,8 @@ from crossray.evaluation.bootstrap import (
 )
 from crossray.evaluation.corrections import bonferroni, holm
 from crossray.evaluation.evaluate import Curves, DirectionResult, evaluate_direction
+from crossray.evaluation.hamming import average_precision_of_counts, hamming_average_precision
+from crossray.evaluation.hamming_counts import HammingCounts, hamming_counts
 from crossray.evaluation.mean_over_queries import mean_over_queries
 from crossray.evaluation.median_rank import first_relevant_rank, median_rank
 from crossray.evaluation.permutation import PermutationResult, paired_permutation
@@ -27,10 +29,12 @@ __all__ = [
     "BootstrapResult",
     "Curves",
     "DirectionResult",
+    "HammingCounts",
     "PermutationResult",
     "Protocol",
     "TTestResult",
     "average_precision",
+    "average_precision_of_counts",
     "bonferroni",
     "confidence_interval",
     "confidence_intervals",
@@ -38,6 +42,8 @@ __all__ = [
     "first_relevant_rank",
     "get_protocol",
     "graded",
+    "hamming_average_precision",
+    "hamming_counts",
     "holm",
     "mean_over_queries",
     "median_rank",
