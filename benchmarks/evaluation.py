@@ -3,9 +3,10 @@
     python benchmarks/evaluation.py [--queries 2100] [--items 188321] [--bits 64] [--labels 21]
 
 Random codes and labels in the numbers of NUS-WIDE. The loop takes each query's distances from a
-matrix product of float32 codes of +-1, sorts them and averages count / rank over the relevant items,
-once with NumPy's default sort, which leaves ties to chance and stands beside `ties="expected"`, and
-once with its stable sort, which stands beside `ties="stable"`. Prints a table and, last, one JSON
+matrix product of float32 codes of +-1, sorts them and averages count / rank over the relevant
+items: once with NumPy's default sort, which leaves ties to chance and stands beside
+`ties="expected"`, and once with its stable sort, which stands beside `ties="stable"`. Both may use
+all cores; OMP_NUM_THREADS bounds those of the loop's products. Prints a table and, last, one JSON
 object: `speedup` and `speedup_stable`, `max_abs_diff` between the stable values of the loop and
 ours, and `peak_mib`, the most that ours takes beyond its inputs.
 """

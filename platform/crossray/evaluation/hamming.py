@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crossray.evaluation.arrays import Floats, check_choice
+from crossray.evaluation.arrays import Bools, Floats, check_choice
 from crossray.evaluation.hamming_counts import HammingCounts, count_pairs
-from crossray.evaluation.hamming_pairs import HammingPairs, pair_up
+from crossray.evaluation.hamming_pairs import Distances, pair_up
 from crossray.evaluation.ranking import TIES, Ties
 
 
@@ -36,7 +36,8 @@ def hamming_average_precision(
     pairs = pair_up(query_codes_QY, item_codes_NY, query_labels_QC, item_labels_NC)
     if ties == "expected":
         return average_precision_of_counts(count_pairs(pairs))
-    return _stable(pairs)
+    ap_Q: Floats = pairs.map(_stable)
+    return ap_Q
 
 
 def average_precision_of_counts(counts: HammingCounts) -> Floats:
@@ -50,7 +51,7 @@ def average_precision_of_counts(counts: HammingCounts) -> Floats:
     n_QD, r_QD = counts.items_QD, counts.relevant_QD
     through_QD = np.cumsum(n_QD, axis=1)
     s_QD, c_QD = through_QD - n_QD, np.cumsum(r_QD, axis=1) - r_QD
-    # n - (s + 1) A cancels far down a large database, so harmonic numbers need all digits there are.
+    # Far down a large database n - (s + 1) A cancels: harmonic numbers need all digits there are.
     harmonic = np.zeros(int(through_QD[:, -1].max()) + 1, np.longdouble)
     np.cumsum(1 / np.arange(1, len(harmonic), dtype=np.longdouble), out=harmonic[1:])
     a_QD = harmonic[through_QD] - harmonic[s_QD]
@@ -62,14 +63,13 @@ def average_precision_of_counts(counts: HammingCounts) -> Floats:
     return ap_Q
 
 
-def _stable(pairs: HammingPairs) -> Floats:
-    """Average precision of the order by (distance, database index), [Q]."""
-    ap_Q = np.full(pairs.queries, np.nan)
-    for rows, distance_BN, relevant_BN in pairs.blocks():
-        for row, (distance_N, relevant_N) in enumerate(zip(distance_BN, relevant_BN, strict=True)):
-            # NumPy's stable sort of 8 and 16 bits counts the keys, byte by byte.
-            ranked_N = relevant_N[np.argsort(distance_N, kind="stable")]
-            rank_R = np.flatnonzero(ranked_N) + 1
-            if rank_R.size:
-                ap_Q[rows.start + row] = (np.arange(1, rank_R.size + 1) / rank_R).mean()
-    return ap_Q
+def _stable(distance_BN: Distances, relevant_BN: Bools) -> Floats:
+    """Average precision of the order by (distance, database index), [B]."""
+    ap_B = np.full(len(distance_BN), np.nan)
+    for query, (distance_N, relevant_N) in enumerate(zip(distance_BN, relevant_BN, strict=True)):
+        # NumPy's stable sort of 8 and 16 bits counts the keys, byte by byte.
+        ranked_N = relevant_N[np.argsort(distance_N, kind="stable")]
+        rank_R = np.flatnonzero(ranked_N) + 1
+        if rank_R.size:
+            ap_B[query] = (np.arange(1, rank_R.size + 1) / rank_R).mean()
+    return ap_B

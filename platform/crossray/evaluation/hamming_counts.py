@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crossray.evaluation.arrays import Ints
+from crossray.evaluation.arrays import Bools, Ints
 from crossray.evaluation.hamming_pairs import Distances, HammingPairs, pair_up
 
 
@@ -39,14 +40,18 @@ def hamming_counts(
 
 def count_pairs(pairs: HammingPairs) -> HammingCounts:
     """Count the items and the relevant items of every query at each distance."""
-    bins = 2 * (pairs.bits + 1)
-    count_QDR = np.empty((pairs.queries, pairs.bits + 1, 2), np.int64)
-    for rows, distance_BN, relevant_BN in pairs.blocks():
-        distance_BN += distance_BN  # a shift by one bit costs ten times as much
-        distance_BN |= relevant_BN
-        for query, key_N in zip(range(rows.start, rows.stop), distance_BN, strict=True):
-            count_QDR[query] = _histogram(key_N, bins).reshape(-1, 2)
+    count_QDR = pairs.map(partial(_counts, bins=2 * (pairs.bits + 1))).reshape(
+        pairs.queries, pairs.bits + 1, 2
+    )
     return HammingCounts(count_QDR.sum(axis=2), count_QDR[:, :, 1])
+
+
+def _counts(distance_BN: Distances, relevant_BN: Bools, bins: int) -> Ints:
+    """Items that are not relevant and items that are, distance after distance, [B, bins]."""
+    key_BN = distance_BN
+    key_BN += distance_BN  # a shift by one bit takes ten times as long
+    key_BN |= relevant_BN
+    return np.stack([_histogram(key_N, bins) for key_N in key_BN])
 
 
 def _histogram(key_N: Distances, bins: int) -> Ints:

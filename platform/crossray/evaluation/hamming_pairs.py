@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +17,10 @@ from crossray.evaluation.arrays import Bools, as_bools, row_blocks
 Words = NDArray[np.unsignedinteger]
 Distances = NDArray[np.unsignedinteger]
 
-# Items compared at a time: the temporaries of a block of queries stay in the cache.
-TILE = 1 << 14
+# Items compared at a time, so that the temporaries of a block of queries stay in the cache.
+TILE = 1 << 15
+# Each thread holds a block; a few saturate the memory.
+THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -42,24 +47,27 @@ class HammingPairs:
         """Number of items in the database."""
         return int(self.codes_WN.shape[1])
 
-    def blocks(self) -> Iterator[tuple[slice, Distances, Bools]]:
-        """Yield queries, their distances [B, N] and their relevance [B, N], which are views.
+    def map(self, metric: Callable[[Distances, Bools], NDArray[Any]]) -> NDArray[Any]:
+        """Apply `metric` to the distances [B, N] and the relevance [B, N] of blocks of queries.
 
-        Twice a distance, plus one, fits the type of the distances. The arrays are overwritten by
-        the next block.
+        Twice a distance, plus one, fits the type of the distances. `metric` may overwrite its
+        arguments; its values [B, ...] are returned for all queries, [Q, ...]. Threads share the
+        blocks, because NumPy lets go of the interpreter in everything that costs time here.
         """
+        with ThreadPoolExecutor(THREADS) as pool:
+            blocks = row_blocks(self.queries, self.items)
+            return np.concatenate(list(pool.map(lambda rows: metric(*self._block(rows)), blocks)))
+
+    def _block(self, rows: slice) -> tuple[Distances, Bools]:
         small = 2 * self.bits + 1 < 1 << 8
-        blocks = list(row_blocks(self.queries, self.items))
-        shape = (blocks[0].stop, self.items)
-        distance_BN = np.empty(shape, np.uint8 if small else np.uint16)
+        shape = (rows.stop - rows.start, self.items)
+        distance_BN: Distances = np.empty(shape, np.uint8 if small else np.uint16)
         relevant_BN = np.empty(shape, np.bool_)
-        for rows in blocks:
-            size = rows.stop - rows.start
-            for start in range(0, self.items, TILE):
-                tile = slice(start, start + TILE)
-                self._distances(rows, tile, distance_BN[:size, tile])
-                self._relevance(rows, tile, relevant_BN[:size, tile])
-            yield rows, distance_BN[:size], relevant_BN[:size]
+        for start in range(0, self.items, TILE):
+            tile = slice(start, start + TILE)
+            self._distances(rows, tile, distance_BN[:, tile])
+            self._relevance(rows, tile, relevant_BN[:, tile])
+        return distance_BN, relevant_BN
 
     def _distances(self, rows: slice, tile: slice, out_BT: Distances) -> None:
         differing_BT = self.codes_QW[rows, :1] ^ self.codes_WN[0, tile]
