@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from crossray.evaluation.accuracy_at_k import accuracy_at_k
 from crossray.evaluation.average_precision import average_precision
+from crossray.evaluation.average_precision_by_class import average_precision_by_class
 from crossray.evaluation.bootstrap import (
     BootstrapResult,
     confidence_interval,
@@ -10,14 +12,24 @@ from crossray.evaluation.bootstrap import (
     paired_bootstrap,
     paired_bootstraps,
 )
+from crossray.evaluation.cmc import cmc
 from crossray.evaluation.corrections import bonferroni, holm
 from crossray.evaluation.evaluate import Curves, DirectionResult, evaluate_direction
+from crossray.evaluation.grounded_average_precision import (
+    IOU_THRESHOLDS,
+    grounded_average_precision,
+)
 from crossray.evaluation.hamming import average_precision_of_counts, hamming_average_precision
 from crossray.evaluation.hamming_counts import HammingCounts, hamming_counts
+from crossray.evaluation.hamming_radius import RadiusCurve, hamming_radius_curve
+from crossray.evaluation.hamming_top_n import hamming_top_n_precision
 from crossray.evaluation.mean_over_queries import mean_over_queries
+from crossray.evaluation.mean_rank import mean_rank
 from crossray.evaluation.median_rank import first_relevant_rank, median_rank
+from crossray.evaluation.ndcg import ndcg
 from crossray.evaluation.permutation import PermutationResult, paired_permutation
 from crossray.evaluation.precision_at_k import precision_at_k
+from crossray.evaluation.precision_recall_by_rank import precision_recall_by_rank
 from crossray.evaluation.protocol import PROTOCOLS, Protocol, get_protocol
 from crossray.evaluation.recall_at_k import recall_at_k
 from crossray.evaluation.recall_fraction import recall_fraction
@@ -25,6 +37,7 @@ from crossray.evaluation.relevance import graded, pair, rare_labels, same_class,
 from crossray.evaluation.t_test import TTestResult, paired_t_test
 
 __all__ = [
+    "IOU_THRESHOLDS",
     "PROTOCOLS",
     "BootstrapResult",
     "Curves",
@@ -32,27 +45,37 @@ __all__ = [
     "HammingCounts",
     "PermutationResult",
     "Protocol",
+    "RadiusCurve",
     "TTestResult",
+    "accuracy_at_k",
     "average_precision",
+    "average_precision_by_class",
     "average_precision_of_counts",
     "bonferroni",
+    "cmc",
     "confidence_interval",
     "confidence_intervals",
     "evaluate_direction",
     "first_relevant_rank",
     "get_protocol",
     "graded",
+    "grounded_average_precision",
     "hamming_average_precision",
     "hamming_counts",
+    "hamming_radius_curve",
+    "hamming_top_n_precision",
     "holm",
     "mean_over_queries",
+    "mean_rank",
     "median_rank",
+    "ndcg",
     "pair",
     "paired_bootstrap",
     "paired_bootstraps",
     "paired_permutation",
     "paired_t_test",
     "precision_at_k",
+    "precision_recall_by_rank",
     "rare_labels",
     "recall_at_k",
     "recall_fraction",
