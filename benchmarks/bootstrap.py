@@ -3,10 +3,10 @@
 Draws as many per-query values as a large evaluation has, and computes the 95 % percentile interval
 of the mean of every metric twice: at once by `confidence_intervals`, and by a loop over
 `scipy.stats.bootstrap`, one metric after the other, in batches of bounded memory. The last line of
-the output is one JSON object: `seconds`, `scipy_seconds` and their `ratio`, the same of
-processor time (`cpu_...`, which other programs on the machine disturb less), `peak_mib` (how much
-the process grew while `confidence_intervals` ran) and `largest_difference` of the interval ends, in
-standard errors of the mean.
+the output is one JSON object: `seconds`, `scipy_seconds` and their `ratio`; the same of processor
+time (`cpu_...`), which other programs on the machine disturb less; `peak_mib`, how much the process
+grew while `confidence_intervals` ran; and `largest_difference` of the interval ends, in standard
+errors of the mean.
 """
 
 from __future__ import annotations

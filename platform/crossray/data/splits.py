@@ -27,11 +27,16 @@ def assign_split(
     to 1.
     """
     assert abs(sum(fractions) - 1.0) < 1e-9, fractions
-    digest = hashlib.sha256(f"{seed}\0{group_id}".encode()).digest()
-    point = int.from_bytes(digest[:8], "big") / 2**64
+    point = hashed_point(seed, group_id)
     if point < fractions[0]:
         return "train"
     return "val" if point < fractions[0] + fractions[1] else "test"
+
+
+def hashed_point(seed: int, *names: str) -> float:
+    """A number in [0, 1) from the SHA-256 of `seed` and `names`: uniform, and never another."""
+    digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def parse_split(value: str) -> Split | None:
