@@ -44,9 +44,8 @@ def without_held_out(
     """Which items [N] remain: all of test, and in train and val the groups without such a label.
 
     A group (patient) goes whole when any of its items, of whatever split, carries a held-out label:
-    its other films may show the same finding unnamed. Give uncertain labels with the certain ones, so
-    that they count as carried. Raises CrossRayError for a held-out label
-    that no item carries.
+    its other films may show the same finding unnamed. Give uncertain labels with the certain ones,
+    so that they count as carried. Raises CrossRayError for a held-out label that no item carries.
     """
     _check_carried(labels, held_out)
     rows = list(zip(group_ids, splits, labels, strict=True))
