@@ -49,6 +49,7 @@ COMMANDS = [
     "crossray ingest phantom",
     "crossray ingest openclipart",
     "crossray ingest flickr8k",
+    "crossray ingest flickr30k",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

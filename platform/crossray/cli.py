@@ -27,6 +27,7 @@ from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.flickr8k import Flickr8kSource
+from crossray.data.sources.flickr30k import Flickr30kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.phantom import PhantomSource
@@ -39,6 +40,7 @@ Source = (
     | Annotated[PhantomSource, subcommand("phantom"), PositionalRequiredArgs]
     | Annotated[OpenClipartSource, subcommand("openclipart"), PositionalRequiredArgs]
     | Annotated[Flickr8kSource, subcommand("flickr8k"), PositionalRequiredArgs]
+    | Annotated[Flickr30kSource, subcommand("flickr30k"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 
