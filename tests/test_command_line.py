@@ -50,6 +50,7 @@ COMMANDS = [
     "crossray ingest openclipart",
     "crossray ingest flickr8k",
     "crossray ingest flickr30k",
+    "crossray ingest coco",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

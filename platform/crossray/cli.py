@@ -25,6 +25,7 @@ from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
+from crossray.data.sources.coco import CocoSource
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.flickr30k import Flickr30kSource
@@ -41,6 +42,7 @@ Source = (
     | Annotated[OpenClipartSource, subcommand("openclipart"), PositionalRequiredArgs]
     | Annotated[Flickr8kSource, subcommand("flickr8k"), PositionalRequiredArgs]
     | Annotated[Flickr30kSource, subcommand("flickr30k"), PositionalRequiredArgs]
+    | Annotated[CocoSource, subcommand("coco"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 

@@ -79,7 +79,7 @@ def table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
 
 def numeric(name: str) -> tuple[str | int, ...]:
     """A key that sorts names by the numbers in them: `im2` before `im10`."""
-    return tuple(int(part) if part.isdigit() else part for part in _DIGITS.split(name))
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(_DIGITS.split(name)))
 
 
 def counted(found: int, published: int, what: str) -> list[str]:

@@ -1,0 +1,153 @@
+"""MS COCO 2014 in its official layout: JSON files of captions and instances, two image folders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from tyro.conf import arg
+
+from crossray.core.errors import CrossRayError
+from crossray.data.schema import Box
+from crossray.data.sources.drawing import retrieval_split
+from crossray.data.sources.karpathy import ARCHIVE, read_karpathy
+from crossray.data.sources.layout import Layout, Row, counted, listed, read_json
+from crossray.data.sources.source import Plan, Source
+from crossray.data.splits import Split
+
+PARTS: dict[str, Split] = {"train2014": "train", "val2014": "val"}
+SPLIT = "dataset_coco.json"
+IMAGES = 123_287
+QUERIES, TRAINING = 5_000, 10_000
+_LICENCE = "annotations CC BY 4.0; images under Flickr users' own terms"
+_REMEDY = (
+    "give the folder with annotations/, train2014/ and val2014/ of "
+    f"https://cocodataset.org/#download, and for --split karpathy {SPLIT} of {ARCHIVE}"
+)
+
+
+@dataclass(frozen=True)
+class CocoSource(Source):
+    """Images with their captions (five or more each), categories and boxes, by number.
+
+    Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014. Labels are the names of the
+    80 categories; the boxes of crowds are left out, their categories stay.
+
+    Attributes:
+        folder: what holds the annotations, the image folders and the split.
+        split: `official` is train2014 and val2014, without a test set; `karpathy` takes
+            dataset_coco.json (113,287 / 5,000 / 5,000); `mmach` drops images without an instance
+            and draws 5,000 queries (test) and 10,000 training images (train) by a fixed seed, the
+            rest of the retrieval set is val.
+        captions: how many captions of an image to keep at most; recall at K is published with 5.
+    """
+
+    name: ClassVar[str] = "coco"
+
+    folder: Annotated[str, arg(metavar="DIR")]
+    split: Literal["official", "karpathy", "mmach"] = "official"
+    captions: int | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder",)
+
+    def plan(self) -> Plan:
+        """Read the annotations."""
+        if self.captions is not None and self.captions < 1:
+            raise CrossRayError(f"--captions {self.captions} keeps none; give 1 or more.")
+        layout = Layout(self.folder, _REMEDY)
+        rows = [row for part in PARTS for row in self._part(layout, part)]
+        notes = counted(len(rows), IMAGES, "images")
+        if self.split == "karpathy":
+            chosen = {image.name: image.split for image in read_karpathy(layout.find(SPLIT))}
+            known = [row for row in rows if _file(row) in chosen]
+            if len(known) < len(rows):
+                notes.append(
+                    f"{len(rows) - len(known)} images are not in {SPLIT} and were left out"
+                )
+            rows = [{**row, "split": chosen[_file(row)]} for row in known]
+        elif self.split == "mmach":
+            labelled = [row for row in rows if row["labels"]]
+            notes.append(f"{len(rows) - len(labelled)} images have no instance and were left out")
+            drawn = retrieval_split((row["item_id"] for row in labelled), QUERIES, TRAINING)
+            rows = [{**row, "split": drawn[row["item_id"]]} for row in labelled]
+        images = layout.find(next(iter(PARTS))).parent
+        for part in PARTS:
+            layout.find(part)
+        return listed(rows, images, _LICENCE, notes)
+
+    def _part(self, layout: Layout, part: str) -> list[Row]:
+        """The rows of train2014 or val2014, by image number."""
+        captions_file, instances_file = (
+            layout.find(f"annotations/{kind}_{part}.json", f"{kind}_{part}.json")
+            for kind in ("captions", "instances")
+        )
+        images, captions = _captions(captions_file)
+        labels, boxes = _instances(instances_file, images)
+        return [
+            {
+                "item_id": Path(image["file_name"]).stem,
+                "image": f"{part}/{image['file_name']}",
+                "split": PARTS[part],
+                "texts": captions[number][: self.captions] or [""],
+                "labels": sorted(labels[number]),
+                "boxes": boxes[number],
+            }
+            for number, image in sorted(images.items())
+        ]
+
+
+def _file(row: Row) -> str:
+    return Path(row["image"]).name
+
+
+def _captions(path: Path) -> tuple[dict[int, dict[str, Any]], dict[int, list[str]]]:
+    """Images by number, and their captions by the number of the annotation."""
+    content = read_json(path)
+    captions = defaultdict(list)
+    try:
+        images = {image["id"]: image for image in content["images"]}
+        for note in sorted(content["annotations"], key=lambda note: note["id"]):
+            captions[note["image_id"]].append(note["caption"])
+    except (KeyError, TypeError):
+        raise _unlike(path) from None
+    return images, captions
+
+
+def _instances(
+    path: Path, images: dict[int, dict[str, Any]]
+) -> tuple[dict[int, set[str]], dict[int, list[Box]]]:
+    """Names of the categories, and boxes, by image number."""
+    content = read_json(path)
+    labels, boxes = defaultdict(set), defaultdict(list)
+    try:
+        names = {category["id"]: category["name"] for category in content["categories"]}
+        for note in content["annotations"]:
+            number, name = note["image_id"], names[note["category_id"]]
+            labels[number].add(name)
+            if not note["iscrowd"]:
+                boxes[number].append(_box(name, note["bbox"], images[number]))
+    except (KeyError, TypeError, ValueError):
+        raise _unlike(path) from None
+    return labels, boxes
+
+
+def _box(label: str, corner_and_size: list[float], image: dict[str, Any]) -> Box:
+    """The box in fractions of the image; annotations reach a fraction of a pixel beyond it."""
+    x, y, width, height = corner_and_size
+    columns, rows = image["width"], image["height"]
+    return Box(
+        label=label,
+        x0=max(0.0, x / columns),
+        y0=max(0.0, y / rows),
+        x1=min(1.0, (x + width) / columns),
+        y1=min(1.0, (y + height) / rows),
+    )
+
+
+def _unlike(path: Path) -> CrossRayError:
+    return CrossRayError(f"{path} is not an annotation file of MS COCO 2014; {_REMEDY}.")

@@ -1,0 +1,126 @@
+"""MS COCO 2014 in its official layout."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossray.core.errors import CrossRayError
+from crossray.data.sources import coco
+from crossray.data.sources.coco import SPLIT, CocoSource
+from support.images import encoded_image
+
+Judge = Callable[..., list[dict[str, Any]]]
+CATEGORIES = [(1, "person"), (18, "dog"), (90, "toothbrush")]  # ids have gaps
+NUMBERS = {"train2014": [900, 9, *range(30, 50)], "val2014": [1000, 42, 7]}
+
+
+def _name(part: str, number: int) -> str:
+    return f"COCO_{part}_{number:012d}.jpg"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Twenty-five images; number 9 has no instance, number 7 has six captions."""
+    (tmp_path / "annotations").mkdir()
+    entries = []
+    for part, numbers in NUMBERS.items():
+        (tmp_path / part).mkdir()
+        images, captions, instances = [], [], []
+        for number in numbers:
+            name = _name(part, number)
+            (tmp_path / part / name).write_bytes(encoded_image(number))
+            images.append({"id": number, "file_name": name, "width": 40, "height": 20})
+            for k in reversed(range(6 if number == 7 else 5)):
+                note = {
+                    "id": number * 10 + k,
+                    "image_id": number,
+                    "caption": f"Caf\u00e9 {number} {k}.",
+                }
+                captions.append(note)
+            if number != 9:
+                for category, crowd in ((90, 0), (1 if number % 2 else 18, 1), (90, 0)):
+                    note = {"image_id": number, "category_id": category, "iscrowd": crowd,
+                            "bbox": [10, 5, 30.01, 10]}  # fmt: skip
+                    instances.append(note)
+            word = "train" if part == "train2014" else ("restval" if number == 7 else "test")
+            entries.append({"filename": name, "filepath": part, "split": word, "sentences": []})
+        for kind, notes in (("captions", captions), ("instances", instances)):
+            content = {"images": images, "annotations": notes}
+            if kind == "instances":
+                content["categories"] = [{"id": i, "name": name} for i, name in CATEGORIES]
+            (tmp_path / f"annotations/{kind}_{part}.json").write_text(json.dumps(content))
+    (tmp_path / SPLIT).write_text(json.dumps({"images": entries[:-2] + entries[-1:]}))
+    return tmp_path
+
+
+def test_official_parts(root: Path, judge: Judge) -> None:
+    """Captions beside the wrong image, or a category read by its position, spoil every figure."""
+    rows = judge(CocoSource(str(root)))
+    train = [900, 9, *range(30, 50)]
+    expected = [_name("train2014", number)[:-4] for number in sorted(train)]
+    expected += [_name("val2014", number)[:-4] for number in (7, 42, 1000)]
+    assert [row["item_id"] for row in rows] == expected
+    assert [row["split"] for row in rows] == ["train"] * 22 + ["val"] * 3
+    seven = rows[22]
+    assert seven["texts"] == [f"Caf\u00e9 7 {k}." for k in range(6)]
+    assert seven["image"] == encoded_image(7)
+    assert seven["labels"] == ["person", "toothbrush"]
+    assert rows[23]["labels"] == ["dog", "toothbrush"]
+    assert [box["label"] for box in seven["boxes"]] == ["toothbrush"] * 2
+    assert seven["boxes"][0] == {
+        "label": "toothbrush", "x0": 0.25, "y0": 0.25, "x1": 1.0, "y1": 0.75,
+    }  # fmt: skip
+    assert rows[0]["labels"] == rows[0]["boxes"] == []
+
+
+def test_first_captions(root: Path, judge: Judge) -> None:
+    """Recall at K over six captions is not the published one."""
+    rows = judge(CocoSource(str(root), captions=5))
+    assert {len(row["texts"]) for row in rows} == {5}
+    with pytest.raises(CrossRayError, match="--captions 0"):
+        CocoSource(str(root), captions=0).plan()
+
+
+def test_karpathy_split(root: Path, judge: Judge) -> None:
+    """What is left of val2014 belongs to the training set of this split."""
+    source = CocoSource(str(root), split="karpathy")
+    rows = judge(source)
+    assert [row["split"] for row in rows] == ["train"] * 22 + ["train", "test"]
+    assert rows[22]["item_id"] == _name("val2014", 7)[:-4]
+    assert any("1 images are not in dataset_coco.json" in note for note in source.plan().notes)
+
+
+def test_mmach_split(root: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image without a class can be relevant to nothing; queries must not be in the database."""
+    with pytest.raises(CrossRayError, match="only 24 items"):
+        CocoSource(str(root), split="mmach").plan()
+    monkeypatch.setattr(coco, "QUERIES", 4)
+    monkeypatch.setattr(coco, "TRAINING", 10)
+    rows = judge(CocoSource(str(root), split="mmach"))
+    assert all(row["labels"] for row in rows)
+    assert Counter(row["split"] for row in rows) == {"test": 4, "train": 10, "val": 10}
+    assert rows == judge(CocoSource(str(root), split="mmach"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["annotations/captions_val2014.json", "annotations/instances_train2014.json", "val2014", SPLIT],
+)
+def test_missing_part_is_named(root: Path, name: str) -> None:
+    """Five archives make up the set; the one that is missing must be named."""
+    (root / name).rename(root / "away")
+    with pytest.raises(CrossRayError, match=f"has no {name}.*cocodataset.org"):
+        CocoSource(str(root), split="karpathy").plan()
+
+
+def test_other_json(root: Path) -> None:
+    """A file of another release must be refused by name."""
+    (root / "annotations/instances_val2014.json").write_text('{"annotations": []}')
+    with pytest.raises(CrossRayError, match=r"instances_val2014.json is not an annotation file"):
+        CocoSource(str(root)).plan()
