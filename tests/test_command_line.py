@@ -51,6 +51,7 @@ COMMANDS = [
     "crossray ingest flickr8k",
     "crossray ingest flickr30k",
     "crossray ingest coco",
+    "crossray ingest openi",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -31,6 +31,7 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.flickr30k import Flickr30kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
+from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.phantom import PhantomSource
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ Source = (
     | Annotated[Flickr8kSource, subcommand("flickr8k"), PositionalRequiredArgs]
     | Annotated[Flickr30kSource, subcommand("flickr30k"), PositionalRequiredArgs]
     | Annotated[CocoSource, subcommand("coco"), PositionalRequiredArgs]
+    | Annotated[OpeniSource, subcommand("openi"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 
