@@ -52,6 +52,7 @@ COMMANDS = [
     "crossray ingest flickr30k",
     "crossray ingest coco",
     "crossray ingest openi",
+    "crossray ingest mimic-cxr",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -30,6 +30,7 @@ from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.flickr30k import Flickr30kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
+from crossray.data.sources.mimic_cxr import MimicCxrSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.phantom import PhantomSource
@@ -45,6 +46,7 @@ Source = (
     | Annotated[Flickr30kSource, subcommand("flickr30k"), PositionalRequiredArgs]
     | Annotated[CocoSource, subcommand("coco"), PositionalRequiredArgs]
     | Annotated[OpeniSource, subcommand("openi"), PositionalRequiredArgs]
+    | Annotated[MimicCxrSource, subcommand("mimic-cxr"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 
