@@ -53,6 +53,7 @@ COMMANDS = [
     "crossray ingest coco",
     "crossray ingest openi",
     "crossray ingest mimic-cxr",
+    "crossray ingest chexpert",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -25,6 +25,7 @@ from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
+from crossray.data.sources.chexpert import ChexpertSource
 from crossray.data.sources.coco import CocoSource
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.flickr8k import Flickr8kSource
@@ -47,6 +48,7 @@ Source = (
     | Annotated[CocoSource, subcommand("coco"), PositionalRequiredArgs]
     | Annotated[OpeniSource, subcommand("openi"), PositionalRequiredArgs]
     | Annotated[MimicCxrSource, subcommand("mimic-cxr"), PositionalRequiredArgs]
+    | Annotated[ChexpertSource, subcommand("chexpert"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 

@@ -1,0 +1,80 @@
+"""CheXpert: two tables and a tree of films; it has no reports."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from tyro.conf import arg
+
+from crossray.data.sources.chexpert_labels import LABELS, read_labels
+from crossray.data.sources.layout import Layout, Row, broken, listed, numeric, table
+from crossray.data.sources.source import Plan, Source
+from crossray.data.splits import Split
+
+TABLES: dict[str, Split] = {"train.csv": "train", "valid.csv": "val"}
+_META = {"Frontal/Lateral": "view", "AP/PA": "projection", "Sex": "sex", "Age": "age"}
+_FILM = re.compile(r"(?:.*/)?(?P<split>\w+)/(?P<patient>patient\d+)/(?P<study>study\d+)/[^/]+")
+_LICENCE = "Stanford University Dataset Research Use Agreement; no redistribution"
+_REMEDY = (
+    "give the unpacked folder CheXpert-v1.0 or CheXpert-v1.0-small of "
+    "https://stanfordmlgroup.github.io/competitions/chexpert (registration)"
+)
+
+
+@dataclass(frozen=True)
+class ChexpertSource(Source):
+    """Chest films with fourteen labels; films of a study share `study_id`, a patient is a group.
+
+    Irvin et al.: CheXpert, AAAI 2019. Labels are positive labels; uncertain ones stand in `meta`.
+    The official validation set is val; its test set has no public reports or labels.
+
+    Attributes:
+        folder: what holds train.csv, valid.csv and the folders train and valid.
+    """
+
+    name: ClassVar[str] = "chexpert"
+
+    folder: Annotated[str, arg(metavar="DIR")]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder",)
+
+    def plan(self) -> Plan:
+        """Read both tables."""
+        layout = Layout(self.folder, _REMEDY)
+        tables = {layout.find(name): split for name, split in TABLES.items()}
+        rows: list[Row] = []
+        for path, split in tables.items():
+            cells = list(table(path, ("Path", *_META, *LABELS)))
+            rows += (
+                _row(row, split) for row in sorted(cells, key=lambda row: numeric(row["Path"]))
+            )
+        return listed(rows, next(iter(tables)).parent, _LICENCE)
+
+
+def _row(cells: dict[str, str], split: Split) -> Row:
+    """The pair of a table's row, whose path begins with the name of the unpacked folder."""
+    path = cells["Path"]
+    film = _FILM.fullmatch(path)
+    if film is None:
+        return broken(path, "malformed row", "the path is not .../patient/study/view.jpg")
+    labels, uncertain = read_labels(cells)
+    study = f"{film['patient']}/{film['study']}"
+    name = f"{film['split']}/{study}/{Path(path).name}"
+    return {
+        "item_id": name,
+        "group_id": film["patient"],
+        "split": split,
+        "image": name,
+        "labels": labels,
+        "meta": {
+            "study_id": study,
+            **uncertain,
+            **{name: cells[column] for column, name in _META.items() if cells[column]},
+        },
+    }
