@@ -54,6 +54,7 @@ COMMANDS = [
     "crossray ingest openi",
     "crossray ingest mimic-cxr",
     "crossray ingest chexpert",
+    "crossray ingest mirflickr",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ def read_json(path: Path) -> Any:
 
 def table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """The rows of a comma-separated file with a header line, which must name the `columns`."""
-    reader = csv.DictReader(read_text(path).splitlines())
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
     for column in columns:
         if column not in (reader.fieldnames or ()):
             raise CrossRayError(f"{path} has no column {column!r}; use the file as distributed.")

@@ -1,0 +1,128 @@
+"""MIRFLICKR-25K in its official layout: photos with tags, and a folder of annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import arg
+
+from crossray.core.errors import CrossRayError
+from crossray.data.sources.drawing import retrieval_split, shuffled
+from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, numeric
+from crossray.data.sources.source import Plan, Source
+
+ANNOTATIONS = ("mirflickr25k_annotations_v080", "annotations")
+LABELS = (
+    "animals", "baby", "bird", "car", "clouds", "dog", "female", "flower", "food", "indoor",
+    "lake", "male", "night", "people", "plant_life", "portrait", "river", "sea", "sky",
+    "structures", "sunset", "transport", "tree", "water",
+)  # fmt: skip
+PHOTOS = 25_000
+QUERIES, TRAINING = 2_000, 10_000
+CMFG_TRAINING = 15_000
+_LICENCE = "Creative Commons licences of the single photos, see mirflickr/meta/license"
+_REMEDY = (
+    f"give the folder with mirflickr/ and {ANNOTATIONS[0]}/, two archives of "
+    "http://press.liacs.nl/mirflickr/mirdownload.html"
+)
+
+
+@dataclass(frozen=True)
+class MirflickrSource(Source):
+    """Photos with their tags, joined to one text, and 24 labels, by number.
+
+    Huiskes, Lew: The MIR Flickr Retrieval Evaluation, MIR 2008. Labels are the potential ones,
+    not the stricter `_r1` subsets. Photos without a tag are items without a text.
+
+    Attributes:
+        folder: what holds the photos' and the annotations' folder.
+        split: `drawn` takes all photos and draws the split; `mmach` keeps the photos with a label
+            and one of the common tags, takes common tags alone as text and draws 2,000 queries
+            (test) and 10,000 training photos (train), the rest of the retrieval set is val; `cmfg`
+            draws 15,000 training photos and tests on the rest. The last two draw by a fixed seed.
+    """
+
+    name: ClassVar[str] = "mirflickr"
+
+    folder: Annotated[str, arg(metavar="DIR")]
+    split: Literal["drawn", "mmach", "cmfg"] = "drawn"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder",)
+
+    def plan(self) -> Plan:
+        """Read annotations and tags."""
+        layout = Layout(self.folder, _REMEDY)
+        tags = layout.find("meta/tags")
+        photos = tags.parent.parent
+        labels = _labels(layout)
+        found = {path.stem.removeprefix("im") for path in photos.glob("im*.jpg")}
+        found |= {path.stem.removeprefix("tags") for path in tags.glob("tags*.txt")}
+        names = sorted(found, key=numeric)
+        rows = [_row(tags, number, labels.get(int(number), [])) for number in names]
+        notes = counted(len(rows), PHOTOS, "photos")
+        if self.split == "mmach":
+            common = {line.rsplit(None, 1)[0] for line in lines(layout.find("doc/common_tags.txt"))}
+            rows = _with_common_tags(rows, common)
+            notes.append(
+                f"{len(rows):,} photos have a label and a common tag; 20,015 are published"
+            )
+            drawn = retrieval_split((row["item_id"] for row in rows), QUERIES, TRAINING)
+            rows = [{**row, "split": drawn[row["item_id"]]} for row in rows]
+        elif self.split == "cmfg":
+            training = set(shuffled(row["item_id"] for row in rows)[:CMFG_TRAINING])
+            rows = [
+                {**row, "split": "train" if row["item_id"] in training else "test"} for row in rows
+            ]
+        return listed([_joined(row) for row in rows], photos, _LICENCE, notes)
+
+
+def _labels(layout: Layout) -> dict[int, list[str]]:
+    """Labels by number of the photo."""
+    folder = layout.find(*ANNOTATIONS)
+    labels: dict[int, list[str]] = {}
+    for label in LABELS:
+        path = Layout(str(folder), _REMEDY).find(f"{label}.txt")
+        for line in lines(path):
+            if not line.isdecimal():
+                raise CrossRayError(
+                    f"{path} has the line {line[:40]!r}, which is no photo's number; "
+                    "use the file as distributed."
+                )
+            labels.setdefault(int(line), []).append(label)
+    return labels
+
+
+def _row(tags: Path, number: str, labels: list[str]) -> Row:
+    """The pair with its tags one by one."""
+    name = f"im{number}"
+    try:
+        text = (tags / f"tags{number}.txt").read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return broken(name, "not UTF-8", f"byte {error.object[error.start]:#04x}")
+    except OSError:
+        return broken(name, "missing text", f"there is no file tags{number}.txt")
+    words = [line.strip() for line in text.splitlines() if line.strip()]
+    return {"item_id": name, "image": f"{name}.jpg", "labels": labels, "tags": words}
+
+
+def _with_common_tags(rows: list[Row], common: set[str]) -> list[Row]:
+    """The rows with labels, restricted to the common tags; rows that are broken stay."""
+    kept = []
+    for row in rows:
+        tags = [tag for tag in row.get("tags", ()) if tag in common]
+        if "rejected" in row:
+            kept.append(row)
+        elif row["labels"] and tags:
+            kept.append({**row, "tags": tags})
+    return kept
+
+
+def _joined(row: Row) -> Row:
+    """The row with its tags as one text."""
+    tags = row.pop("tags", [])
+    return {**row, "texts": [" ".join(tags)] if tags else []}
