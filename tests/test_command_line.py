@@ -55,6 +55,7 @@ COMMANDS = [
     "crossray ingest mimic-cxr",
     "crossray ingest chexpert",
     "crossray ingest mirflickr",
+    "crossray ingest nus-wide",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -33,6 +33,7 @@ from crossray.data.sources.flickr30k import Flickr30kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.mimic_cxr import MimicCxrSource
 from crossray.data.sources.mirflickr import MirflickrSource
+from crossray.data.sources.nus_wide import NusWideSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.phantom import PhantomSource
@@ -51,6 +52,7 @@ Source = (
     | Annotated[MimicCxrSource, subcommand("mimic-cxr"), PositionalRequiredArgs]
     | Annotated[ChexpertSource, subcommand("chexpert"), PositionalRequiredArgs]
     | Annotated[MirflickrSource, subcommand("mirflickr"), PositionalRequiredArgs]
+    | Annotated[NusWideSource, subcommand("nus-wide"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 
