@@ -56,6 +56,7 @@ COMMANDS = [
     "crossray ingest chexpert",
     "crossray ingest mirflickr",
     "crossray ingest nus-wide",
+    "crossray ingest iapr-tc12",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

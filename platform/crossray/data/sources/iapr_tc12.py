@@ -1,0 +1,110 @@
+"""IAPR TC-12 in its official layout: photos, annotation files, and labels of regions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import arg
+
+from crossray.core.errors import CrossRayError
+from crossray.data.sources.drawing import retrieval_split
+from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, numeric
+from crossray.data.sources.source import Plan, Source
+
+ANNOTATIONS = "annotations_complete_eng"
+PHOTOS = 20_000
+QUERIES, TRAINING = 2_000, 10_000
+_FIELD = re.compile(r"<(TITLE|DESCRIPTION|LOCATION|DATE|IMAGE)>(.*?)</\1>", re.DOTALL)
+_META = ("TITLE", "LOCATION", "DATE")
+_LICENCE = "free of charge and without copyright restriction, as the distributor states"
+_REMEDY = f"give the folder with images/ and {ANNOTATIONS}/ of https://www.imageclef.org/photodata"
+_REGIONS = (
+    "give the folder saiapr_tc-12 of the segmented set, which "
+    "https://www.imageclef.org/SIAPRdata hands out, as --regions"
+)
+
+
+@dataclass(frozen=True)
+class IaprTc12Source(Source):
+    """Photos with their English description, by number.
+
+    Grubinger et al.: The IAPR TC-12 Benchmark, LREC 2006. Annotations are Latin-1.
+
+    Attributes:
+        folder: what holds the photos and the annotations.
+        regions: the folder saiapr_tc-12 of the segmented set; the labels of a photo's regions are
+            its labels, by their number in that set's word list, as in `label-12`.
+        split: `drawn` takes all photos; `mmach` needs --regions, keeps the photos with a label
+            and draws 2,000 queries (test) and 10,000 training photos (train) by a fixed seed, the
+            rest of the retrieval set is val.
+    """
+
+    name: ClassVar[str] = "iapr-tc12"
+
+    folder: Annotated[str, arg(metavar="DIR")]
+    regions: str | None = None
+    split: Literal["drawn", "mmach"] = "drawn"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder", "regions")
+
+    def plan(self) -> Plan:
+        """Read all annotations."""
+        layout = Layout(self.folder, _REMEDY)
+        folder = layout.find(ANNOTATIONS)
+        layout.find("images")
+        files = sorted(folder.glob("*/*.eng"), key=lambda path: numeric(path.name))
+        if not files:
+            raise CrossRayError(f"{folder} has no annotation such as 00/25.eng; {_REMEDY}.")
+        labels = {} if self.regions is None else _labels(Path(self.regions))
+        rows = [_row(path, labels.get(path.stem, [])) for path in files]
+        notes = counted(len(rows), PHOTOS, "photos")
+        if self.split == "mmach":
+            if self.regions is None:
+                raise CrossRayError(f"--split mmach needs labels; {_REGIONS}.")
+            rows = [row for row in rows if row.get("labels") or "rejected" in row]
+            notes.append(f"{len(rows):,} photos have a label; 19,999 are published")
+            splits = retrieval_split((row["item_id"] for row in rows), QUERIES, TRAINING)
+            rows = [{**row, "split": splits[row["item_id"]]} for row in rows]
+        return listed(rows, folder.parent, _LICENCE, notes)
+
+
+def _row(path: Path, labels: list[str]) -> Row:
+    """The pair of an annotation: tags in capitals, but not XML, for ampersands stand bare."""
+    name = f"{path.parent.name}/{path.stem}"
+    text = path.read_bytes().decode("latin-1")
+    fields = {field[1]: " ".join(field[2].split()) for field in _FIELD.finditer(text)}
+    if not fields.get("IMAGE"):
+        return broken(name, "malformed row", "the annotation names no image")
+    if not fields.get("DESCRIPTION"):
+        return broken(name, "missing text", "the description is blank")
+    return {
+        "item_id": name,
+        "image": fields["IMAGE"],
+        "texts": [fields["DESCRIPTION"]],
+        "labels": labels,
+        "meta": {field.lower(): fields[field] for field in _META if fields.get(field)},
+    }
+
+
+def _labels(regions: Path) -> dict[str, list[str]]:
+    """Labels by photo, from the rows `photo region label` of every folder's labels.txt."""
+    files = sorted(regions.glob("*/labels.txt"))
+    if not files:
+        raise CrossRayError(f"{regions} has no 00/labels.txt; {_REGIONS}.")
+    numbers: dict[str, set[int]] = {}
+    for path in files:
+        for line in lines(path):
+            cells = line.split()
+            if len(cells) != 3 or not all(cell.isdecimal() for cell in cells):
+                raise CrossRayError(
+                    f"{path} has the line {line[:40]!r}, which is not three numbers (photo, "
+                    "region, label); use the file as distributed."
+                )
+            numbers.setdefault(cells[0], set()).add(int(cells[2]))
+    return {photo: [f"label-{label}" for label in sorted(own)] for photo, own in numbers.items()}
