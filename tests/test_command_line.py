@@ -57,6 +57,7 @@ COMMANDS = [
     "crossray ingest mirflickr",
     "crossray ingest nus-wide",
     "crossray ingest iapr-tc12",
+    "crossray ingest pascal-sentence",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -37,6 +37,7 @@ from crossray.data.sources.mirflickr import MirflickrSource
 from crossray.data.sources.nus_wide import NusWideSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.openi import OpeniSource
+from crossray.data.sources.pascal_sentence import PascalSentenceSource
 from crossray.data.sources.phantom import PhantomSource
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ Source = (
     | Annotated[MirflickrSource, subcommand("mirflickr"), PositionalRequiredArgs]
     | Annotated[NusWideSource, subcommand("nus-wide"), PositionalRequiredArgs]
     | Annotated[IaprTc12Source, subcommand("iapr-tc12"), PositionalRequiredArgs]
+    | Annotated[PascalSentenceSource, subcommand("pascal-sentence"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 

@@ -1,0 +1,87 @@
+"""Pascal Sentence as its copies lay it out: photos and sentences in a folder a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from tyro.conf import arg
+
+from crossray.core.errors import CrossRayError
+from crossray.data.sources.drawing import shuffled
+from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
+from crossray.data.sources.source import Plan, Source
+from crossray.data.splits import Split
+
+IMAGES, SENTENCES = "dataset", "sentence"
+PHOTOS = 1_000
+TEST = VAL = 5  # of the 50 photos of a class
+_LICENCE = "research use; photos of PASCAL VOC under Flickr users' own terms"
+_REMEDY = (
+    f"lay the photos of http://vision.cs.uiuc.edu/pascal-sentences out as {IMAGES}/CLASS/NAME.jpg "
+    f"and their sentences, one a line, as {SENTENCES}/CLASS/NAME.txt"
+)
+
+
+@dataclass(frozen=True)
+class PascalSentenceSource(Source):
+    """Photos with five sentences each and the label of one of twenty classes.
+
+    Rashtchian et al.: Collecting Image Annotations Using Amazon's Mechanical Turk, 2010. In each
+    class 5 photos are val, 5 are test and the others train (40), drawn by a fixed seed: the
+    sizes of GPLDAN, whose lists were not published.
+
+    Attributes:
+        folder: what holds dataset/ and sentence/.
+    """
+
+    name: ClassVar[str] = "pascal-sentence"
+
+    folder: Annotated[str, arg(metavar="DIR")]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder",)
+
+    def plan(self) -> Plan:
+        """Read all sentences."""
+        layout = Layout(self.folder, _REMEDY)
+        images, sentences = layout.find(IMAGES), layout.find(SENTENCES)
+        photos = sorted(images.glob("*/*.jpg"), key=lambda path: numeric(path.name))
+        classes: dict[str, list[str]] = {}
+        for path in sorted(photos, key=lambda path: path.parent.name):
+            classes.setdefault(path.parent.name, []).append(path.stem)
+        if not classes:
+            raise CrossRayError(f"{images} has no photo such as bird/NAME.jpg; {_REMEDY}.")
+        rows: list[Row] = []
+        for label, stems in classes.items():
+            splits = _splits(label, stems)
+            for stem in stems:
+                name = f"{label}/{stem}"
+                try:
+                    text = (sentences / f"{name}.txt").read_bytes().decode("utf-8")
+                except UnicodeDecodeError as error:
+                    byte = f"byte {error.object[error.start]:#04x}"
+                    rows.append(broken(name, "not UTF-8", byte))
+                    continue
+                except OSError:
+                    rows.append(broken(name, "missing text", f"there is no file {name}.txt"))
+                    continue
+                rows.append(
+                    {
+                        "item_id": name,
+                        "image": f"{name}.jpg",
+                        "split": splits[stem],
+                        "texts": [line for line in text.split("\n") if line.strip()] or [""],
+                        "labels": [label],
+                    }
+                )
+        return listed(rows, images, _LICENCE, counted(len(rows), PHOTOS, "photos"))
+
+
+def _splits(label: str, stems: list[str]) -> dict[str, Split]:
+    order = shuffled(f"{label}/{stem}" for stem in stems)
+    words: list[Split] = ["test"] * TEST + ["val"] * VAL
+    drawn = dict(zip(order, words, strict=False))
+    return {stem: drawn.get(f"{label}/{stem}", "train") for stem in stems}
