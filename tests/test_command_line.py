@@ -58,6 +58,7 @@ COMMANDS = [
     "crossray ingest nus-wide",
     "crossray ingest iapr-tc12",
     "crossray ingest pascal-sentence",
+    "crossray ingest imageclef-caption",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -32,6 +32,7 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.flickr30k import Flickr30kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.iapr_tc12 import IaprTc12Source
+from crossray.data.sources.imageclef_caption import ImageclefCaptionSource
 from crossray.data.sources.mimic_cxr import MimicCxrSource
 from crossray.data.sources.mirflickr import MirflickrSource
 from crossray.data.sources.nus_wide import NusWideSource
@@ -57,6 +58,7 @@ Source = (
     | Annotated[NusWideSource, subcommand("nus-wide"), PositionalRequiredArgs]
     | Annotated[IaprTc12Source, subcommand("iapr-tc12"), PositionalRequiredArgs]
     | Annotated[PascalSentenceSource, subcommand("pascal-sentence"), PositionalRequiredArgs]
+    | Annotated[ImageclefCaptionSource, subcommand("imageclef-caption"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 

@@ -1,0 +1,85 @@
+"""ImageCLEFmedical Caption 2023: two folders of images with tables of captions and concepts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from tyro.conf import arg
+
+from crossray.core.errors import CrossRayError
+from crossray.data.sources.layout import Layout, Row, counted, listed, numeric, read_text
+from crossray.data.sources.source import Plan, Source
+from crossray.data.splits import Split
+
+PARTS: dict[str, tuple[Split, int]] = {"train": ("train", 60_918), "valid": ("val", 10_437)}
+TABLE = "ImageCLEFmedical_Caption_2023_{}_{}_labels.csv"
+_LICENCE = "ImageCLEF registration; open-access licences of the articles that the images are from"
+_REMEDY = (
+    "give the folder with train/, valid/ and the tables of captions and concepts, handed out on "
+    "registration at https://www.imageclef.org/2023/medical/caption"
+)
+
+
+@dataclass(frozen=True)
+class ImageclefCaptionSource(Source):
+    """Radiology images with a caption and UMLS concepts as labels (their identifiers), by number.
+
+    Rueckert et al.: Overview of ImageCLEFmedical 2023, Caption Prediction and Concept Detection.
+    The official validation set is val; the captions of the test set were not published.
+
+    Attributes:
+        folder: what holds the images and the tables.
+    """
+
+    name: ClassVar[str] = "imageclef-caption"
+
+    folder: Annotated[str, arg(metavar="DIR")]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder",)
+
+    def plan(self) -> Plan:
+        """Read the tables."""
+        layout = Layout(self.folder, _REMEDY)
+        root = layout.find("train").parent
+        rows: list[Row] = []
+        notes = []
+        for part, (split, published) in PARTS.items():
+            layout.find(part)
+            captions = _cells(layout.find(TABLE.format("caption_prediction", part)))
+            concepts = _cells(layout.find(TABLE.format("concept_detection", part)))
+            notes += counted(len(captions), published, f"images in {part}")
+            rows += (
+                {
+                    "item_id": name,
+                    "image": f"{part}/{name}.jpg",
+                    "split": split,
+                    "texts": [captions[name]],
+                    "labels": [cui.strip() for cui in concepts.get(name, "").split(";") if cui],
+                }
+                for name in sorted(captions, key=numeric)
+            )
+        return listed(rows, root, _LICENCE, notes)
+
+
+def _cells(path: Path) -> dict[str, str]:
+    """The second column by the first; the tables are tab-separated although their names say csv."""
+    text = read_text(path)
+    delimiter = "\t" if "\t" in text.split("\n", 1)[0] else ","
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    next(records, None)
+    cells = {}
+    for record in records:
+        if len(record) != 2:
+            raise CrossRayError(
+                f"{path} has {len(record)} columns near line {records.line_num}, not an id and a "
+                "text; use the file as distributed."
+            )
+        cells[record[0].strip()] = record[1].strip()
+    return cells
