@@ -59,6 +59,7 @@ COMMANDS = [
     "crossray ingest iapr-tc12",
     "crossray ingest pascal-sentence",
     "crossray ingest imageclef-caption",
+    "crossray ingest wikipedia",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -40,6 +40,7 @@ from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.pascal_sentence import PascalSentenceSource
 from crossray.data.sources.phantom import PhantomSource
+from crossray.data.sources.wikipedia import WikipediaSource
 
 if TYPE_CHECKING:
     from crossray.training.config import Recipe
@@ -59,6 +60,7 @@ Source = (
     | Annotated[IaprTc12Source, subcommand("iapr-tc12"), PositionalRequiredArgs]
     | Annotated[PascalSentenceSource, subcommand("pascal-sentence"), PositionalRequiredArgs]
     | Annotated[ImageclefCaptionSource, subcommand("imageclef-caption"), PositionalRequiredArgs]
+    | Annotated[WikipediaSource, subcommand("wikipedia"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 

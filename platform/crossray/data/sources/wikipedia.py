@@ -1,0 +1,97 @@
+"""The Wikipedia set of Rasiwasia et al. in its official layout: lists, images, texts as XML."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import arg
+
+from crossray.core.errors import CrossRayError
+from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed
+from crossray.data.sources.source import Plan, Source
+
+LISTS = {"trainset_txt_img_cat.list": ("train", 2_173), "testset_txt_img_cat.list": ("test", 693)}
+VALIDATION = 231
+_TEXT = re.compile(r"<text\b[^>]*>(.*?)</text>", re.DOTALL)
+_LICENCE = "none stated by the distributor; text of Wikipedia; research use"
+_REMEDY = (
+    f"give the folder with {', '.join(LISTS)}, categories.list, images/ and texts/ of "
+    "http://www.svcl.ucsd.edu/projects/crossmodal"
+)
+
+
+@dataclass(frozen=True)
+class WikipediaSource(Source):
+    """Sections of featured articles, each with an image and one of ten categories.
+
+    Rasiwasia et al.: A New Approach to Cross-Modal Multimedia Retrieval, ACM MM 2010.
+
+    Attributes:
+        folder: what holds the lists, the images and the texts.
+        split: `official` is train and test; `gpldan` makes the first 231 pairs of the test list
+            val. In both, sections of one article stand in different splits, so every pair is a
+            group. `drawn` draws the split with an article as a group.
+    """
+
+    name: ClassVar[str] = "wikipedia"
+
+    folder: Annotated[str, arg(metavar="DIR")]
+    split: Literal["official", "gpldan", "drawn"] = "official"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder",)
+
+    def plan(self) -> Plan:
+        """Read the lists and all texts."""
+        layout = Layout(self.folder, _REMEDY)
+        categories = lines(layout.find("categories.list"))
+        images, texts = layout.find("images"), layout.find("texts")
+        rows: list[Row] = []
+        notes = []
+        for name, (split, published) in LISTS.items():
+            path = layout.find(name)
+            pairs = lines(path)
+            notes += counted(len(pairs), published, f"pairs in {name}")
+            for at, line in enumerate(pairs):
+                row = _row(path, line, categories, texts)
+                article = row["item_id"].rpartition("-")[0] or row["item_id"]
+                if self.split == "drawn":
+                    row |= {"group_id": article}
+                elif self.split == "gpldan" and split == "test" and at < VALIDATION:
+                    row |= {"split": "val"}
+                else:
+                    row |= {"split": split}
+                rows.append({**row, "meta": {"article": article}})
+        return listed(rows, images, _LICENCE, notes)
+
+
+def _row(path: Path, line: str, categories: list[str], texts: Path) -> Row:
+    """The pair of a list's line: text, image and number of the category, counted from 1."""
+    cells = line.split("\t")
+    if len(cells) != 3 or not cells[2].isdecimal() or not 1 <= int(cells[2]) <= len(categories):
+        raise CrossRayError(
+            f"{path} has the line {line[:80]!r}, which is not text, image and category (1 to "
+            f"{len(categories)}); use the file as distributed."
+        )
+    name, image, number = cells
+    category = categories[int(number) - 1]
+    try:
+        page = (texts / f"{name}.xml").read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return broken(name, "not UTF-8", f"byte {error.object[error.start]:#04x}")
+    except OSError:
+        return broken(name, "missing text", f"there is no file {name}.xml")
+    # Not by an XML parser: the texts hold what only HTML allows, such as `&nbsp;`.
+    parts = [html.unescape(part) for part in _TEXT.findall(page)]
+    return {
+        "item_id": name,
+        "image": f"{category}/{image}.jpg",
+        "texts": [" ".join(" ".join(parts).split())],
+        "labels": [category],
+    }
