@@ -46,7 +46,7 @@ class NusWideSource(Source):
     name: ClassVar[str] = "nus-wide"
 
     folder: Annotated[str, arg(metavar="DIR")]
-    images: str
+    images: Annotated[str, arg(metavar="IMAGES")]
     split: Literal["official", "mmach", "10k"] = "official"
 
     @property
@@ -57,7 +57,7 @@ class NusWideSource(Source):
     def plan(self) -> Plan:
         """Read lists, ground truth and tags."""
         if not Path(self.images).is_dir():
-            raise CrossRayError(f"there is no folder of images {self.images}; check --images.")
+            raise CrossRayError(f"there is no folder of images {self.images}; check the path.")
         layout = Layout(self.folder, _REMEDY)
         names = _names(layout.find("ImageList/Imagelist.txt", "ImageList/ImageList.txt"))
         labels = _labels(layout, len(names))
