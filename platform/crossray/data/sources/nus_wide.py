@@ -107,7 +107,7 @@ def _tags(layout: Layout, images: int) -> list[str]:
     """The tags of every image, joined; the table is half a gigabyte and read line by line."""
     vocabulary = lines(layout.find("NUS_WID_Tags/TagList1k.txt"))
     path = layout.find("NUS_WID_Tags/AllTags1k.txt")
-    texts = []
+    texts: list[str] = []
     with path.open(encoding="ascii", errors="replace") as stream:
         for line in stream:
             if marks := line.split():
@@ -135,7 +135,8 @@ def _check(path: Path, found: int, images: int) -> None:
 
 def _official(layout: Layout, rows: list[Row]) -> tuple[list[Row], int]:
     splits: dict[str, Split] = {}
-    for name, split in (("Train", "train"), ("Test", "test")):
+    parts: dict[str, Split] = {"Train": "train", "Test": "test"}
+    for name, split in parts.items():
         listing = layout.find(f"ImageList/{name}Imagelist.txt", f"ImageList/{name}ImageList.txt")
         splits.update((image, split) for image in _names(listing))
     kept = [{**row, "split": splits[row["image"]]} for row in rows if row["image"] in splits]

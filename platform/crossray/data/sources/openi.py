@@ -75,6 +75,7 @@ def _rows(path: Path) -> list[Row]:
     except (ParseError, DefusedXmlException, ValueError) as error:
         detail = f"{path.name} is not XML: {' '.join(str(error).split())[:100]}"
         return [broken(path.stem, "malformed row", detail)]
+    assert report is not None
     identifier = report.find(".//uId")
     study = (identifier.get("id") if identifier is not None else None) or f"CXR{path.stem}"
     parts = {

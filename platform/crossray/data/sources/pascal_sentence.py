@@ -82,6 +82,7 @@ class PascalSentenceSource(Source):
 
 def _splits(label: str, stems: list[str]) -> dict[str, Split]:
     order = shuffled(f"{label}/{stem}" for stem in stems)
-    words: list[Split] = ["test"] * TEST + ["val"] * VAL
-    drawn = dict(zip(order, words, strict=False))
+    drawn: dict[str, Split] = {
+        name: "test" if at < TEST else "val" for at, name in enumerate(order[: TEST + VAL])
+    }
     return {stem: drawn.get(f"{label}/{stem}", "train") for stem in stems}
