@@ -70,7 +70,7 @@ def _all_signs(groups: int) -> Iterator[Floats]:
     """Yield blocks [S, G] of all 2^G rows of signs."""
     for rows in row_blocks(2**groups, groups):
         bits_SG = np.arange(rows.start, rows.stop)[:, None] >> np.arange(groups) & 1
-        yield 1.0 - 2.0 * bits_SG
+        yield np.asarray(1.0 - 2.0 * bits_SG, dtype=np.float64)
 
 
 def _random_signs(groups: int, permutations: int, seed: int) -> Iterator[Floats]:
@@ -81,4 +81,4 @@ def _random_signs(groups: int, permutations: int, seed: int) -> Iterator[Floats]
         bits_SG = np.unpackbits(
             rng.integers(256, size=(count, -(-groups // 8)), dtype=np.uint8), axis=1, count=groups
         )
-        yield 1.0 - 2.0 * bits_SG
+        yield np.asarray(1.0 - 2.0 * bits_SG, dtype=np.float64)
