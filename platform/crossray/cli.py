@@ -74,19 +74,22 @@ class Ingest:
         out: the pairs artifact: a name in the store, an absolute path, ./path or a URI.
         max_rejected: the largest share of rejected rows that is still a success.
         split_seed: seed of the split, where the source gives none.
+        label_reports: give rows without labels the CheXpert findings that their radiology report
+            states; those that it only suspects count as absent (zeros) or as present (ones).
     """
 
     source: Annotated[Source, arg(name="")]
     out: str
     max_rejected: float = 0.01
     split_seed: int = 0
+    label_reports: Literal["zeros", "ones"] | None = None
 
     def run(self) -> None:
         """Ingest and say what was published."""
         from crossray.data.ingest import ingest
 
         out = resolve(self.out, Path.cwd())
-        artifact = ingest(self.source, out, self.max_rejected, self.split_seed)
+        artifact = ingest(self.source, out, self.max_rejected, self.split_seed, self.label_reports)
         _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
 
 

@@ -22,7 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.cluster import ensure_ray, quiet
+from crossray.data.labelling import labelling_identity, with_labels
 from crossray.data.ledger import Ledger
+from crossray.data.report_labels import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter
 from crossray.data.sources.source import Plan, Source
@@ -32,11 +34,19 @@ _BLOCK_BYTES = 16 << 20
 _STORE_BYTES_PER_CORE = 64 << 20
 
 
-def ingest(source: Source, out_uri: str, max_rejected: float = 0.01, seed: int = 0) -> Artifact:
+def ingest(
+    source: Source,
+    out_uri: str,
+    max_rejected: float = 0.01,
+    seed: int = 0,
+    label_reports: Policy | None = None,
+) -> Artifact:
     """Write the pairs of `source` to `out_uri`.
 
     `seed` assigns the split of groups for which the source gives none; `max_rejected` in [0, 1]
-    is the largest share of rejected rows that is still a success. Counts go to stderr and into
+    is the largest share of rejected rows that is still a success. With `label_reports`, rows
+    without labels get those that their report states, and its value says whether findings that it only
+    suspects count as absent ("zeros") or as present ("ones"). Counts go to stderr and into
     the manifest, rejected rows with their reasons into `rejected.parquet`. Raises `CrossRayError`
     when the output cannot be written, when the input is unreadable or has no rows, and when more
     rows are rejected than allowed; nothing is left at `out_uri` then.
@@ -50,9 +60,13 @@ def ingest(source: Source, out_uri: str, max_rejected: float = 0.01, seed: int =
     plan = source.plan()
     if not plan.rows:
         raise CrossRayError(f"the {source.name} input has no rows; give one with at least one row.")
+    config = {**source.identity(), "seed": seed}
+    if label_reports is not None:
+        plan = with_labels(plan, label_reports)
+        config |= labelling_identity(label_reports)
     console = Console(stderr=True)
     ledger = Ledger()
-    with create(out_uri, "pairs", {**source.identity(), "seed": seed}) as draft:
+    with create(out_uri, "pairs", config) as draft:
         try:
             _write(plan, seed, draft, ledger, console)
         except (OSError, pa.ArrowException) as error:
@@ -70,6 +84,11 @@ def ingest(source: Source, out_uri: str, max_rejected: float = 0.01, seed: int =
             seconds=round(time.monotonic() - began, 1),
         )
         draft.notes.extend(plan.notes)
+        if label_reports is not None:
+            draft.notes.append(
+                f"{ledger.labelled:,} of {ledger.items:,} items have labels that a rule read from "
+                f"their report; uncertain findings count as {label_reports}."
+            )
     return open_artifact(out_uri, "pairs")
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from rich.table import Table
 
 from crossray.core.errors import CrossRayError
+from crossray.data.labelling import LABELS_FROM, REPORT
 from crossray.data.rejection import Reason
 from crossray.data.splits import SPLITS
 
@@ -25,6 +26,7 @@ class Ledger:
         self.labels: Counter[str] = Counter()
         self.texts = 0
         self.images = 0
+        self.labelled = 0
         self.rejected: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
@@ -50,6 +52,8 @@ class Ledger:
         self.labels.update(pc.list_flatten(accepted["labels"]).to_pylist())
         self.texts += pc.sum(pc.list_value_length(accepted["texts"])).as_py() or 0
         self.images += len(accepted) - accepted["image"].null_count
+        origin = pc.map_lookup(accepted["meta"], LABELS_FROM, "first")
+        self.labelled += pc.sum(pc.equal(origin, REPORT)).as_py() or 0
 
     @property
     def items(self) -> int:
@@ -74,6 +78,8 @@ class Ledger:
         table.columns[1].justify = "right"
         table.add_row("items", f"{self.items:,}")
         table.add_row("  with an image", f"{self.images:,}")
+        if self.labelled:
+            table.add_row("  labelled by their report", f"{self.labelled:,}")
         table.add_row("texts", f"{self.texts:,}", end_section=True)
         for split in SPLITS:
             table.add_row(split, f"{self.splits[split]:,}")

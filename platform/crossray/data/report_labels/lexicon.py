@@ -74,9 +74,7 @@ def lexicon() -> Lexicon:
         },
         parents=data["parents"],
         cues=tuple(
-            Cue(
-                status, compile_phrases(cues[name]["before"]), compile_phrases(cues[name]["after"])
-            )
+            Cue(status, compile_phrases(cues[name]["before"]), compile_phrases(cues[name]["after"]))
             for name, status in statuses.items()
         ),
         **{

@@ -2,8 +2,8 @@
 
 A sentence is brought to one form first: small letters, words and marks apart by one blank each,
 hyphens gone. A phrase is words with blanks between them: `word*` has any ending, `a|b` is either
-word, `word?` (or `a|b?`) may be left out, `..` stands for up to two words and `...` for up to six, none
-of them a mark.
+word, `word?` (or `a|b?`) may be left out, `..` stands for up to two words and `...` for up to six,
+none of them a mark.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def normal_form(sentence: str) -> str:
 
 
 def compile_phrases(phrases: Iterable[str]) -> re.Pattern[str] | None:
-    """One pattern over `normal_form` for all the phrases; None without any."""
-    patterns = [_pattern(phrase) for phrase in phrases]
+    """One pattern over `normal_form` for all the phrases, long ones first; None without any."""
+    longest = sorted(phrases, key=lambda phrase: -len(phrase.split()))
+    patterns = [_pattern(phrase) for phrase in longest]
     return re.compile(rf"(?:{'|'.join(patterns)})(?= )") if patterns else None
 
 

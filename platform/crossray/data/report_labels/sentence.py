@@ -126,11 +126,13 @@ class _Clauses:
             other for other in self.cues
             if other.before and other.end <= cue.start and self._joined(other.end, cue.start)
         ]  # fmt: skip
-        if above and cue.before:
-            pair = (above[-1].status, cue.status)
-            if pair in (("negative", "uncertain"), ("uncertain", "positive")):
-                return pair[0]
-        return cue.status
+        if not above or not cue.before:
+            return cue.status
+        outer = self.meaning(above[-1])
+        adjacent = above[-1].end == cue.start
+        if outer is None or (outer == "negative" and (adjacent or cue.status == "uncertain")):
+            return outer
+        return outer if (outer, cue.status) == ("uncertain", "positive") else cue.status
 
     def _joined(self, left: int, right: int) -> bool:
         return not _LIST.search(self._text, left, right + 1) and self._same(left, right)
