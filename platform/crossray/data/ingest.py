@@ -45,11 +45,11 @@ def ingest(
 
     `seed` assigns the split of groups for which the source gives none; `max_rejected` in [0, 1]
     is the largest share of rejected rows that is still a success. With `label_reports`, rows
-    without labels get those that their report states, and its value says whether findings that it only
-    suspects count as absent ("zeros") or as present ("ones"). Counts go to stderr and into
-    the manifest, rejected rows with their reasons into `rejected.parquet`. Raises `CrossRayError`
-    when the output cannot be written, when the input is unreadable or has no rows, and when more
-    rows are rejected than allowed; nothing is left at `out_uri` then.
+    without labels get those that their report states; its value says whether findings that the
+    report only suspects count as absent ("zeros") or as present ("ones"). Counts go to stderr and
+    into the manifest, rejected rows with their reasons into `rejected.parquet`. Raises
+    `CrossRayError` when the output cannot be written, when the input is unreadable or has no rows,
+    and when more rows are rejected than allowed; nothing is left at `out_uri` then.
     """
     if not 0.0 <= max_rejected <= 1.0:
         raise CrossRayError(
