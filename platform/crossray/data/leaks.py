@@ -74,7 +74,7 @@ def find_leaks(tables: Iterable[pa.Table]) -> list[Leak]:
     """Compare every split with every other; empty when nothing crosses them.
 
     `tables` hold the columns `LEAK_COLUMNS` of a pairs artifact, as `iter_pairs` gives them. One
-    table is in memory at a time, beside about 200 bytes an item; the comparisons of fingerprints
+    table is in memory at a time, beside ids, hashes and fingerprints; the comparisons of the last
     grow with the product of the splits' sizes. Twins within one split are no leak. Captions of a
     few words repeat by chance: the count says how often. Raises CrossRayError for an image that
     cannot be decoded.

@@ -147,7 +147,8 @@ class ImageTower(Tower):
             block.attn.fused_attn = False  # the fused kernel never forms the map
         try:
             # Without dropout, what passes through `attn_drop` is the map.
-            with recorded(blocks, [block.attn.attn_drop for block in blocks], _whole) as layers:
+            dropouts = [block.attn.attn_drop for block in blocks]
+            with recorded(blocks, dropouts, lambda maps: maps) as layers:
                 yield layers
         finally:
             for block, flag in zip(blocks, fused, strict=True):
@@ -199,10 +200,6 @@ class ImageTower(Tower):
         _drop(self, "", used)
         self.train()
         self.channels, self.side = int(grid_BCYX.shape[1]), int(grid_BCYX.shape[2])
-
-
-def _whole(maps_BHTT: Tensor) -> Tensor:
-    return maps_BHTT
 
 
 def _create(config: ImageTowerConfig) -> Any:

@@ -16,6 +16,7 @@ from crossray.core.errors import CrossRayError
 from crossray.evaluation.bootstrap import BootstrapResult, paired_bootstraps
 from crossray.evaluation.corrections import holm
 from crossray.evaluation.evaluate import MEDIAN_RANK
+from crossray.evaluation.page import show_value
 from crossray.evaluation.report import DIRECTIONS, PER_QUERY
 
 QUERY_ID = "query_id"
@@ -104,10 +105,10 @@ def comparison_table(lines: Sequence[Line], names: Sequence[str]) -> Table:
         table.add_column(Text(column))
     for line in lines:
         first, *others = line.values
-        cells = [_value(line.metric, first)]
+        cells = [show_value(first, line.metric)]
         for number, value in enumerate(others):
             difference = line.differences[number] if line.differences else None
-            cells.append(f"{_value(line.metric, value)}{_shown(difference)}")
+            cells.append(f"{show_value(value, line.metric)}{_shown(difference)}")
         cells = [line.direction.replace("_", " "), line.metric, *cells]
         table.add_row(*map(Text, cells))
     return table
@@ -138,10 +139,6 @@ def _per_query(report: Artifact, direction: str) -> pa.Table:
 
 def _columns(rows: pa.Table, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: rows[name].to_numpy() for name in names}
-
-
-def _value(metric: str, value: float) -> str:
-    return f"{value:.1f}" if metric == MEDIAN_RANK else f"{value:.3f}"
 
 
 def _shown(difference: Difference | None) -> str:

@@ -49,7 +49,7 @@ def count_pairs(pairs: HammingPairs) -> HammingCounts:
 def _counts(distance_BN: Distances, relevant_BN: Bools, bins: int) -> Ints:
     """Items that are not relevant and items that are, distance after distance, [B, bins]."""
     key_BN = distance_BN
-    key_BN += distance_BN  # a shift by one bit takes ten times as long
+    key_BN += distance_BN  # in place: the distances are not needed again
     key_BN |= relevant_BN
     return np.stack([_histogram(key_N, bins) for key_N in key_BN])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from crossray.evaluation.evaluate import MEDIAN_RANK
 from crossray.evaluation.gallery import Gallery
 
 VERDICTS = {"own": "its own", "label": "a label in common", "wrong": "neither"}
@@ -32,7 +33,7 @@ def render_page(
         gallery: examples by direction; empty for none.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"value": _value, "direction": _direction, "jpeg": _jpeg}
+    environment.filters |= {"value": show_value, "direction": _direction, "jpeg": _jpeg}
     template = environment.from_string(
         files("crossray.evaluation").joinpath("report.html").read_text(encoding="utf-8")
     )
@@ -47,8 +48,9 @@ def render_page(
     return page
 
 
-def _value(number: float, name: str) -> str:
-    return f"{number:.1f}" if "rank" in name else f"{number:.3f}"
+def show_value(number: float, metric: str) -> str:
+    """A rank with one digit after the point, a fraction with three."""
+    return f"{number:.1f}" if metric == MEDIAN_RANK else f"{number:.3f}"
 
 
 def _direction(name: str) -> str:

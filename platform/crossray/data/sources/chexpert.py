@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-from tyro.conf import arg
+from typing import ClassVar
 
 from crossray.data.sources.chexpert_labels import LABELS, read_labels
 from crossray.data.sources.layout import Layout, Row, broken, listed, numeric, table
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 TABLES: dict[str, Split] = {"train.csv": "train", "valid.csv": "val"}
@@ -25,7 +23,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class ChexpertSource(Source):
+class ChexpertSource(FolderSource):
     """Chest films with fourteen labels; films of a study share `study_id`, a patient is a group.
 
     Irvin et al.: CheXpert, AAAI 2019. Labels are positive labels; uncertain ones stand in `meta`.
@@ -36,13 +34,6 @@ class ChexpertSource(Source):
     """
 
     name: ClassVar[str] = "chexpert"
-
-    folder: Annotated[str, arg(metavar="DIR")]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read both tables."""

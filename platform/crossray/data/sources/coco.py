@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
-
-from tyro.conf import arg
+from typing import Any, ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
 from crossray.data.schema import Box
 from crossray.data.sources.drawing import retrieval_split
 from crossray.data.sources.karpathy import ARCHIVE, read_karpathy
 from crossray.data.sources.layout import Layout, Row, counted, listed, read_json
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 PARTS: dict[str, Split] = {"train2014": "train", "val2014": "val"}
@@ -29,7 +27,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class CocoSource(Source):
+class CocoSource(FolderSource):
     """Images with their captions (five or more each), categories and boxes, by number.
 
     Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014. Labels are the names of the
@@ -46,14 +44,8 @@ class CocoSource(Source):
 
     name: ClassVar[str] = "coco"
 
-    folder: Annotated[str, arg(metavar="DIR")]
     split: Literal["official", "karpathy", "mmach"] = "official"
     captions: int | None = None
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read the annotations."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
-
-from tyro.conf import arg
+from typing import ClassVar, Literal
 
 from crossray.data.sources.flickr_tokens import read_captions
 from crossray.data.sources.karpathy import ARCHIVE, read_karpathy
 from crossray.data.sources.layout import Layout, Row, counted, listed
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 
 TOKENS = "results_20130124.token"
 SPLIT = "dataset_flickr30k.json"
@@ -25,7 +23,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class Flickr30kSource(Source):
+class Flickr30kSource(FolderSource):
     """Photos with all their captions (five each).
 
     Young, Lai, Hodosh, Hockenmaier: From Image Descriptions to Visual Denotations, TACL 2 (2014).
@@ -38,13 +36,7 @@ class Flickr30kSource(Source):
 
     name: ClassVar[str] = "flickr30k"
 
-    folder: Annotated[str, arg(metavar="DIR")]
     split: Literal["karpathy", "drawn"] = "karpathy"
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read the captions."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
-
-from tyro.conf import arg
+from typing import ClassVar
 
 from crossray.data.sources.flickr_tokens import read_captions
 from crossray.data.sources.layout import Layout, Row, lines, listed
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 TOKENS = "Flickr8k.token.txt"
@@ -24,7 +22,7 @@ _REMEDY = f"give the folder with {TOKENS}, {', '.join(LISTS)} and {IMAGES}/"
 
 
 @dataclass(frozen=True)
-class Flickr8kSource(Source):
+class Flickr8kSource(FolderSource):
     """Photos of the official lists with all their captions (five each), in the lists' order.
 
     Hodosh, Young, Hockenmaier: Framing Image Description as a Ranking Task, JAIR 47 (2013).
@@ -35,13 +33,6 @@ class Flickr8kSource(Source):
     """
 
     name: ClassVar[str] = "flickr8k"
-
-    folder: Annotated[str, arg(metavar="DIR")]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read the token file and the lists."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-
-from tyro.conf import arg
+from typing import ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import retrieval_split
 from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, numeric
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 
 ANNOTATIONS = "annotations_complete_eng"
 PHOTOS = 20_000
@@ -28,7 +26,7 @@ _REGIONS = (
 
 
 @dataclass(frozen=True)
-class IaprTc12Source(Source):
+class IaprTc12Source(FolderSource):
     """Photos with their English description, by number.
 
     Grubinger et al.: The IAPR TC-12 Benchmark, LREC 2006. Annotations are Latin-1.
@@ -44,7 +42,6 @@ class IaprTc12Source(Source):
 
     name: ClassVar[str] = "iapr-tc12"
 
-    folder: Annotated[str, arg(metavar="DIR")]
     regions: str | None = None
     split: Literal["drawn", "mmach"] = "drawn"
 

@@ -6,13 +6,11 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-from tyro.conf import arg
+from typing import ClassVar
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.layout import Layout, Row, counted, listed, numeric, read_text
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 PARTS: dict[str, tuple[Split, int]] = {"train": ("train", 60_918), "valid": ("val", 10_437)}
@@ -25,7 +23,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class ImageclefCaptionSource(Source):
+class ImageclefCaptionSource(FolderSource):
     """Radiology images with a caption and UMLS concepts as labels (their identifiers), by number.
 
     Rueckert et al.: Overview of ImageCLEFmedical 2023, Caption Prediction and Concept Detection.
@@ -36,13 +34,6 @@ class ImageclefCaptionSource(Source):
     """
 
     name: ClassVar[str] = "imageclef-caption"
-
-    folder: Annotated[str, arg(metavar="DIR")]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read the tables."""

@@ -95,14 +95,18 @@ def broken(item_id: str, reason: Reason, detail: str) -> Row:
     return {"item_id": item_id, "rejected": [reason, detail]}
 
 
+def in_units(rows: list[Row]) -> list[dict[str, Any]]:
+    """The units of a plan, `UNIT_ROWS` rows each."""
+    return [{"rows": rows[at : at + UNIT_ROWS]} for at in range(0, len(rows), UNIT_ROWS)]
+
+
 def listed(rows: list[Row], images: Path, licence: str, notes: Sequence[str] = ()) -> Plan:
     """The plan of a set whose rows are all known.
 
     Rows hold the fields of `PairRow`; `image` is a name within `images`, or None.
     """
-    units = [{"rows": rows[at : at + UNIT_ROWS]} for at in range(0, len(rows), UNIT_ROWS)]
     reader = ListedReader(str(images), licence)
-    return Plan(units, len(rows), reader, (f"licence: {licence}", *notes))
+    return Plan(in_units(rows), len(rows), reader, (f"licence: {licence}", *notes))
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
-
-from tyro.conf import arg
+from typing import Any, ClassVar, Literal
 
 from crossray.data.images import ImageFile
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources.chexpert_labels import LABELS, read_labels
-from crossray.data.sources.layout import Layout, Row, counted, table
+from crossray.data.sources.layout import Layout, Row, counted, in_units, table
 from crossray.data.sources.report_sections import read_sections
-from crossray.data.sources.source import UNIT_ROWS, Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import assign_split, parse_split
 
 TABLE = "mimic-cxr-2.0.0-{}.csv"
@@ -31,7 +29,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class MimicCxrSource(Source):
+class MimicCxrSource(FolderSource):
     """Chest films with their reports; the views of a study share `study_id`, a patient is a group.
 
     Johnson et al.: MIMIC-CXR-JPG, arXiv:1901.07042. Texts are the sentences of findings and
@@ -50,7 +48,6 @@ class MimicCxrSource(Source):
 
     name: ClassVar[str] = "mimic-cxr"
 
-    folder: Annotated[str, arg(metavar="DIR")]
     reports: str | None = None
     labels: Literal["chexpert", "negbio"] = "chexpert"
     views: Literal["all", "frontal"] = "all"
@@ -93,14 +90,13 @@ class MimicCxrSource(Source):
                 }
             )
         rows.sort(key=lambda row: (row["patient"], row["study"], row["film"]))
-        units = [{"rows": rows[at : at + UNIT_ROWS]} for at in range(0, len(rows), UNIT_ROWS)]
         notes = (
             f"licence: {_LICENCE}",
             *counted(films, IMAGES, "images"),
             f"{blank:,} images have no view position",
             f"{unlabelled:,} images belong to studies without labels",
         )
-        return Plan(units, len(rows), MimicCxrReader(str(images), str(reports)), notes)
+        return Plan(in_units(rows), len(rows), MimicCxrReader(str(images), str(reports)), notes)
 
     def _reports(self, folder: str) -> Path:
         remedy = (

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-
-from tyro.conf import arg
+from typing import ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import retrieval_split, shuffled
 from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, numeric
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 
 ANNOTATIONS = ("mirflickr25k_annotations_v080", "annotations")
 LABELS = (
@@ -30,7 +28,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class MirflickrSource(Source):
+class MirflickrSource(FolderSource):
     """Photos with their tags, joined to one text, and 24 labels, by number.
 
     Huiskes, Lew: The MIR Flickr Retrieval Evaluation, MIR 2008. Labels are the potential ones,
@@ -46,13 +44,7 @@ class MirflickrSource(Source):
 
     name: ClassVar[str] = "mirflickr"
 
-    folder: Annotated[str, arg(metavar="DIR")]
     split: Literal["drawn", "mmach", "cmfg"] = "drawn"
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read annotations and tags."""

@@ -12,7 +12,7 @@ from tyro.conf import arg
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import retrieval_split, shuffled
 from crossray.data.sources.layout import Layout, Row, counted, lines, listed
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 IMAGES = 269_648
@@ -27,7 +27,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class NusWideSource(Source):
+class NusWideSource(FolderSource):
     """Photos in the order of the list; their tags among the 1,000 frequent ones are the text.
 
     Chua et al.: NUS-WIDE, CIVR 2009. Labels are concepts; the rows of a photo that is listed
@@ -45,7 +45,6 @@ class NusWideSource(Source):
 
     name: ClassVar[str] = "nus-wide"
 
-    folder: Annotated[str, arg(metavar="DIR")]
     images: Annotated[str, arg(metavar="IMAGES")]
     split: Literal["official", "mmach", "10k"] = "official"
 

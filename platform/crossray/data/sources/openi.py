@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
-from tyro.conf import arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sentences import as_document
 from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import assign_split
 
 REPORTS = "ecgen-radiology"
@@ -31,7 +30,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class OpeniSource(Source):
+class OpeniSource(FolderSource):
     """Chest films with their reports; the views of one report are a study and a group.
 
     Demner-Fushman et al.: Preparing a collection of radiology examinations for distribution and
@@ -44,13 +43,6 @@ class OpeniSource(Source):
     """
 
     name: ClassVar[str] = "openi"
-
-    folder: Annotated[str, arg(metavar="DIR")]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read all reports."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
-
-from tyro.conf import arg
+from typing import ClassVar
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import shuffled
 from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 IMAGES, SENTENCES = "dataset", "sentence"
@@ -24,7 +22,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class PascalSentenceSource(Source):
+class PascalSentenceSource(FolderSource):
     """Photos with five sentences each and the label of one of twenty classes.
 
     Rashtchian et al.: Collecting Image Annotations Using Amazon's Mechanical Turk, 2010. In each
@@ -36,13 +34,6 @@ class PascalSentenceSource(Source):
     """
 
     name: ClassVar[str] = "pascal-sentence"
-
-    folder: Annotated[str, arg(metavar="DIR")]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read all sentences."""

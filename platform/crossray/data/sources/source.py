@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from tyro.conf import arg
 
 from crossray.core.config import Config, to_dict
 from crossray.data.work import Reader
@@ -53,3 +55,19 @@ class Source(Config):
     def location(self) -> dict[str, Any]:
         """The fields in `paths`."""
         return {k: v for k, v in to_dict(self).items() if k in self.paths}
+
+
+@dataclass(frozen=True)
+class FolderSource(Source):
+    """An importer of what one folder holds.
+
+    Attributes:
+        folder: the folder.
+    """
+
+    folder: Annotated[str, arg(metavar="DIR")]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the input lies."""
+        return ("folder",)

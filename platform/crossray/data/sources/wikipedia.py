@@ -6,13 +6,11 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
-
-from tyro.conf import arg
+from typing import ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import FolderSource, Plan
 
 LISTS = {"trainset_txt_img_cat.list": ("train", 2_173), "testset_txt_img_cat.list": ("test", 693)}
 VALIDATION = 231
@@ -25,7 +23,7 @@ _REMEDY = (
 
 
 @dataclass(frozen=True)
-class WikipediaSource(Source):
+class WikipediaSource(FolderSource):
     """Sections of featured articles, each with an image and one of ten categories.
 
     Rasiwasia et al.: A New Approach to Cross-Modal Multimedia Retrieval, ACM MM 2010.
@@ -39,13 +37,7 @@ class WikipediaSource(Source):
 
     name: ClassVar[str] = "wikipedia"
 
-    folder: Annotated[str, arg(metavar="DIR")]
     split: Literal["official", "gpldan", "drawn"] = "official"
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
-        return ("folder",)
 
     def plan(self) -> Plan:
         """Read the lists and all texts."""
