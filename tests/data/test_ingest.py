@@ -74,6 +74,25 @@ def test_all_rows_arrive_in_order(write_table: WriteTable, tmp_path: Path) -> No
     verify(artifact)
 
 
+def test_reports_are_labelled(write_table: WriteTable, tmp_path: Path) -> None:
+    """`--label-reports` must work in the workers, and the manifest must say that a rule read."""
+    rows = _rows(4)
+    for row, text in zip(rows, ("Small effusion.", "Possible edema.", "A dog.", "x"), strict=True):
+        row |= {"text": text, "labels": "" if text != "x" else "mine"}
+    table = _source(*write_table(rows))
+    plain, zeros, ones = (
+        ingest(table, str(tmp_path / f"{policy}"), label_reports=policy)
+        for policy in (None, "zeros", "ones")
+    )
+    assert read_pairs(plain)["labels"].to_pylist() == [[], [], [], ["mine"]]
+    assert read_pairs(zeros)["labels"].to_pylist() == [["Pleural Effusion"], [], [], ["mine"]]
+    found = [["Pleural Effusion"], ["Lung Opacity", "Edema"], [], ["mine"]]
+    assert read_pairs(ones)["labels"].to_pylist() == found
+    assert any(note.startswith("2 of 4 items have labels") for note in ones.manifest.notes)
+    assert ones.manifest.config["label_reports"]["uncertain"] == "ones"
+    assert "label_reports" not in plain.manifest.config
+
+
 def test_every_reason_is_reported(write_table: WriteTable, tmp_path: Path) -> None:
     """A row that vanishes without a reason is a patient missing from a study."""
     rows = _rows(60)
