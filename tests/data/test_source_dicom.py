@@ -17,14 +17,10 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.filebase import DicomBytesIO
 
-from crossray.core.artifacts import open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest import ingest
-from crossray.data.schema import REJECTED_FILE
 from crossray.data.sources import dicom_file
 from crossray.data.sources.dicom import DicomSource
 from support.dicom import PERSONAL, compressed, film, ramp, save
-from support.pairs import read_pairs
 
 Judge = Callable[..., list[dict[str, Any]]]
 
@@ -313,28 +309,3 @@ def test_missing_folders(root: Path) -> None:
         DicomSource(str(root / "nowhere")).plan()
     with pytest.raises(CrossRayError, match=r"reports .*nowhere cannot be read"):
         DicomSource(str(root / "tree"), reports=str(root / "nowhere")).plan()
-
-
-def test_ingest_passes_over_what_is_no_image(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Reports and indexes lie among films in every archive and must not fail its ingest."""
-    for number in range(5):
-        structured = film(ramp(), 50 + number, SOPClassUID=uid.BasicTextSRStorage)
-        save(structured, root / f"tree/sr/{number}")
-    (root / "tree/notes.txt").write_text("films")
-    artifact = ingest(DicomSource(str(root / "tree")), str(tmp_path / "out"), max_rejected=0.0)
-    metrics = open_artifact(artifact.uri, "pairs").manifest.metrics
-    assert (metrics["items"], metrics["rejected"]) == (12, {})
-    assert metrics["passed_over"] == {"not an image": 5, "not DICOM": 1}
-    assert "passed over: not an image" in capsys.readouterr().err
-    assert REJECTED_FILE in artifact.manifest.payload
-    assert read_pairs(artifact, ["image"])["image"].null_count == 0
-
-
-def test_ingest_of_nothing_but_others(tmp_path: Path) -> None:
-    """A folder of photographs given by mistake must not become an empty set."""
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in/notes.txt").write_text("films")
-    with pytest.raises(CrossRayError, match=r"1 of 1 rows were rejected.*'not DICOM'"):
-        ingest(DicomSource(str(tmp_path / "in")), str(tmp_path / "out"), max_rejected=1.0)

@@ -13,7 +13,7 @@ _SUFFIXES = (".png", ".dcm")  # images are called 1_IM-0001-4001.dcm.png
 
 
 def read_reports(reports: Path, projections: Path) -> list[Row]:
-    """One row a report by number: `number`, `sections`, `terms`, and name and view of its `films`."""
+    """By number: each report's `number`, `sections`, `terms`, and its `films` as name and view."""
     films: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for cells in table(projections, ("uid", "filename", "projection")):
         films[cells["uid"].strip()].append((cells["filename"].strip(), cells["projection"].strip()))
