@@ -24,7 +24,14 @@ from support.dicom import PERSONAL, compressed, film, ramp, save
 
 Judge = Callable[..., list[dict[str, Any]]]
 
-REPORT = "Indication: cough.\n\nFindings: The heart is large. Lungs are clear.\n\nConclusion: {}.\n"
+REPORT = """Indication: cough.
+
+Findings: The heart is large. Lungs are clear.
+
+Comparison: none.
+
+Conclusion: {}.
+"""
 
 
 def _pixels(row: dict[str, Any]) -> NDArray[np.uint8]:

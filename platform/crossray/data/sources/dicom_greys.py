@@ -48,7 +48,8 @@ def greys(stored_HW: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         levels_V = 1.0 - levels_V
     greys_V = np.rint(255 * levels_V.clip(0.0, 1.0)).astype(np.uint8)
-    return greys_V[stored_HW.astype(np.int32) - lowest]
+    shown_HW: NDArray[np.uint8] = greys_V[stored_HW.astype(np.int32) - lowest]
+    return shown_HW
 
 
 def modality_units(values_V: Values, dataset: Dataset) -> Values:
@@ -95,7 +96,8 @@ def windowed(values_V: Values, center: float, width: float, function: str) -> Va
     if not (width >= least and width > 0):
         raise Rejected("broken image", f"the window's width is {width}")
     if function == "SIGMOID":
-        return expit(4.0 * (values_V - center) / width)
+        sigmoid_V: Values = expit(4.0 * (values_V - center) / width)
+        return sigmoid_V
     if function == "LINEAR":
         center, width = center - 0.5, width - 1.0
     if width == 0:
@@ -110,7 +112,8 @@ def _spread(stored_HW: NDArray[Any], lowest: int, units_V: Values, dataset: Data
     if isinstance(padding, int) and 0 <= padding - lowest < present_V.size and present_V.sum() > 1:
         present_V[padding - lowest] = False
     low, high = units_V[present_V].min(), units_V[present_V].max()
-    return (units_V - low) / max(high - low, np.finfo(np.float64).tiny)
+    spread_V: Values = (units_V - low) / max(high - low, np.finfo(np.float64).tiny)
+    return spread_V
 
 
 def _number(dataset: Dataset, name: str) -> float | None:

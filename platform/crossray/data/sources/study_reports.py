@@ -15,8 +15,12 @@ from crossray.data.sources.csv import decode, records
 from crossray.data.sources.report_sections import read_sections
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HEADING = re.compile(r"^[ \t]*(?:findings?|impression|conclusion)[ \t]*:", re.I | re.M)
-_SPELLINGS = {"FINDING": "FINDINGS", "CONCLUSION": "IMPRESSION"}
+_HEADING = re.compile(
+    r"^[ \t]*(?:findings?|impression|conclusion|opinion|indication|(?:clinical )?history|comparison"
+    r"|technique|procedure|exam(?:ination)?|recommendations?)[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SPELLINGS = {"FINDING": "FINDINGS", "CONCLUSION": "IMPRESSION", "OPINION": "IMPRESSION"}
 
 
 @dataclass(frozen=True)
