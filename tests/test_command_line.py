@@ -60,6 +60,7 @@ COMMANDS = [
     "crossray ingest pascal-sentence",
     "crossray ingest imageclef-caption",
     "crossray ingest wikipedia",
+    "crossray ingest dicom",
     "crossray ingest huggingface",
     "crossray inspect",
     "crossray check",

@@ -28,6 +28,7 @@ from crossray.core.store import resolve
 from crossray.data.sources.chexpert import ChexpertSource
 from crossray.data.sources.coco import CocoSource
 from crossray.data.sources.csv import CsvSource
+from crossray.data.sources.dicom import DicomSource
 from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.flickr30k import Flickr30kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
@@ -61,6 +62,7 @@ Source = (
     | Annotated[PascalSentenceSource, subcommand("pascal-sentence"), PositionalRequiredArgs]
     | Annotated[ImageclefCaptionSource, subcommand("imageclef-caption"), PositionalRequiredArgs]
     | Annotated[WikipediaSource, subcommand("wikipedia"), PositionalRequiredArgs]
+    | Annotated[DicomSource, subcommand("dicom"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
 )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pydicom.uid import BasicTextSRStorage
 
 from crossray.core.artifacts import Artifact, open_artifact, verify
 from crossray.core.errors import CrossRayError
@@ -20,6 +21,8 @@ from crossray.data import ingest as engine
 from crossray.data.ingest import ingest
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
+from crossray.data.sources.dicom import DicomSource
+from support.dicom import film, ramp, save
 from support.pairs import read_pairs
 
 Rows = list[dict[str, Any]]
@@ -146,6 +149,32 @@ def test_first_row_wins(write_table: WriteTable, tmp_path: Path) -> None:
         "group 'p0' is in train, this row in test",
         "an earlier row has the id 'item-0002'",
     ]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Three films among structured reports and a text file."""
+    for number in range(3):
+        save(film(ramp(), number), tmp_path / f"archive/{number}")
+        structured = film(ramp(), 50 + number, SOPClassUID=BasicTextSRStorage)
+        save(structured, tmp_path / f"archive/sr/{number}")
+    (tmp_path / "archive/notes.txt").write_text("films")
+    return tmp_path / "archive"
+
+
+def test_passes_over_what_is_no_image(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reports and indexes lie among films in every archive and must not fail its ingest."""
+    artifact = ingest(DicomSource(str(archive)), str(tmp_path / "out"), max_rejected=0.0)
+    metrics = artifact.manifest.metrics
+    assert (metrics["items"], metrics["images"], metrics["rejected"]) == (3, 3, {})
+    assert metrics["passed_over"] == {"not an image": 3, "not DICOM": 1}
+    assert "passed over: not an image" in capsys.readouterr().err
+    for name in ("0", "1", "2"):
+        (archive / name).unlink()
+    with pytest.raises(CrossRayError, match=r"4 of 4 rows were rejected.*'not an image'"):
+        ingest(DicomSource(str(archive)), str(tmp_path / "none"), max_rejected=1.0)
 
 
 def test_too_many_rejected_rows_fail(

@@ -93,7 +93,24 @@ def test_karpathy_split(root: Path, judge: Judge) -> None:
     rows = judge(source)
     assert [row["split"] for row in rows] == ["train"] * 22 + ["train", "test"]
     assert rows[22]["item_id"] == _name("val2014", 7)[:-4]
+    assert dict(rows[-1]["meta"])["fold"] == "0"
+    assert "fold" not in dict(rows[0]["meta"])
     assert any("1 images are not in dataset_coco.json" in note for note in source.plan().notes)
+
+
+def test_folds(root: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures on 1,000 images are means over five folds, which follow the order of the split."""
+    monkeypatch.setattr(coco, "FOLD", 2)
+    split = json.loads((root / SPLIT).read_text())
+    for entry in split["images"]:
+        entry["split"] = "test" if entry["filepath"] == "train2014" else "train"
+    split["images"].reverse()
+    (root / SPLIT).write_text(json.dumps(split))
+    names = [entry["filename"] for entry in split["images"] if entry["split"] == "test"]
+    rows = judge(CocoSource(str(root), split="karpathy"))
+    folds = {row["item_id"]: dict(row["meta"]).get("fold") for row in rows}
+    assert [folds[Path(name).stem] for name in names] == [str(at // 2) for at in range(22)]
+    assert sum(fold is None for fold in folds.values()) == len(rows) - 22
 
 
 def test_mmach_split(root: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,3 +190,24 @@ def test_unusable_files(tmp_path: Path, encode: Encode) -> None:
     (tmp_path / "test.parquet").write_bytes(b"PAR1 cut")
     with pytest.raises(CrossRayError, match="cannot be read"):
         HuggingFaceSource(str(tmp_path)).plan()
+
+
+def test_class_numbers(tmp_path: Path, judge: Judge, encode: Encode) -> None:
+    """Labels 0 and 1 say nothing; the hub's files name their classes."""
+    classes = datasets.ClassLabel(names=["film", "photo"])
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "kind": classes, "kinds": datasets.List(classes)}
+    )
+    content = {"text": ["a", "b", "c"], "kind": [1, 0, -1], "kinds": [[0, 1], [1], []]}
+    table = datasets.Dataset.from_dict(content, features=features)
+    table.to_parquet(tmp_path / "train.parquet")
+    options = {"image_column": "", "label_column": "kind"}
+    rows = judge(HuggingFaceSource(str(tmp_path), **options))
+    assert [row["labels"] for row in rows] == [["photo"], ["film"], []]
+    rows = judge(HuggingFaceSource(str(tmp_path), **options | {"label_column": "kinds"}))
+    assert [row["labels"] for row in rows] == [["film", "photo"], ["photo"], []]
+    schema = pq.read_schema(tmp_path / "train.parquet")
+    wrong = pa.table({**content, "kind": [1, 7, 0]}, schema=schema)
+    pq.write_table(wrong, tmp_path / "train.parquet")
+    rows = judge(HuggingFaceSource(str(tmp_path), **options))
+    assert [row["reason"] for row in rows] == [None, "malformed row", None]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crossray.core.errors import CrossRayError
-from crossray.data.sources.imageclef_caption import TABLE, ImageclefCaptionSource
+from crossray.data.sources.imageclef_caption import NAMES, TABLE, ImageclefCaptionSource
 from support.images import encoded_image
 
 Judge = Callable[..., list[dict[str, Any]]]
@@ -53,6 +53,15 @@ def test_tables(root: Path, judge: Judge) -> None:
     assert rows[3]["image"] == encoded_image(3)
     assert rows[-1]["labels"] == []
     assert "found 5 images in valid; the set is published with 10,437" in source.plan().notes
+
+
+def test_concepts_by_name(root: Path, judge: Judge) -> None:
+    """Identifiers alone do not tell a CT from a plain film."""
+    (root / NAMES).write_text("cui\tname\nC0040405\tX-Ray Computed Tomography\nC9\tNone\n")
+    rows = judge(ImageclefCaptionSource(str(root)))
+    assert dict(rows[3]["meta"])["concepts"] == "X-Ray Computed Tomography"
+    assert rows[3]["labels"] == ["C0040405", "C0000001"]
+    assert "concepts" not in dict(rows[-1]["meta"])
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def test_official_split(root: Path, judge: Judge) -> None:
     ]  # fmt: skip
     assert [section["name"] for section in last[0]["sections"]] == ["findings", "impression"]
     assert "1 images have no view position" in source.plan().notes
+    assert "found 11 studies; the set is published with 227,835" in source.plan().notes
 
 
 def test_frontal_films_by_patient(root: Path, judge: Judge) -> None:

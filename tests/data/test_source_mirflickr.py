@@ -24,7 +24,8 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir(parents=True)
     for number in range(1, 25):
         (tmp_path / f"mirflickr/im{number}.jpg").write_bytes(encoded_image(number))
-        tags = {3: [], 4: ["onlyhere"]}.get(number, ["caf\u00e9", f"my{number}", "newyork"])
+        own = f"my{number}" if number != 6 else "my\u20286"
+        tags = {3: [], 4: ["onlyhere"]}.get(number, ["caf\u00e9", own, "newyork"])
         path = tmp_path / f"mirflickr/meta/tags/tags{number}.txt"
         path.write_bytes("".join(f"{tag}\r\n" for tag in tags).encode())
         label = tmp_path / ANNOTATIONS[0] / f"{LABELS[number - 1]}.txt"
@@ -46,6 +47,7 @@ def test_numbers_tags_and_labels(root: Path, judge: Judge) -> None:
     assert rows[9]["texts"] == ["caf\u00e9 my10 newyork"]
     assert rows[9]["image"] == encoded_image(10)
     assert rows[2]["texts"] == []
+    assert rows[5]["texts"] == ["caf\u00e9 my\u20286 newyork"]
     assert all(row["reason"] is None for row in rows)
     assert "found 24 photos; the set is published with 25,000" in source.plan().notes
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from crossray.core.errors import CrossRayError
+from crossray.data.sources import openi_tables
 from crossray.data.sources.openi import IMAGES, REPORTS, OpeniSource
+from crossray.data.splits import assign_split
 from support.images import encoded_image
 
 Judge = Callable[..., list[dict[str, Any]]]
@@ -115,6 +117,50 @@ def test_damaged_reports_are_counted(root: Path, judge: Judge) -> None:
     assert [(row["where"], row["reason"]) for row in rows if row["reason"]] == [
         ("3", "malformed row"), ("4", "malformed row"), ("CXR5_5_IM-0001-1001", "missing image"),
     ]  # fmt: skip
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """The repackaging: three reports, the second without a film, the third without findings."""
+    images = tmp_path / "images/images_normalized"
+    images.mkdir(parents=True)
+    header = "uid,MeSH,Problems,image,indication,comparison,findings,impression\n"
+    rows = [
+        '10,Opacity/lung/left;Opacity/lung/right;Scar,Opacity,"Chest, 2 views",Pain,None.,,Scar.\n',
+        "2,normal,normal,Chest,Pain,None.,Clear.,Normal caf\u00e9.\n",
+        '1,Cardiomegaly/mild,Cardiomegaly,Chest,Pain,None.,"Large ""heart"".\nClear.",Large.\n',
+    ]
+    (tmp_path / openi_tables.REPORTS).write_text(header + "".join(rows), "utf-8")
+    films = [(1, "1_IM-0001-4001.dcm.png", "Frontal"), (1, "1_IM-0001-3001.dcm.png", "Lateral"),
+             (10, "10_IM-0002-1001.dcm.png", "Frontal")]  # fmt: skip
+    for at, (_, name, _) in enumerate(films):
+        (images / name).write_bytes(encoded_image(at, "PNG"))
+    lines = ["uid,filename,projection", *(f"{uid},{name},{view}" for uid, name, view in films)]
+    (tmp_path / openi_tables.PROJECTIONS).write_text("\n".join(lines), "utf-8")
+    return tmp_path
+
+
+def test_tables(tables: Path, judge: Judge) -> None:
+    """Most people have the set as two tables; split and ids must be those of the XML."""
+    source = OpeniSource(str(tables))
+    rows = judge(source)
+    assert [row["reason"] for row in rows] == [None] * 4
+    assert [row["item_id"] for row in rows] == [
+        "CXR1_1_IM-0001-4001", "CXR1_1_IM-0001-3001", "CXR2", "CXR10_10_IM-0002-1001",
+    ]  # fmt: skip
+    first, second, alone, last = rows
+    assert first["texts"] == second["texts"] == ['Large "heart".', "Clear.", "Large."]
+    assert first["image"] == encoded_image(0, "PNG")
+    assert dict(second["meta"]).items() >= {"study_id": "CXR1", "view": "Lateral"}.items()
+    assert (alone["image"], alone["labels"]) == (None, ["normal"])
+    assert last["labels"] == ["Opacity", "Scar"]
+    assert [section["name"] for section in last["sections"]] == ["impression"]
+    for row in rows:
+        assert row["split"] == assign_split(row["group_id"], 0, (0.7, 0.1, 0.2))
+    assert "found 3 reports; the set is published with 3,955" in source.plan().notes
+    (tables / openi_tables.PROJECTIONS).unlink()
+    with pytest.raises(CrossRayError, match=r"has no indiana_projections\.csv"):
+        source.plan()
 
 
 @pytest.mark.parametrize("name", [REPORTS, IMAGES])

@@ -25,11 +25,11 @@ class ImageFile:
     root: str
     name: str
 
-    def read(self) -> bytes:
+    def read(self, max_bytes: int = MAX_BYTES) -> bytes:
         """The file's bytes.
 
         Raises `Rejected` when the name leads out of the folder (`..`, an absolute path, a
-        symbolic link), when no such file exists or when it is larger than `MAX_BYTES`.
+        symbolic link), when no such file exists or when it is larger than `max_bytes`.
         """
         root = Path(self.root).resolve()
         try:
@@ -38,7 +38,7 @@ class ImageFile:
                 raise Rejected("image outside the folder", f"{self.name!r}")
             if not path.is_file():
                 raise Rejected("missing image", f"there is no file {self.name!r}")
-            if (size := path.stat().st_size) > MAX_BYTES:
+            if (size := path.stat().st_size) > max_bytes:
                 raise Rejected("image too large", f"{self.name!r} has {size:,} bytes")
             return path.read_bytes()
         except (OSError, ValueError, RuntimeError) as error:  # name too long, NUL, link loop

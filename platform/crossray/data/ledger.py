@@ -12,7 +12,7 @@ from rich.table import Table
 
 from crossray.core.errors import CrossRayError
 from crossray.data.labelling import LABELS_FROM, REPORT
-from crossray.data.rejection import Reason
+from crossray.data.rejection import PASSED_OVER, Reason
 from crossray.data.splits import SPLITS
 
 
@@ -69,7 +69,8 @@ class Ledger:
             "texts": self.texts,
             "splits": {split: self.splits[split] for split in SPLITS},
             "labels": dict(sorted(self.labels.items())),
-            "rejected": dict(self.rejected.most_common()),
+            "rejected": dict(self._refused().most_common()),
+            "passed_over": dict((self.rejected - self._refused()).most_common()),
         }
 
     def table(self) -> Table:
@@ -84,19 +85,21 @@ class Ledger:
         for split in SPLITS:
             table.add_row(split, f"{self.splits[split]:,}")
         for reason, count in self.rejected.most_common():
-            table.add_row(f"rejected: {reason}", f"{count:,}", style="red")
+            word, style = ("passed over", None) if reason in PASSED_OVER else ("rejected", "red")
+            table.add_row(f"{word}: {reason}", f"{count:,}", style=style)
         return table
 
     def judge(self, max_rejected: float) -> None:
-        """Raise `CrossRayError` when too many rows were rejected, or all."""
-        rejected = self.rejected.total()
+        """Raise `CrossRayError` when too many rows were rejected, or none was taken."""
+        refused = self._refused() if self.items else self.rejected
+        rejected = refused.total()
         total = self.items + rejected
         if not rejected:
             return
         share = rejected / total
         if self.items and share <= max_rejected:
             return
-        reason, count = self.rejected.most_common(1)[0]
+        reason, count = refused.most_common(1)[0]
         # The percentages are spelt out far enough to show that one exceeds the other.
         limit = f"above the {max_rejected:.4g} of --max-rejected; " if self.items else "every one; "
         raise CrossRayError(
@@ -104,6 +107,10 @@ class Ledger:
             f"the commonest reason is {reason!r} ({count:,} rows), first at {self._first[reason]}; "
             "mend the input" + (" or raise --max-rejected." if self.items else ".")
         )
+
+    def _refused(self) -> Counter[str]:
+        """The rejected rows without those that were only passed over."""
+        return Counter({why: n for why, n in self.rejected.items() if why not in PASSED_OVER})
 
 
 def _hash(text: str) -> int:

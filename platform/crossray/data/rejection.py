@@ -17,7 +17,15 @@ Reason = Literal[
     "duplicate id",
     "group crosses splits",
     "unknown split",
+    "several frames",
+    "unsupported encoding",
+    "text in the image",
+    "not DICOM",
+    "not an image",
 ]
+
+PASSED_OVER: frozenset[Reason] = frozenset({"not DICOM", "not an image"})
+"""Reasons that do not speak against an input: what else lies in a folder beside its images."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a row, not a failure

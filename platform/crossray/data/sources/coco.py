@@ -19,6 +19,8 @@ PARTS: dict[str, Split] = {"train2014": "train", "val2014": "val"}
 SPLIT = "dataset_coco.json"
 IMAGES = 123_287
 QUERIES, TRAINING = 5_000, 10_000
+FOLD = 1_000
+MMACH_IMAGES = 122_218
 _LICENCE = "annotations CC BY 4.0; images under Flickr users' own terms"
 _REMEDY = (
     "give the folder with annotations/, train2014/ and val2014/ of "
@@ -36,9 +38,10 @@ class CocoSource(FolderSource):
     Attributes:
         folder: what holds the annotations, the image folders and the split.
         split: `official` is train2014 and val2014, without a test set; `karpathy` takes
-            dataset_coco.json (113,287 / 5,000 / 5,000); `mmach` drops images without an instance
-            and draws 5,000 queries (test) and 10,000 training images (train) by a fixed seed, the
-            rest of the retrieval set is val.
+            dataset_coco.json (113,287 / 5,000 / 5,000), whose test images, a thousand after a
+            thousand, are the five folds of published figures (`fold` in `meta`); `mmach` drops
+            images without an instance and draws 5,000 queries (test) and 10,000 training images
+            (train) by a fixed seed, the rest of the retrieval set is val.
         captions: how many captions of an image to keep at most; recall at K is published with 5.
     """
 
@@ -55,16 +58,23 @@ class CocoSource(FolderSource):
         rows = [row for part in PARTS for row in self._part(layout, part)]
         notes = counted(len(rows), IMAGES, "images")
         if self.split == "karpathy":
-            chosen = {image.name: image.split for image in read_karpathy(layout.find(SPLIT))}
+            listing = read_karpathy(layout.find(SPLIT))
+            chosen = {image.name: image.split for image in listing}
+            tested = [image.name for image in listing if image.split == "test"]
+            fold = {name: {"fold": str(at // FOLD)} for at, name in enumerate(tested)}
             known = [row for row in rows if _file(row) in chosen]
             if len(known) < len(rows):
                 notes.append(
                     f"{len(rows) - len(known)} images are not in {SPLIT} and were left out"
                 )
-            rows = [{**row, "split": chosen[_file(row)]} for row in known]
+            rows = [
+                {**row, "split": chosen[_file(row)], "meta": fold.get(_file(row), {})}
+                for row in known
+            ]
         elif self.split == "mmach":
             labelled = [row for row in rows if row["labels"]]
             notes.append(f"{len(rows) - len(labelled)} images have no instance and were left out")
+            notes += counted(len(labelled), MMACH_IMAGES, "images with an instance")
             drawn = retrieval_split((row["item_id"] for row in labelled), QUERIES, TRAINING)
             rows = [{**row, "split": drawn[row["item_id"]]} for row in labelled]
         images = layout.find(next(iter(PARTS))).parent

@@ -82,13 +82,13 @@ class CsvSource(Source):
     def _survey(self, stream: BinaryIO) -> Plan:
         if stream.read(3) != b"\xef\xbb\xbf":  # the mark that spreadsheets write
             stream.seek(0)
-        records = _records(stream, 1)
-        header = self._header(next(records, None))
+        rows_of_cells = records(stream, 1)
+        header = self._header(next(rows_of_cells, None))
         split = header.index(self.split_column) if self.split_column else None
         units: list[dict[str, Any]] = []
         unknown: list[str] = []
         rows, known = 0, split is None
-        for start, line, cells in records:
+        for start, line, cells in rows_of_cells:
             if rows % UNIT_ROWS == 0:
                 units.append({"offset": start, "line": line, "rows": 0})
             units[-1]["rows"] += 1
@@ -110,7 +110,7 @@ class CsvSource(Source):
         if first is None:
             raise CrossRayError(f"the table {self.table} is empty; give one with a header line.")
         try:
-            header = [_decode(cell).strip() for cell in first[2]]
+            header = [decode(cell).strip() for cell in first[2]]
         except Rejected:
             header = ["\0"]
         if any("\0" in name for name in header):
@@ -160,9 +160,9 @@ class CsvReader:
         """The cells of a unit's rows, still undecoded."""
         with open(self.table, "rb") as stream:
             stream.seek(unit["offset"])
-            records = _records(stream, unit["line"])
+            rows_of_cells = records(stream, unit["line"])
             for _ in range(unit["rows"]):
-                _, line, cells = next(records)
+                _, line, cells = next(rows_of_cells)
                 yield f"line {line}", (line, cells)
 
     def row(self, raw: tuple[int, list[str]]) -> PairRow:
@@ -174,7 +174,7 @@ class CsvReader:
                 "malformed row", f"{len(cells)} cells where the header has {len(self.header)}"
             )
         bytes_of = dict(zip(self.header, cells, strict=True))
-        cell = {name: _decode(bytes_of[name]).strip() for name in source.columns()}
+        cell = {name: decode(bytes_of[name]).strip() for name in source.columns()}
         pair = PairRow(item_id=f"line-{line}")
         if self.images is not None:
             pair["image"] = ImageFile(self.images, cell[source.image_column])
@@ -202,7 +202,7 @@ class CsvReader:
         return pair
 
 
-def _records(stream: BinaryIO, line: int) -> Iterator[tuple[int, int, list[str]]]:
+def records(stream: BinaryIO, line: int) -> Iterator[tuple[int, int, list[str]]]:
     """Offset, line (counted from 1) and cells of every record from where `stream` stands.
 
     Cells hold one character a byte (Latin-1), so that a wrong encoding is judged cell by cell.
@@ -225,7 +225,8 @@ def _records(stream: BinaryIO, line: int) -> Iterator[tuple[int, int, list[str]]
         start, first = offset + consumed, line + reader.line_num
 
 
-def _decode(cell: str) -> str:
+def decode(cell: str) -> str:
+    """The text of a cell of `records`; raises `Rejected` when it is not UTF-8."""
     try:
         return cell.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError as error:

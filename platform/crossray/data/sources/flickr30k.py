@@ -13,7 +13,7 @@ from crossray.data.sources.source import FolderSource, Plan
 TOKENS = "results_20130124.token"
 SPLIT = "dataset_flickr30k.json"
 IMAGES = ("flickr30k-images", "flickr30k_images")
-PHOTOS = 31_783
+PHOTOS = {"karpathy": 31_014, "drawn": 31_783}
 _LICENCE = "Flickr users' own terms; research and education only"
 _REMEDY = (
     f"give the folder with {TOKENS} and {IMAGES[0]}/, handed out on request at "
@@ -49,7 +49,7 @@ class Flickr30kSource(FolderSource):
         else:
             captions = read_captions(layout.find(TOKENS))
             rows = [_row(name, texts) for name, texts in captions.items()]
-        notes = counted(len(rows), PHOTOS, "photos")
+        notes = counted(len(rows), PHOTOS[self.split], "photos")
         return listed(rows, layout.find(*IMAGES), _LICENCE, notes)
 
 

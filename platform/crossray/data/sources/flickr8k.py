@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from crossray.data.sources.flickr_tokens import read_captions
-from crossray.data.sources.layout import Layout, Row, lines, listed
+from crossray.data.sources.layout import Layout, Row, counted, lines, listed
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 TOKENS = "Flickr8k.token.txt"
+PHOTOS = 8_092
 IMAGES = "Flicker8k_Dataset"  # spelt so in the distribution
 LISTS: dict[str, Split] = {
     "Flickr_8k.trainImages.txt": "train",
@@ -39,6 +40,7 @@ class Flickr8kSource(FolderSource):
         layout = Layout(self.folder, _REMEDY)
         captions = read_captions(layout.find(TOKENS))
         images = layout.find(IMAGES)
+        count = counted(len(captions), PHOTOS, "names with captions")
         rows: list[Row] = []
         for listing, split in LISTS.items():
             for name in lines(layout.find(listing)):
@@ -50,4 +52,4 @@ class Flickr8kSource(FolderSource):
                 f"{len(captions)} names with captions are in no split list and were left out, "
                 f"first {next(iter(captions))}"
             )
-        return listed(rows, images, _LICENCE, notes)
+        return listed(rows, images, _LICENCE, notes + count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -44,7 +45,8 @@ class HuggingFaceSource(Source):
         document: the text columns are the sections of a report, named after their columns, and
             are split into sentences.
         id_column: column of the item's id; without it, `<split>-<row>`.
-        label_column: column of the item's labels: strings or lists of strings.
+        label_column: column of the item's labels: strings, numbers of classes that the file names,
+            or lists of either.
     """
 
     name: ClassVar[str] = "huggingface"
@@ -72,7 +74,8 @@ class HuggingFaceSource(Source):
                     {"file": file, "part": part, "split": split, "first": counts[split or "row"]}
                 )
                 counts[split or "row"] += rows
-        return Plan(units, counts.total(), HuggingFaceReader(self))
+        classes = _class_names(files[0][1], self.label_column) if self.label_column else []
+        return Plan(units, counts.total(), HuggingFaceReader(self, classes))
 
     def columns(self) -> list[str]:
         """The names of the columns that are read."""
@@ -135,6 +138,7 @@ class HuggingFaceReader:
     """Reads row groups and record batches, inside a worker."""
 
     source: HuggingFaceSource
+    classes: list[str]
 
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """The rows of one row group, with strings still as bytes."""
@@ -158,8 +162,8 @@ class HuggingFaceReader:
         if source.image_column:
             pair["image"] = _image(cell[source.image_column], str(Path(file).parent))
         if source.label_column:
-            labels = _strings(cell[source.label_column])
-            pair["labels"] = [label for label in labels if label]
+            labels = [label for label in _strings(cell[source.label_column]) if label]
+            pair["labels"] = _named(labels, self.classes) if self.classes else labels
         columns = names(source.text_columns)
         parts = {name: [text for text in _strings(cell[name]) if text] for name in columns}
         if source.document:
@@ -179,6 +183,32 @@ def _split_of(name: str) -> str | None:
         if (split := parse_split(word)) is not None:
             return split
     return None
+
+
+def _class_names(file: str, column: str) -> list[str]:
+    """The names of the classes that the hub's note in `file` gives for `column`, if any."""
+    if file.endswith(".parquet"):
+        metadata = pq.read_schema(file).metadata
+    else:
+        metadata = _open_arrow(file)[0].metadata
+    try:
+        feature = json.loads((metadata or {})[b"huggingface"])["info"]["features"][column]
+        while not isinstance(feature, dict) or "names" not in feature:  # lists of classes
+            feature = feature[0] if isinstance(feature, list) else feature["feature"]
+        return [str(name) for name in feature["names"]]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return []
+
+
+def _named(numbers: list[str], classes: list[str]) -> list[str]:
+    """The names of classes by number; -1 stands for no class."""
+    try:
+        found = [int(number) for number in numbers]
+    except ValueError:
+        raise Rejected("malformed row", f"the class {numbers} is no number") from None
+    if any(not -1 <= number < len(classes) for number in found):
+        raise Rejected("malformed row", f"classes {found} where the file names {len(classes)}")
+    return [classes[number] for number in found if number >= 0]
 
 
 def _open_arrow(file: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:

@@ -14,6 +14,7 @@ from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
 PARTS: dict[str, tuple[Split, int]] = {"train": ("train", 60_918), "valid": ("val", 10_437)}
+NAMES = "ImageCLEFmedical_Caption_2023_cui_mapping.csv"
 TABLE = "ImageCLEFmedical_Caption_2023_{}_{}_labels.csv"
 _LICENCE = "ImageCLEF registration; open-access licences of the articles that the images are from"
 _REMEDY = (
@@ -27,7 +28,8 @@ class ImageclefCaptionSource(FolderSource):
     """Radiology images with a caption and UMLS concepts as labels (their identifiers), by number.
 
     Rueckert et al.: Overview of ImageCLEFmedical 2023, Caption Prediction and Concept Detection.
-    The official validation set is val; the captions of the test set were not published.
+    Where the set's table of concepts is there, `concepts` in `meta` names them; the modality is one
+    of them. The official validation set is val; the captions of the test set were not published.
 
     Attributes:
         folder: what holds the images and the tables.
@@ -39,6 +41,8 @@ class ImageclefCaptionSource(FolderSource):
         """Read the tables."""
         layout = Layout(self.folder, _REMEDY)
         root = layout.find("train").parent
+        mapping = layout.find_if_any(NAMES)
+        names = _cells(mapping) if mapping is not None else {}
         rows: list[Row] = []
         notes = []
         for part, (split, published) in PARTS.items():
@@ -46,16 +50,19 @@ class ImageclefCaptionSource(FolderSource):
             captions = _cells(layout.find(TABLE.format("caption_prediction", part)))
             concepts = _cells(layout.find(TABLE.format("concept_detection", part)))
             notes += counted(len(captions), published, f"images in {part}")
-            rows += (
-                {
-                    "item_id": name,
-                    "image": f"{part}/{name}.jpg",
-                    "split": split,
-                    "texts": [captions[name]],
-                    "labels": [cui.strip() for cui in concepts.get(name, "").split(";") if cui],
-                }
-                for name in sorted(captions, key=numeric)
-            )
+            for name in sorted(captions, key=numeric):
+                cuis = [cui.strip() for cui in concepts.get(name, "").split(";") if cui]
+                known = "|".join(names[cui] for cui in cuis if cui in names)
+                rows.append(
+                    {
+                        "item_id": name,
+                        "image": f"{part}/{name}.jpg",
+                        "split": split,
+                        "texts": [captions[name]],
+                        "labels": cuis,
+                        "meta": {"concepts": known} if known else {},
+                    }
+                )
         return listed(rows, root, _LICENCE, notes)
 
 

@@ -34,12 +34,18 @@ class Layout:
 
         Raises `CrossRayError` when there is none.
         """
+        if (path := self.find_if_any(*names)) is not None:
+            return path
+        raise CrossRayError(f"{self.folder} has no {' or '.join(names)}; {self.remedy}.")
+
+    def find_if_any(self, *names: str) -> Path | None:
+        """What `find` gives, or None where there is none."""
         root = Path(self.folder).resolve()
         for name in names:
             for path in (root / name, *sorted(root.glob(f"*/{name}"))):
                 if path.exists():
                     return path
-        raise CrossRayError(f"{self.folder} has no {' or '.join(names)}; {self.remedy}.")
+        return None
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
@@ -84,9 +90,9 @@ def numeric(name: str) -> tuple[str | int, ...]:
 
 
 def counted(found: int, published: int, what: str) -> list[str]:
-    """A note for the manifest when the set is not as large as published."""
+    """A note for the manifest: how many there are, and how many were published."""
     if found == published:
-        return []
+        return [f"found {found:,} {what}, as published"]
     return [f"found {found:,} {what}; the set is published with {published:,}"]
 
 

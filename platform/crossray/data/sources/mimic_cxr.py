@@ -19,7 +19,7 @@ from crossray.data.splits import assign_split, parse_split
 
 TABLE = "mimic-cxr-2.0.0-{}.csv"
 FRONTAL = ("PA", "AP")
-IMAGES = 377_110
+IMAGES, STUDIES = 377_110, 227_835
 _MMDL = (189_036, 26_750, 4_075)
 _LICENCE = "PhysioNet Credentialed Health Data License; no redistribution"
 _REMEDY = (
@@ -71,8 +71,10 @@ class MimicCxrSource(FolderSource):
         columns = ("dicom_id", "subject_id", "study_id", "ViewPosition")
         rows: list[Row] = []
         blank = unlabelled = films = 0
+        studies: set[str] = set()
         for cells in self._table(layout, "metadata", columns):
             films += 1
+            studies.add(cells["study_id"])
             view = cells["ViewPosition"].strip()
             blank += not view
             if self.views == "frontal" and view not in FRONTAL:
@@ -93,6 +95,7 @@ class MimicCxrSource(FolderSource):
         notes = (
             f"licence: {_LICENCE}",
             *counted(films, IMAGES, "images"),
+            *counted(len(studies), STUDIES, "studies"),
             f"{blank:,} images have no view position",
             f"{unlabelled:,} images belong to studies without labels",
         )

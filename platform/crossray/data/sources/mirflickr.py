@@ -98,7 +98,8 @@ def _row(tags: Path, number: str, labels: list[str]) -> Row:
         return broken(name, "not UTF-8", f"byte {error.object[error.start]:#04x}")
     except OSError:
         return broken(name, "missing text", f"there is no file tags{number}.txt")
-    words = [line.strip() for line in text.splitlines() if line.strip()]
+    # Not `splitlines`: it also breaks at characters that tags may contain.
+    words = [line.strip() for line in text.split("\n") if line.strip()]
     return {"item_id": name, "image": f"{name}.jpg", "labels": labels, "tags": words}
 
 

@@ -1,4 +1,4 @@
-"""Open-i Indiana University chest X-rays: a folder of report XML and a folder of PNG images."""
+"""Open-i Indiana University chest X-rays: reports as XML, or as a table, and PNG images."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from defusedxml.ElementTree import parse
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sentences import as_document
+from crossray.data.sources import openi_tables
 from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import assign_split
@@ -25,7 +26,8 @@ _FRACTIONS = (0.7, 0.1, 0.2)
 _LICENCE = "CC BY-NC-ND as stated for the collection; name the Indiana Network for Patient Care"
 _REMEDY = (
     f"unpack NLMCXR_reports.tgz, which gives {REPORTS}/, and NLMCXR_png.tgz into {IMAGES}/, "
-    "both from https://openi.nlm.nih.gov/faq"
+    "both from https://openi.nlm.nih.gov/faq, or give the repackaging with "
+    f"{openi_tables.REPORTS}, {openi_tables.PROJECTIONS} and {openi_tables.IMAGES[0]}/"
 )
 
 
@@ -39,7 +41,8 @@ class OpeniSource(FolderSource):
     split: reports are drawn 70/10/20 by a fixed seed.
 
     Attributes:
-        folder: what holds the folder of reports and the folder of images.
+        folder: what holds ecgen-radiology/ and NLMCXR_png/, or the repackaging with
+            indiana_reports.csv, indiana_projections.csv and the folder of images.
     """
 
     name: ClassVar[str] = "openi"
@@ -47,21 +50,50 @@ class OpeniSource(FolderSource):
     def plan(self) -> Plan:
         """Read all reports."""
         layout = Layout(self.folder, _REMEDY)
-        folder, images = layout.find(REPORTS), layout.find(IMAGES)
-        reports = sorted(folder.glob("*.xml"), key=lambda path: numeric(path.name))
-        if not reports:
-            raise CrossRayError(f"{folder} has no report such as 1.xml; {_REMEDY}.")
-        rows = [row for path in reports for row in _rows(path)]
+        by_report, images = _from_tables(layout) or _from_xml(layout)
+        rows = [row for report in by_report for row in report]
         films = sum(row.get("image") is not None for row in rows)
         notes = [
-            *counted(len(reports), REPORT_COUNT, "reports"),
+            *counted(len(by_report), REPORT_COUNT, "reports"),
             *counted(films, IMAGE_COUNT, "images"),
         ]
         return listed(rows, images, _LICENCE, notes)
 
 
+def _from_xml(layout: Layout) -> tuple[list[list[Row]], Path]:
+    """The rows of every report of the official layout, and the folder of images."""
+    folder, images = layout.find(REPORTS), layout.find(IMAGES)
+    reports = sorted(folder.glob("*.xml"), key=lambda path: numeric(path.name))
+    if not reports:
+        raise CrossRayError(f"{folder} has no report such as 1.xml; {_REMEDY}.")
+    return [_rows(path) for path in reports], images
+
+
+def _from_tables(layout: Layout) -> tuple[list[list[Row]], Path] | None:
+    """The rows of every report of the repackaging, and the folder of images; None without one."""
+    table = layout.find_if_any(openi_tables.REPORTS)
+    if table is None:
+        return None
+    reports = openi_tables.read_reports(table, layout.find(openi_tables.PROJECTIONS))
+    images = layout.find(*openi_tables.IMAGES)
+    rows = []
+    for report in reports:
+        films = [
+            {
+                "item_id": openi_tables.film_id(report["number"], name),
+                "image": name,
+                "meta": {"view": view} if view else {},
+            }
+            for name, view in report["films"]
+        ]
+        rows.append(
+            _report_rows(f"CXR{report['number']}", report["sections"], report["terms"], films)
+        )
+    return rows, images
+
+
 def _rows(path: Path) -> list[Row]:
-    """One row an image of the report, or one without an image."""
+    """The rows of an XML report."""
     try:
         report = parse(path).getroot()
     except (ParseError, DefusedXmlException, ValueError) as error:
@@ -74,34 +106,40 @@ def _rows(path: Path) -> list[Row]:
         (text.get("Label") or "").lower(): "".join(text.itertext())
         for text in report.iter("AbstractText")
     }
+    terms = [major.text or "" for major in report.iter("major")]
+    films = [
+        {
+            "item_id": film.get("id", ""),
+            "image": f"{film.get('id', '')}.png",
+            "meta": _caption(film),
+        }
+        for film in report.iter("parentImage")
+    ]
+    return _report_rows(study, parts, terms, films)
+
+
+def _report_rows(
+    study: str, parts: dict[str, str], terms: list[str], films: list[Row]
+) -> list[Row]:
+    """One row an image of the report, or one without an image."""
     texts, sections = as_document({name: parts.get(name, "") for name in SECTIONS})
     row: Row = {
         "group_id": study,
         "split": assign_split(study, 0, _FRACTIONS),
         "texts": texts,
         "sections": sections,
-        "labels": _labels(report),
+        "labels": _labels(terms),
     }
-    films = list(report.iter("parentImage"))
-    if not films:
-        return [{**row, "item_id": study, "meta": {"study_id": study}}]
-    return [
-        {
-            **row,
-            "item_id": film.get("id", ""),
-            "image": f"{film.get('id', '')}.png",
-            "meta": {"study_id": study, **_view(film)},
-        }
-        for film in films
-    ]
+    films = films or [{"item_id": study, "meta": {}}]
+    return [{**row, **film, "meta": {"study_id": study, **film["meta"]}} for film in films]
 
 
-def _labels(report: Element) -> list[str]:
+def _labels(terms: list[str]) -> list[str]:
     """The major terms, `Cardiomegaly/mild` as `Cardiomegaly`."""
-    terms = ((major.text or "").split("/")[0].strip() for major in report.iter("major"))
-    return [term for term in dict.fromkeys(terms) if term]
+    names = (term.split("/")[0].strip() for term in terms)
+    return [name for name in dict.fromkeys(names) if name]
 
 
-def _view(film: Element) -> dict[str, str]:
+def _caption(film: Element) -> dict[str, str]:
     caption = " ".join((film.findtext("caption") or "").split())
     return {"caption": caption} if caption else {}
