@@ -26,6 +26,14 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.phantom import PhantomSource
+from crossray.data.split_makers import (
+    AnnotatedFraction,
+    FewShot,
+    Fold,
+    GroupShares,
+    ReportCoverage,
+    ZeroShot,
+)
 from crossray.index.build import BuildIndex
 from crossray.recipes import RECIPES, STUDENTS, get_recipe
 from crossray.training.distill import Distill
@@ -44,6 +52,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "python jobs/embed.py": cli.embed_job,
     "python jobs/index.py": cli.index_job,
 }
+SPLIT_MAKERS = ("groups", "zero-shot", "few-shot", "annotation", "coverage", "fold")
 COMMANDS = [
     "crossray ingest csv",
     "crossray ingest phantom",
@@ -61,6 +70,7 @@ COMMANDS = [
     "crossray ingest imageclef-caption",
     "crossray ingest wikipedia",
     "crossray ingest huggingface",
+    *(f"crossray split {maker}" for maker in SPLIT_MAKERS),
     "crossray inspect",
     "crossray check",
     "crossray summary",
@@ -131,6 +141,22 @@ CONTRACT = {
     "crossray ingest huggingface PATH_OR_ID --image-column image --text-columns text "
     "--out PAIRS": cli.Ingest(
         HuggingFaceSource("PATH_OR_ID", image_column="image", text_columns="text"), out="PAIRS"
+    ),
+    "crossray split PAIRS --out SPLIT groups --val 0.1 --test 0.2": cli.Split(
+        GroupShares(val=0.1, test=0.2), "PAIRS", "SPLIT"
+    ),
+    "crossray split PAIRS --out SPLIT zero-shot": cli.Split(ZeroShot(), "PAIRS", "SPLIT"),
+    "crossray split PAIRS --out SPLIT few-shot --held-out Edema Fracture --shots 5 --draw 0": (
+        cli.Split(FewShot(held_out=("Edema", "Fracture"), shots=5, draw=0), "PAIRS", "SPLIT")
+    ),
+    "crossray split PAIRS --out SPLIT annotation --fraction 0.3": cli.Split(
+        AnnotatedFraction(0.3), "PAIRS", "SPLIT"
+    ),
+    "crossray split PAIRS --out SPLIT coverage --coverage 0.5": cli.Split(
+        ReportCoverage(0.5), "PAIRS", "SPLIT"
+    ),
+    "crossray split PAIRS --out SPLIT fold --fold 1 --folds 5": cli.Split(
+        Fold(1, folds=5), "PAIRS", "SPLIT"
     ),
     "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
     "crossray check PAIRS": cli.Check("PAIRS"),

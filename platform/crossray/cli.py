@@ -41,6 +41,14 @@ from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.pascal_sentence import PascalSentenceSource
 from crossray.data.sources.phantom import PhantomSource
 from crossray.data.sources.wikipedia import WikipediaSource
+from crossray.data.split_makers import (
+    AnnotatedFraction,
+    FewShot,
+    Fold,
+    GroupShares,
+    ReportCoverage,
+    ZeroShot,
+)
 
 if TYPE_CHECKING:
     from crossray.training.config import Recipe
@@ -62,6 +70,14 @@ Source = (
     | Annotated[ImageclefCaptionSource, subcommand("imageclef-caption"), PositionalRequiredArgs]
     | Annotated[WikipediaSource, subcommand("wikipedia"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
+)
+Maker = (
+    Annotated[GroupShares, subcommand("groups")]
+    | Annotated[ZeroShot, subcommand("zero-shot")]
+    | Annotated[FewShot, subcommand("few-shot")]
+    | Annotated[AnnotatedFraction, subcommand("annotation")]
+    | Annotated[ReportCoverage, subcommand("coverage")]
+    | Annotated[Fold, subcommand("fold")]
 )
 
 
@@ -90,6 +106,29 @@ class Ingest:
 
         out = resolve(self.out, Path.cwd())
         artifact = ingest(self.source, out, self.max_rejected, self.split_seed, self.label_reports)
+        _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Split a `pairs` artifact anew, into another.
+
+    Attributes:
+        maker: how.
+        pairs: a name in the store, an absolute path, ./path or a URI.
+        out: the new pairs artifact.
+    """
+
+    maker: Annotated[Maker, arg(name="")]
+    pairs: Annotated[Positional[str], arg(metavar="PAIRS")]
+    out: str
+
+    def run(self) -> None:
+        """Split and say what was published."""
+        from crossray.data.resplit import resplit
+
+        pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
+        artifact = resplit(pairs, self.maker, resolve(self.out, Path.cwd()))
         _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
 
 
@@ -235,6 +274,7 @@ class Search:
 
 Verb = (
     Annotated[Ingest, subcommand("ingest")]
+    | Annotated[Split, subcommand("split")]
     | Annotated[Inspect, subcommand("inspect")]
     | Annotated[Check, subcommand("check")]
     | Annotated[Summary, subcommand("summary")]
