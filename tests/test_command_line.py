@@ -41,11 +41,13 @@ from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
+from crossray.training.repeat import Repeat
 
 GOLDEN = Path(__file__).parent / "golden" / "command_line.txt"
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "crossray": cli.main,
     "python jobs/pretrain.py": cli.pretrain_job,
+    "python jobs/repeat.py": cli.repeat_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
     "python jobs/distill.py": cli.distill_job,
@@ -78,6 +80,7 @@ COMMANDS = [
     "crossray serve",
     "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
+    "python jobs/repeat.py --recipe hier_tiny",
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
@@ -185,6 +188,17 @@ CONTRACT = {
             method=replace(get_recipe("hier_tiny").method, grids=(2, 4, 8), gate=False),
         ),
         features="FEATURES",
+    ),
+    "python jobs/repeat.py --recipe hier_tiny --pairs PAIRS --features FEATURES --seeds 5 "
+    "--out REPORT": Repeat(
+        "PAIRS", "REPORT", get_recipe("hier_tiny"), features="FEATURES", seeds=5
+    ),
+    "python jobs/repeat.py --recipe hier_tiny --pairs PAIRS --folds 5 --out REPORT "
+    "--train.seed 7": Repeat(
+        "PAIRS",
+        "REPORT",
+        replace(get_recipe("hier_tiny"), train=replace(get_recipe("hier_tiny").train, seed=7)),
+        folds=5,
     ),
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")

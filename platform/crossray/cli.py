@@ -197,6 +197,9 @@ class Summary:
 class Compare:
     """Reports side by side, with the differences to the first and which are more than chance.
 
+    Reports of single runs are tested by query (paired bootstrap), those of repeated runs by seed or
+    fold (paired t-test).
+
     Attributes:
         reports: two or more of the same pairs, split and protocol, each a name in the store, an
             absolute path, ./path or a URI.
@@ -209,9 +212,17 @@ class Compare:
     def run(self) -> None:
         """Print the table."""
         from crossray.evaluation.compare import compare_reports, comparison_table
+        from crossray.evaluation.compare_repeats import compare_repeats, is_repeat
 
         reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
-        Console().print(comparison_table(compare_reports(reports, self.seed), self.reports))
+        if any(is_repeat(report) for report in reports):
+            runs = f"the {len(reports[0].manifest.config.get('runs', ()))} runs"
+            table = comparison_table(
+                compare_repeats(reports), self.reports, f"paired t-test over {runs}"
+            )
+        else:
+            table = comparison_table(compare_reports(reports, self.seed), self.reports)
+        Console().print(table)
 
 
 @dataclass(frozen=True)
@@ -331,6 +342,17 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
         return Pretrain(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
 
     run_command(lambda: _with_recipe(default, RECIPES, "jobs/pretrain.py", args))
+
+
+def repeat_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/repeat.py`."""
+    from crossray.recipes import RECIPES
+    from crossray.training.repeat import Repeat
+
+    def default(recipe: Recipe) -> Repeat:
+        return Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
+
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/repeat.py", args))
 
 
 def features_job(args: Sequence[str] | None = None) -> None:
