@@ -134,7 +134,7 @@ def test_repeats_that_make_no_sense_are_refused(
         ({"seeds": 2, "folds": 3}, "give one of them"),
         ({"seeds": 1}, "has no spread"),
         ({"folds": 2}, "leaves none to train on"),
-        ({"folds": 5, "features": "f"}, "every fold has another"),
+        ({"folds": 5, "features": "f"}, "learnt from the training split"),
     ):
         with pytest.raises(CrossRayError, match=words):
             Repeat("pairs", "out", recipe, **options).run()  # type: ignore[arg-type]

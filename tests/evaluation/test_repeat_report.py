@@ -55,7 +55,7 @@ def publish(
     folder: Path, name: str, runs: dict[str, Any], over: Over = "seeds", pairs: str = "p"
 ) -> Artifact:
     """A report of repeated runs, as the job publishes it."""
-    config = {"over": over, "runs": list(runs), "split": "test", "protocol": "hier"}
+    config = {"repeat": over, "runs": list(runs), "split": "test", "protocol": "hier"}
     with create(str(folder / name), "report", config, [Parent("pairs", pairs, "u")]) as draft:
         lineage = {"pairs": {"id": pairs, "uri": "u"}}
         report = write_repeat_report(draft.path, runs, over, lineage, ["<b>A note.</b>"])
@@ -199,7 +199,7 @@ def test_other_runs_or_data_are_refused(tmp_path: Path) -> None:
     base = publish(tmp_path, "base", run_reports(8))
     with pytest.raises(CrossRayError, match="has the runs"):
         compare_repeats([base, publish(tmp_path, "three", run_reports(8, runs=3))])
-    with pytest.raises(CrossRayError, match="has the over 'folds'"):
+    with pytest.raises(CrossRayError, match="has the repeat 'folds'"):
         compare_repeats([base, publish(tmp_path, "folds", run_reports(8), "folds")])
     with pytest.raises(CrossRayError, match="measured on the pairs q"):
         compare_repeats([base, publish(tmp_path, "other", run_reports(8), pairs="q")])

@@ -15,7 +15,7 @@ from crossray.evaluation.t_test import TTestResult, paired_t_test
 
 def is_repeat(report: Artifact) -> bool:
     """Whether a report is of repeated runs."""
-    return "over" in report.manifest.config
+    return "repeat" in report.manifest.config
 
 
 def compare_repeats(reports: Sequence[Artifact]) -> list[Line]:
@@ -35,7 +35,7 @@ def compare_repeats(reports: Sequence[Artifact]) -> list[Line]:
                 "one sort."
             )
     for other in reports[1:]:
-        require_same_terms(reports[0], other, ("split", "protocol", "over", "runs"))
+        require_same_terms(reports[0], other, ("split", "protocol", "repeat", "runs"))
     first, *others = (_content(report) for report in reports)
     lines: list[tuple[str, str, list[TTestResult]]] = [
         (

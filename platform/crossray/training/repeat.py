@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Annotated, Any
@@ -11,17 +11,25 @@ from typing import Annotated, Any
 from pyarrow import fs
 from tyro.conf import arg
 
-from crossray.core.artifacts import Artifact, Kind, check_writable, create, open_artifact
+from crossray.core.artifacts import (
+    Artifact,
+    Kind,
+    check_writable,
+    create,
+    open_artifact,
+    require_parent,
+)
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import filesystem, resolve
 from crossray.data.resplit import resplit
 from crossray.data.split_makers import Fold
-from crossray.data.tokenization import load_tokenizer
+from crossray.data.tokenization import WORDPIECE, load_tokenizer
 from crossray.distill.models import TOKENIZER, method_to_dict
 from crossray.evaluation.repeat_report import Over, write_repeat_report
 from crossray.training.config import Recipe
+from crossray.training.dealt_features import deal_features
 from crossray.training.evaluate import Evaluate
 from crossray.training.fitting import fitted
 from crossray.training.pretrain import Pretrain
@@ -38,8 +46,7 @@ class Repeat:
         out: the report artifact. The single runs lie beside it, in a folder of its name with
             `-runs`; those that are finished are taken when the job is started again.
         recipe: the method and everything that trains it.
-        features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
-            over seeds only.
+        features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`.
         seeds: so many runs, with the seeds from `train.seed` on; 5 when `folds` is not given.
         folds: so many runs, each on a split of its own in which another fold tests.
         protocol: of the evaluation; by default the one that suits the data.
@@ -58,14 +65,25 @@ class Repeat:
         self._check()
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
-        over: Over = "seeds" if self.folds is None else "folds"
+        if self.features is not None:
+            require_parent(open_artifact(resolve(self.features), "features"), pairs)
         runs: dict[str, tuple[Artifact, Artifact]] = {}
         for name, data, recipe in self._plans(pairs, f"{out}-runs"):
             print(f"run {name}", flush=True)
             runs[name] = self._train_and_evaluate(f"{out}-runs/{name}", data, recipe)
+        artifact = self._publish(out, pairs, runs)
+        print_summary(artifact)
+        print(f"read it: {artifact.uri}/report.html", flush=True)
+        return artifact
+
+    def _publish(
+        self, out: str, pairs: Artifact, runs: dict[str, tuple[Artifact, Artifact]]
+    ) -> Artifact:
+        """The report over all runs."""
+        over: Over = "seeds" if self.folds is None else "folds"
         reports = {name: report for name, (_, report) in runs.items()}
         config = {
-            "over": over,
+            "repeat": over,
             "runs": list(runs),
             "split": "test",
             "protocol": next(iter(reports.values())).manifest.config["protocol"],
@@ -81,10 +99,7 @@ class Repeat:
             report = write_repeat_report(draft.path, contents, over, lineage, notes)
             draft.notes.extend(notes)
             draft.metrics.update(report["metrics"], **_totals(runs, over))
-        artifact = open_artifact(out)
-        print_summary(artifact)
-        print(f"read it: {artifact.uri}/report.html", flush=True)
-        return artifact
+        return open_artifact(out)
 
     def _check(self) -> None:
         if self.seeds is not None and self.folds is not None:
@@ -98,10 +113,11 @@ class Repeat:
                 f"--folds {self.folds} leaves none to train on, since one fold tests and one "
                 "validates: give 3 or more."
             )
-        if self.folds is not None and self.features is not None:
+        learnt = self.recipe.tokenizer.source == WORDPIECE
+        if self.folds is not None and self.features is not None and learnt:
             raise CrossRayError(
-                "--features hold the splits of PAIRS, and every fold has another: leave them out, "
-                "or repeat over --seeds."
+                "the vocabulary of these features was learnt from the training split of the pairs, "
+                "and every fold has another: leave --features out, or repeat over --seeds."
             )
         self.recipe.check()
 
@@ -124,21 +140,32 @@ class Repeat:
         self, folder: str, pairs: Artifact, recipe: Recipe
     ) -> tuple[Artifact, Artifact]:
         """The teacher and the report of one run, made now or before."""
-        sources = [pairs]
-        if self.features is not None:
-            sources.append(open_artifact(resolve(self.features), "features"))
+        features = self._features(folder, pairs)
+        sources = (pairs,) if features is None else (pairs, features)
         uri = f"{folder}/teacher"
         teacher = _finished(uri, "teacher", sources, lambda found: _is_of(found, recipe))
-        teacher = teacher or Pretrain(pairs.uri, uri, recipe, self.features).run()
+        pretrain = Pretrain(pairs.uri, uri, recipe, None if features is None else features.uri)
+        teacher = teacher or pretrain.run()
         uri = f"{folder}/report" if self.protocol is None else f"{folder}/report-{self.protocol}"
         report = _finished(uri, "report", (teacher, pairs), lambda _: True)
         gpu = recipe.train.use_gpu
         evaluate = Evaluate(teacher.uri, pairs.uri, uri, protocol=self.protocol, use_gpu=gpu)
         return teacher, report or evaluate.run()
 
+    def _features(self, folder: str, pairs: Artifact) -> Artifact | None:
+        """The features of a run's pairs: those given, dealt anew for a fold."""
+        if self.features is None:
+            return None
+        given = open_artifact(resolve(self.features), "features")
+        if self.folds is None:
+            return given
+        uri = f"{folder}/features"
+        found = _finished(uri, "features", (pairs, given), lambda _: True)
+        return found or deal_features(given, pairs, uri)
+
 
 def _finished(
-    uri: str, kind: Kind, parents: Any, fits: Callable[[Artifact], bool]
+    uri: str, kind: Kind, parents: Sequence[Artifact], fits: Callable[[Artifact], bool]
 ) -> Artifact | None:
     """What an earlier start of the job has published at `uri`.
 
