@@ -26,6 +26,14 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.phantom import PhantomSource
+from crossray.data.split_makers import (
+    AnnotatedFraction,
+    FewShot,
+    Fold,
+    GroupShares,
+    ReportCoverage,
+    ZeroShot,
+)
 from crossray.index.build import BuildIndex
 from crossray.recipes import RECIPES, STUDENTS, get_recipe
 from crossray.training.distill import Distill
@@ -33,17 +41,20 @@ from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
+from crossray.training.repeat import Repeat
 
 GOLDEN = Path(__file__).parent / "golden" / "command_line.txt"
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "crossray": cli.main,
     "python jobs/pretrain.py": cli.pretrain_job,
+    "python jobs/repeat.py": cli.repeat_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
     "python jobs/distill.py": cli.distill_job,
     "python jobs/embed.py": cli.embed_job,
     "python jobs/index.py": cli.index_job,
 }
+SPLIT_MAKERS = ("groups", "zero-shot", "few-shot", "annotation", "coverage", "fold")
 COMMANDS = [
     "crossray ingest csv",
     "crossray ingest phantom",
@@ -62,6 +73,7 @@ COMMANDS = [
     "crossray ingest wikipedia",
     "crossray ingest dicom",
     "crossray ingest huggingface",
+    *(f"crossray split {maker}" for maker in SPLIT_MAKERS),
     "crossray inspect",
     "crossray check",
     "crossray summary",
@@ -69,6 +81,7 @@ COMMANDS = [
     "crossray serve",
     "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
+    "python jobs/repeat.py --recipe hier_tiny",
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
@@ -133,6 +146,22 @@ CONTRACT = {
     "--out PAIRS": cli.Ingest(
         HuggingFaceSource("PATH_OR_ID", image_column="image", text_columns="text"), out="PAIRS"
     ),
+    "crossray split PAIRS --out SPLIT groups --val 0.1 --test 0.2": cli.Split(
+        GroupShares(val=0.1, test=0.2), "PAIRS", "SPLIT"
+    ),
+    "crossray split PAIRS --out SPLIT zero-shot": cli.Split(ZeroShot(), "PAIRS", "SPLIT"),
+    "crossray split PAIRS --out SPLIT few-shot --held-out Edema Fracture --shots 5 --draw 0": (
+        cli.Split(FewShot(held_out=("Edema", "Fracture"), shots=5, draw=0), "PAIRS", "SPLIT")
+    ),
+    "crossray split PAIRS --out SPLIT annotation --fraction 0.3": cli.Split(
+        AnnotatedFraction(0.3), "PAIRS", "SPLIT"
+    ),
+    "crossray split PAIRS --out SPLIT coverage --coverage 0.5": cli.Split(
+        ReportCoverage(0.5), "PAIRS", "SPLIT"
+    ),
+    "crossray split PAIRS --out SPLIT fold --fold 1 --folds 5": cli.Split(
+        Fold(1, folds=5), "PAIRS", "SPLIT"
+    ),
     "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
     "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
@@ -160,6 +189,17 @@ CONTRACT = {
             method=replace(get_recipe("hier_tiny").method, grids=(2, 4, 8), gate=False),
         ),
         features="FEATURES",
+    ),
+    "python jobs/repeat.py --recipe hier_tiny --pairs PAIRS --features FEATURES --seeds 5 "
+    "--out REPORT": Repeat(
+        "PAIRS", "REPORT", get_recipe("hier_tiny"), features="FEATURES", seeds=5
+    ),
+    "python jobs/repeat.py --recipe hier_tiny --pairs PAIRS --folds 5 --out REPORT "
+    "--train.seed 7": Repeat(
+        "PAIRS",
+        "REPORT",
+        replace(get_recipe("hier_tiny"), train=replace(get_recipe("hier_tiny").train, seed=7)),
+        folds=5,
     ),
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")

@@ -42,6 +42,14 @@ from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.pascal_sentence import PascalSentenceSource
 from crossray.data.sources.phantom import PhantomSource
 from crossray.data.sources.wikipedia import WikipediaSource
+from crossray.data.split_makers import (
+    AnnotatedFraction,
+    FewShot,
+    Fold,
+    GroupShares,
+    ReportCoverage,
+    ZeroShot,
+)
 
 if TYPE_CHECKING:
     from crossray.training.config import Recipe
@@ -64,6 +72,14 @@ Source = (
     | Annotated[WikipediaSource, subcommand("wikipedia"), PositionalRequiredArgs]
     | Annotated[DicomSource, subcommand("dicom"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
+)
+Maker = (
+    Annotated[GroupShares, subcommand("groups")]
+    | Annotated[ZeroShot, subcommand("zero-shot")]
+    | Annotated[FewShot, subcommand("few-shot")]
+    | Annotated[AnnotatedFraction, subcommand("annotation")]
+    | Annotated[ReportCoverage, subcommand("coverage")]
+    | Annotated[Fold, subcommand("fold")]
 )
 
 
@@ -92,6 +108,29 @@ class Ingest:
 
         out = resolve(self.out, Path.cwd())
         artifact = ingest(self.source, out, self.max_rejected, self.split_seed, self.label_reports)
+        _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Split a `pairs` artifact anew, into another.
+
+    Attributes:
+        maker: how.
+        pairs: a name in the store, an absolute path, ./path or a URI.
+        out: the new pairs artifact.
+    """
+
+    maker: Annotated[Maker, arg(name="")]
+    pairs: Annotated[Positional[str], arg(metavar="PAIRS")]
+    out: str
+
+    def run(self) -> None:
+        """Split and say what was published."""
+        from crossray.data.resplit import resplit
+
+        pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
+        artifact = resplit(pairs, self.maker, resolve(self.out, Path.cwd()))
         _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
 
 
@@ -160,6 +199,9 @@ class Summary:
 class Compare:
     """Reports side by side, with the differences to the first and which are more than chance.
 
+    Reports of single runs are tested by query (paired bootstrap), those of repeated runs by seed or
+    fold (paired t-test).
+
     Attributes:
         reports: two or more of the same pairs, split and protocol, each a name in the store, an
             absolute path, ./path or a URI.
@@ -172,9 +214,17 @@ class Compare:
     def run(self) -> None:
         """Print the table."""
         from crossray.evaluation.compare import compare_reports, comparison_table
+        from crossray.evaluation.compare_repeats import compare_repeats, is_repeat
 
         reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
-        Console().print(comparison_table(compare_reports(reports, self.seed), self.reports))
+        if any(is_repeat(report) for report in reports):
+            runs = f"the {len(reports[0].manifest.config.get('runs', ()))} runs"
+            table = comparison_table(
+                compare_repeats(reports), self.reports, f"paired t-test over {runs}"
+            )
+        else:
+            table = comparison_table(compare_reports(reports, self.seed), self.reports)
+        Console().print(table)
 
 
 @dataclass(frozen=True)
@@ -237,6 +287,7 @@ class Search:
 
 Verb = (
     Annotated[Ingest, subcommand("ingest")]
+    | Annotated[Split, subcommand("split")]
     | Annotated[Inspect, subcommand("inspect")]
     | Annotated[Check, subcommand("check")]
     | Annotated[Summary, subcommand("summary")]
@@ -293,6 +344,17 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
         return Pretrain(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
 
     run_command(lambda: _with_recipe(default, RECIPES, "jobs/pretrain.py", args))
+
+
+def repeat_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/repeat.py`."""
+    from crossray.recipes import RECIPES
+    from crossray.training.repeat import Repeat
+
+    def default(recipe: Recipe) -> Repeat:
+        return Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
+
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/repeat.py", args))
 
 
 def features_job(args: Sequence[str] | None = None) -> None:

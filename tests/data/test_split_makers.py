@@ -14,12 +14,7 @@ from hypothesis import strategies as st
 
 from crossray.core.errors import CrossRayError
 from crossray.data.folds import assign_folds
-from crossray.data.fractions import (
-    ANNOTATED_FRACTIONS,
-    REPORT_COVERAGES,
-    annotated_subset,
-    keeps_text,
-)
+from crossray.data.fractions import ANNOTATED_FRACTIONS, REPORT_COVERAGES, nested_subset
 from crossray.data.held_out import (
     DRAWS,
     NEVER_HELD_OUT,
@@ -29,6 +24,7 @@ from crossray.data.held_out import (
     without_held_out,
 )
 
+SHARES = sorted({*ANNOTATED_FRACTIONS, *REPORT_COVERAGES}, reverse=True)
 LABELS = ["Edema", "Fracture", "Pneumonia", *NEVER_HELD_OUT]
 CHEXPERT = [*LABELS, *(f"finding {n}" for n in range(9))]
 ITEMS = st.lists(
@@ -143,51 +139,40 @@ def test_few_shots_are_as_many_as_asked_nested_and_differ_by_draw(seed: int) -> 
 
 @given(seed=SEEDS, items=st.integers(1, 400))
 @settings(max_examples=15, deadline=None)
-def test_annotated_subsets_are_nested_and_of_the_size_asked_for(seed: int, items: int) -> None:
+def test_nested_subsets_are_nested_and_of_the_size_asked_for(seed: int, items: int) -> None:
     """A curve over fractions would mix the effect of more pairs with that of other pairs."""
     ids, _, labels = _study(max(2, items), 5)
-    masks = [annotated_subset(ids, labels, share, seed) for share in ANNOTATED_FRACTIONS]
-    for share, mask in zip(ANNOTATED_FRACTIONS, masks, strict=True):
+    masks = [nested_subset(ids, labels, share, seed) for share in SHARES]
+    for share, mask in zip(SHARES, masks, strict=True):
         assert mask.sum() == round(share * len(ids))
     assert all((small <= large).all() for large, small in pairwise(masks))
-    backwards = annotated_subset(ids[::-1], labels[::-1], 0.3, seed)
-    assert (backwards[::-1] == annotated_subset(ids, labels, 0.3, seed)).all()
+    backwards = nested_subset(ids[::-1], labels[::-1], 0.3, seed)
+    assert (backwards[::-1] == nested_subset(ids, labels, 0.3, seed)).all()
 
 
-@pytest.mark.parametrize("share", ANNOTATED_FRACTIONS)
-def test_annotated_subsets_keep_the_balance_of_classes(share: float) -> None:
+@pytest.mark.parametrize("share", SHARES)
+def test_nested_subsets_keep_the_balance_of_classes(share: float) -> None:
     """Five per cent of the pairs would lack the rare findings altogether."""
     rng = random.Random(6)
     single = [[CHEXPERT[min(int(rng.expovariate(0.4)), 13)]] for _ in range(2000)]
     ids, _, several = _study(2000, 7)
-    mask = annotated_subset(ids, single, share, 1)
+    mask = nested_subset(ids, single, share, 1)
     counts = Counter(names[0] for names in single)
     kept = Counter(single[n][0] for n in np.flatnonzero(mask))
     assert all(abs(kept[name] - share * counts[name]) <= 2 for name in counts)
-    mask = annotated_subset(ids, several, share, 1)
+    mask = nested_subset(ids, several, share, 1)
     for name in CHEXPERT:
         assert _share(several, mask, name) == pytest.approx(share, abs=0.07)
 
 
-def test_coverage_is_the_share_that_keeps_its_text_and_is_nested() -> None:
-    """Less coverage would take texts from other items, not from more."""
-    ids = [f"item-{n}" for n in range(4000)]
-    masks = [np.array([keeps_text(i, share, 3) for i in ids]) for share in REPORT_COVERAGES]
-    for share, mask in zip(REPORT_COVERAGES, masks, strict=True):
-        assert mask.mean() == pytest.approx(share, abs=0.03)
-    assert all((small <= large).all() for small, large in pairwise(masks))
-    assert all(keeps_text(i, 1.0, 3) for i in ids)
-    assert masks[1].tolist() != [keeps_text(i, 0.5, 4) for i in ids]
-
-
 def test_what_cannot_be_split_is_refused() -> None:
     """A typing error in a share or a label would silently train on everything."""
-    with pytest.raises(CrossRayError, match="fraction is 5"):
-        annotated_subset(["a"], [[]], 5, 0)
+    with pytest.raises(CrossRayError, match="share is 5"):
+        nested_subset(["a"], [[]], 5, 0)
+    with pytest.raises(CrossRayError, match="share is 0"):
+        nested_subset(["a"], [[]], 0, 0)
     with pytest.raises(CrossRayError, match="one label list an item"):
-        annotated_subset(["a"], [], 0.5, 0)
-    with pytest.raises(CrossRayError, match="coverage is 0"):
-        keeps_text("a", 0, 0)
+        nested_subset(["a"], [], 0.5, 0)
     with pytest.raises(CrossRayError, match="cannot be held out"):
         choose_held_out(NEVER_HELD_OUT, 0)
     with pytest.raises(CrossRayError, match="2 examples of 'Edema'"):

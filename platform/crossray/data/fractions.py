@@ -1,4 +1,4 @@
-"""Less annotation: nested subsets of the pairs, and items that lose their text."""
+"""Less annotation: nested subsets of the pairs, or of those that keep their text."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ ANNOTATED_FRACTIONS = (1.0, 0.5, 0.3, 0.2, 0.05)
 REPORT_COVERAGES = (0.25, 0.5, 0.75, 0.9)
 
 
-def annotated_subset(
+def nested_subset(
     item_ids: Sequence[str], labels: Sequence[Sequence[str]], fraction: float, seed: int
 ) -> NDArray[np.bool_]:
-    """Which items [N] stay annotated: round(`fraction` N) of them, balanced and nested.
+    """Which items [N] stay as they are: round(`fraction` N) of them, balanced and nested.
 
     For one seed the subset of a smaller fraction lies within that of a larger one. Items are
     stratified by their rarest label, and those without labels are a stratum of their own: of each
     stratum of n items the subset holds fraction n, give or take 2. The order of the items changes
     nothing. Raises CrossRayError for a fraction out of (0, 1] and for lists of different lengths.
     """
-    _check_share("the annotated fraction", fraction)
+    if not 0 < fraction <= 1:
+        raise CrossRayError(f"the share is {fraction}: give a number above 0 and up to 1.")
     if len(item_ids) != len(labels):
         raise CrossRayError(
-            f"an annotated subset needs one label list an item, not {len(labels)} lists for "
+            f"a nested subset needs one label list an item, not {len(labels)} lists for "
             f"{len(item_ids)} items: pass both of the same rows."
         )
     carried = Counter(name for names in labels for name in set(names))
@@ -46,18 +47,3 @@ def annotated_subset(
     order = np.lexsort((np.asarray(item_ids, dtype=str), place_N))
     kept_N[order[: round(fraction * len(item_ids))]] = True
     return kept_N
-
-
-def keeps_text(item_id: str, coverage: float, seed: int) -> bool:
-    """Whether an item keeps its text where the expected share `coverage` of all items does.
-
-    Stateless, as `assign_split` is; an item that keeps it at one coverage keeps it at every larger
-    one. Raises CrossRayError for a coverage out of (0, 1].
-    """
-    _check_share("the report coverage", coverage)
-    return hashed_point(seed, "coverage", item_id) < coverage
-
-
-def _check_share(name: str, share: float) -> None:
-    if not 0 < share <= 1:
-        raise CrossRayError(f"{name} is {share}: give a share above 0 and up to 1.")

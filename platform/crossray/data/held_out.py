@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,11 @@ def choose_held_out(
             f"{len(eligible)} may be: give a share between 0 and 1 that leaves labels to train on."
         )
     return tuple(sorted(eligible[:wanted]))
+
+
+def qualified(label: str, vocabulary: Iterable[str]) -> list[str]:
+    """The labels that qualify one, such as `Edema/mild` of `Edema`."""
+    return sorted(name for name in vocabulary if name.startswith(f"{label}/"))
 
 
 def without_held_out(

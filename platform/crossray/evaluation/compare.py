@@ -55,7 +55,7 @@ def compare_reports(reports: Sequence[Artifact], seed: int = 0) -> list[Line]:
     if len(reports) < 2:
         raise CrossRayError("a comparison needs two reports or more; name another.")
     for other in reports[1:]:
-        _require_same_terms(reports[0], other)
+        require_same_terms(reports[0], other, ("split", "protocol"))
     lines: list[tuple[str, str, list[BootstrapResult]]] = []
     for direction in DIRECTIONS:
         first, *others = (_per_query(report, direction) for report in reports)
@@ -93,13 +93,15 @@ def compare_reports(reports: Sequence[Artifact], seed: int = 0) -> list[Line]:
     ]
 
 
-def comparison_table(lines: Sequence[Line], names: Sequence[str]) -> Table:
-    """The lines for the screen, one column a report."""
+def comparison_table(
+    lines: Sequence[Line], names: Sequence[str], test: str = "paired bootstrap over queries"
+) -> Table:
+    """The lines for the screen, one column a report; `test` says how they were tested."""
     tests = sum(len(line.differences) for line in lines)
     table = Table(
         title="Reports compared with the first",
-        caption=f"difference and its 95 % interval; * p < 0.05, ** p < 0.01: paired bootstrap over "
-        f"queries, Holm over the {tests} differences",
+        caption=f"difference and its 95 % interval; * p < 0.05, ** p < 0.01: {test}, "
+        f"Holm over the {tests} differences",
     )
     for column in ("direction", "metric", *names):
         table.add_column(Text(column))
@@ -114,7 +116,8 @@ def comparison_table(lines: Sequence[Line], names: Sequence[str]) -> Table:
     return table
 
 
-def _require_same_terms(first: Artifact, other: Artifact) -> None:
+def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -> None:
+    """Raise CrossRayError for reports on other pairs or with other `terms` in their config."""
     pairs = [
         next((parent.id for parent in report.manifest.parents if parent.kind == "pairs"), None)
         for report in (first, other)
@@ -124,7 +127,7 @@ def _require_same_terms(first: Artifact, other: Artifact) -> None:
             f"{other.uri} was measured on the pairs {pairs[1]} and {first.uri} on {pairs[0]}; "
             "compare reports on the same data."
         )
-    for term in ("split", "protocol"):
+    for term in terms:
         wanted, found = (report.manifest.config[term] for report in (first, other))
         if wanted != found:
             raise CrossRayError(
