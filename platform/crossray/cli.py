@@ -161,18 +161,23 @@ class Compare:
     Attributes:
         reports: two or more of the same pairs, split and protocol, each a name in the store, an
             absolute path, ./path or a URI.
-        seed: of the bootstrap.
+        seed: of the bootstrap and of the permutations.
+        test: what gives the p-values; the intervals are the bootstrap's.
+        correction: of the p-values, over all differences of the table.
     """
 
     reports: Annotated[Positional[tuple[str, ...]], arg(metavar="REPORT REPORT [REPORT ...]")]
     seed: int = 0
+    test: Literal["bootstrap", "permutation"] = "bootstrap"
+    correction: Literal["holm", "bonferroni"] = "holm"
 
     def run(self) -> None:
         """Print the table."""
         from crossray.evaluation.compare import compare_reports, comparison_table
 
         reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
-        Console().print(comparison_table(compare_reports(reports, self.seed), self.reports))
+        lines = compare_reports(reports, self.seed, self.test, self.correction)
+        Console().print(comparison_table(lines, self.reports, self.test, self.correction))
 
 
 @dataclass(frozen=True)
