@@ -171,6 +171,33 @@ def test_only_what_agrees_in_everything_is_reproduced() -> None:
     assert (whole.metric, whole.differs) == ("mAP@all", ("metric: mAP@50[found]",))
 
 
+def test_a_mean_of_directions_stands_beside_the_papers_mean() -> None:
+    """The one figure that GPLDAN's readers look for would be missing, or never comparable."""
+    content = report(**{"mAP@50[found]": 0.45})
+    content["metrics"]["mean"] = {"mAP@50[found]": 0.44}
+    content["intervals"]["mean"] = {"mAP@50[found]": [0, 1]}
+    figure = next(f for f in STORE if f.data_set == "wikipedia" and f.direction == "mean")
+    figure = replace(figure, metric="mAP@50[found]")
+    (row,) = set_beside(content, WIKIPEDIA, [figure])
+    assert (row.value, row.differs, row.published.reproduced_here) == (0.44, (), True)
+    content["counts"]["text_to_image"]["queries"] = 461
+    assert set_beside(content, WIKIPEDIA, [figure])[0].differs == ("sizes: test 462",)
+
+
+def test_a_query_that_is_left_out_counts_as_test() -> None:
+    """Leave-one-out asks a database of one item less than the test set."""
+    figure = next(f for f in STORE if f.system == "Image-D121")
+    figure = replace(figure, metric="mAP@10[found]")
+    sizes = {"train": 189_036, "val": 26_750, "test": 4_075}
+    content = {
+        "metrics": {"image_to_image": {"mAP@10[found]": 0.6}},
+        "intervals": {"image_to_image": {"mAP@10[found]": [0, 1]}},
+        "counts": {"image_to_image": {"queries": 4_075, "items": 4_074}},
+        "protocol": {"ap_relevance": "share_label", "leave_one_out": True},
+    }
+    assert set_beside(content, Measured("mimic-cxr", sizes), [figure])[0].differs == ()
+
+
 def test_codes_stand_beside_codes_of_as_many_bits() -> None:
     """64 bits beside 16 would look like progress."""
     sizes = {"train": 10_000, "val": 8_015, "test": 2_000}

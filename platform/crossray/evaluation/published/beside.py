@@ -101,17 +101,24 @@ def _differences(
     same_class = (figure.relevance, relevance) == ("same_class", "share_label")
     if figure.relevance != relevance and not same_class:
         yield f"relevance: {figure.relevance}" if figure.relevance else f"relevance {UNDEFINED}"
-    counts = report["counts"][figure.direction]
-    here = {
-        **measured.splits,
-        "query": counts["queries"],
-        "database": counts["items"],
-        "test": counts["queries"] if counts["queries"] == counts["items"] else None,
-    }
-    others = {role: size for role, size in figure.split_sizes.items() if here.get(role) != size}
+    here = _sizes(figure.direction, report, measured)
+    others = {r: size for r, size in figure.split_sizes.items() if here.get(r) != {size}}
     if others:
         yield "sizes: " + ", ".join(f"{role} {size:,}" for role, size in others.items())
     elif not figure.split_sizes:
         yield f"split {UNDEFINED}"
     if figure.bits != measured.bits:
         yield "vectors" if figure.bits is None else f"codes of {figure.bits} bits"
+
+
+def _sizes(direction: str, report: Mapping[str, Any], measured: Measured) -> dict[str, set[int]]:
+    """What was counted here for each role that a paper may state."""
+    counts = report["counts"]
+    # The mean of both directions has no queries of its own.
+    parts = [direction] if direction in counts else ["image_to_text", "text_to_image"]
+    queries = {counts[part]["queries"] for part in parts}
+    # Where a query is left out of the database, the test set has one item more.
+    left_out = int(report["protocol"].get("leave_one_out", False))
+    items = {counts[part]["items"] + left_out for part in parts}
+    here = {role: {size} for role, size in measured.splits.items()}
+    return {**here, "query": queries, "database": items, "test": queries | items}

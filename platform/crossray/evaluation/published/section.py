@@ -19,7 +19,7 @@ def published_section(rows: Sequence[Beside]) -> Section:
     """The section of what `set_beside` gives."""
     words = [
         "What papers print for this data set, copied from their tables, beside what was measured "
-        "here. The two are comparable only where `reproduced on this data` says yes: data set, "
+        "here. The two are comparable only where “reproduced on this data” says yes: data set, "
         "split sizes and metric agree. Else it says what differs.",
     ]
     return Section(TITLE, words, COLUMNS, [_cells(row) for row in rows])
