@@ -99,7 +99,9 @@ class Evaluate:
             report = write_report(
                 draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery,
                 measured=Measured.on(
-                    pairs.manifest.config, pairs.manifest.metrics["splits"], self.codes
+                    pairs.manifest.config,
+                    pairs.manifest.metrics["splits"],
+                    None if self.rescore else self.codes,
                 ),
                 leaks=leaks,
                 selection=selection_of(trained, pairs),
