@@ -199,32 +199,35 @@ class Summary:
 class Compare:
     """Reports side by side, with the differences to the first and which are more than chance.
 
-    Reports of single runs are tested by query (paired bootstrap), those of repeated runs by seed or
-    fold (paired t-test).
+    Reports of single runs are tested by query, those of repeated runs by seed or fold (paired
+    t-test).
 
     Attributes:
         reports: two or more of the same pairs, split and protocol, each a name in the store, an
             absolute path, ./path or a URI.
-        seed: of the bootstrap.
+        seed: of the bootstrap and of the permutations.
+        test: what gives the p-values of single runs; their intervals are the bootstrap's.
+        correction: of the p-values, over all differences of the table.
     """
 
     reports: Annotated[Positional[tuple[str, ...]], arg(metavar="REPORT REPORT [REPORT ...]")]
     seed: int = 0
+    test: Literal["bootstrap", "permutation"] = "bootstrap"
+    correction: Literal["holm", "bonferroni"] = "holm"
 
     def run(self) -> None:
         """Print the table."""
-        from crossray.evaluation.compare import compare_reports, comparison_table
+        from crossray.evaluation.compare import TESTS, compare_reports, comparison_table
         from crossray.evaluation.compare_repeats import compare_repeats, is_repeat
 
         reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
         if any(is_repeat(report) for report in reports):
-            runs = f"the {len(reports[0].manifest.config.get('runs', ()))} runs"
-            table = comparison_table(
-                compare_repeats(reports), self.reports, f"paired t-test over {runs}"
-            )
+            lines = compare_repeats(reports, self.correction)
+            test = f"paired t-test over the {len(reports[0].manifest.config['runs'])} runs"
         else:
-            table = comparison_table(compare_reports(reports, self.seed), self.reports)
-        Console().print(table)
+            lines = compare_reports(reports, self.seed, self.test, self.correction)
+            test = TESTS[self.test]
+        Console().print(comparison_table(lines, self.reports, test, self.correction))
 
 
 @dataclass(frozen=True)

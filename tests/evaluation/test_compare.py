@@ -14,7 +14,7 @@ from rich.console import Console
 from crossray.cli import main
 from crossray.core.artifacts import Artifact, Parent, create, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation import paired_bootstrap
+from crossray.evaluation import bonferroni, holm, paired_bootstrap, paired_permutation
 from crossray.evaluation.compare import (
     Difference,
     Line,
@@ -89,6 +89,34 @@ def test_differences_are_those_of_the_paired_bootstrap(tmp_path: Path) -> None:
     assert [line.differences[1].p_value < 0.01 for line in lines if line.differences] == [True] * 2
 
 
+@pytest.mark.parametrize("correction", ["holm", "bonferroni"])
+def test_the_permutation_test_gives_the_p_values_alone(tmp_path: Path, correction: Any) -> None:
+    """A test that was asked for and not made, or an interval that is lost with it."""
+    reports = [publish(tmp_path, f"r{n}", gain, n) for n, gain in enumerate((0, 0.02, 0.05))]
+    lines = compare_reports(reports, 0, "permutation", correction)
+    usual = compare_reports(reports)
+    p_values = []
+    for line, other in zip(lines, usual, strict=True):
+        assert line.values == other.values
+        ends = [[(d.mean, d.low, d.high) for d in each.differences] for each in (line, other)]
+        assert ends[0] == ends[1], "the intervals are the bootstrap's"
+        if line.differences:
+            first, *others = (
+                pq.read_table(r.local() / f"{PER_QUERY}-{line.direction}.parquet") for r in reports
+            )
+            ids = np.array(first["query_id"].to_pylist())
+            p_values += [
+                paired_permutation(
+                    rows["mAP@all"].to_numpy(), first["mAP@all"].to_numpy(), groups=ids
+                ).p_value
+                for rows in others
+            ]
+    found = [difference.p_value for line in lines for difference in line.differences]
+    corrected = {"holm": holm, "bonferroni": bonferroni}[correction](p_values)
+    np.testing.assert_allclose(found, corrected, rtol=1e-12)
+    assert found != [d.p_value for line in usual for d in line.differences]
+
+
 def test_the_table_marks_what_is_more_than_chance(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +132,9 @@ def test_the_table_marks_what_is_more_than_chance(
         assert words in " ".join(shown.split()), "the caption is as narrow as the table"
     rows = [line for line in shown.splitlines() if "mAP@all" in line]
     assert all("(+0.000 [+0.000, +0.000])" in row and row.count("**") == 1 for row in rows)
+    main(["compare", "base", "better", "--test", "permutation", "--correction", "bonferroni"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "paired permutation test over queries, Bonferroni over the 2 differences" in shown
 
 
 @pytest.mark.parametrize(

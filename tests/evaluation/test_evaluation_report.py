@@ -70,6 +70,7 @@ def test_the_json_keeps_its_contract(written: Any, directions: Any) -> None:
     assert report == returned
     assert set(report) == {
         "metrics", "intervals", "baseline", "protocol", "lineage", "counts", "seed", "notes",
+        "leaks", "selection", "published",
     }  # fmt: skip
     for direction, result in zip(("image_to_text", "text_to_image"), directions, strict=True):
         metrics = report["metrics"][direction]
@@ -85,6 +86,7 @@ def test_the_json_keeps_its_contract(written: Any, directions: Any) -> None:
     assert report["protocol"]["ks"] == [1, 5, 10]
     assert report["lineage"] == LINEAGE
     assert (report["seed"], report["counts"]["pairs_rejected"]) == (11, 2)
+    assert (report["leaks"], report["selection"], report["published"]) == (None, None, [])
 
 
 def test_the_page_tells_what_was_measured_and_how(written: Any, directions: Any) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -30,6 +30,7 @@ EXAMPLES = 3
 _EXACT: tuple[LeakKind, ...] = ("item id", "group", "text")
 _WORD = re.compile(r"\w+")
 _Rows = NDArray[np.int64]
+Selects = Callable[[str, Split], bool]
 
 
 @dataclass(frozen=True)
@@ -70,19 +71,20 @@ class _Side:
         self.rows[kind].append(len(self.item_ids) - 1)
 
 
-def find_leaks(tables: Iterable[pa.Table]) -> list[Leak]:
+def find_leaks(tables: Iterable[pa.Table], looks_at: Selects | None = None) -> list[Leak]:
     """Compare every split with every other; empty when nothing crosses them.
 
     `tables` hold the columns `LEAK_COLUMNS` of a pairs artifact, as `iter_pairs` gives them. One
     table is in memory at a time, beside ids, hashes and fingerprints; the comparisons of the last
     grow with the product of the splits' sizes. Twins within one split are no leak. Captions of a
-    few words repeat by chance: the count says how often. Raises CrossRayError for an image that
-    cannot be decoded.
+    few words repeat by chance: the count says how often. `looks_at`, asked for the item id and the
+    split of each image, says which are compared, by default all. Raises CrossRayError for an image
+    that cannot be decoded.
     """
     sides: dict[str, _Side] = {split: _Side() for split in SPLITS}
     with ThreadPoolExecutor() as pool:
         for table in tables:
-            _remember(table, sides, pool)
+            _remember(table, sides, pool, looks_at)
     leaks = []
     for earlier, later in combinations(SPLITS, 2):
         for kind, pairs in _twins(sides[earlier], sides[later]):
@@ -111,9 +113,19 @@ def normalised(text: str) -> str:
     return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
-def _remember(table: pa.Table, sides: dict[str, _Side], pool: ThreadPoolExecutor) -> None:
+def _remember(
+    table: pa.Table,
+    sides: dict[str, _Side],
+    pool: ThreadPoolExecutor,
+    looks_at: Selects | None,
+) -> None:
     columns = [table[name].to_pylist() for name in LEAK_COLUMNS]
-    item_ids, images = columns[0], columns[LEAK_COLUMNS.index("image")]
+    item_ids, _, splits, images = columns[:4]
+    if looks_at is not None:
+        images = [
+            image if image is not None and looks_at(item_id, split) else None
+            for item_id, split, image in zip(item_ids, splits, images, strict=True)
+        ]
     prints = pool.map(_fingerprint, item_ids, images)
     for (item_id, group_id, split, _, texts, sections), bits in zip(
         zip(*columns, strict=True), prints, strict=True

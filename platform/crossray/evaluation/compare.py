@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,17 +15,24 @@ from rich.text import Text
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.bootstrap import BootstrapResult, paired_bootstraps
-from crossray.evaluation.corrections import holm
+from crossray.evaluation.corrections import CORRECTIONS, Correction
 from crossray.evaluation.evaluate import MEDIAN_RANK
 from crossray.evaluation.page import show_value
+from crossray.evaluation.permutation import paired_permutation
 from crossray.evaluation.report import DIRECTIONS, PER_QUERY
 
 QUERY_ID = "query_id"
 
+Test = Literal["bootstrap", "permutation"]
+TESTS: dict[Test, str] = {
+    "bootstrap": "paired bootstrap over queries",
+    "permutation": "paired permutation test over queries",
+}
+
 
 @dataclass(frozen=True)
 class Difference:
-    """What a report has more than the first, with a 95 % interval; `p_value` is Holm's."""
+    """What a report has more than the first, with a 95 % interval and a corrected p-value."""
 
     mean: float
     low: float
@@ -45,12 +53,18 @@ class Line:
     differences: tuple[Difference, ...]
 
 
-def compare_reports(reports: Sequence[Artifact], seed: int = 0) -> list[Line]:
+def compare_reports(
+    reports: Sequence[Artifact],
+    seed: int = 0,
+    test: Test = "bootstrap",
+    correction: Correction = "holm",
+) -> list[Line]:
     """Every metric that the reports share; differences to the first report, tested by query.
 
-    The paired bootstrap draws whole query ids. p-values are corrected (Holm) for the family of all
-    differences that are returned. Raises CrossRayError for fewer than two reports, and for reports
-    of other data, another split, protocol or other queries than the first.
+    The intervals are the paired bootstrap's and `test` gives the p-values; both take the values of
+    a query id together. `correction` is for the family of all differences that are returned.
+    Raises CrossRayError for fewer than two reports, and for reports of other data, another split,
+    protocol or other queries than the first.
     """
     if len(reports) < 2:
         raise CrossRayError("a comparison needs two reports or more; name another.")
@@ -71,15 +85,11 @@ def compare_reports(reports: Sequence[Artifact], seed: int = 0) -> list[Line]:
             if name != QUERY_ID and all(name in rows.column_names for rows in others)
         ]
         tested = [name for name in shared if name != MEDIAN_RANK]
-        ids = np.asarray(first[QUERY_ID].to_pylist())
-        results = [
-            paired_bootstraps(
-                _columns(rows, tested), _columns(first, tested), seed=seed, groups=ids
-            )
-            for rows in others
-        ]
+        results = [_tested(rows, first, tested, seed, test) for rows in others]
         lines += [(direction, name, [r[name] for r in results if name in r]) for name in shared]
-    family = iter(holm([result.p_value for _, _, results in lines for result in results]))
+    family = iter(
+        CORRECTIONS[correction]([result.p_value for _, _, results in lines for result in results])
+    )
     return [
         Line(
             direction,
@@ -93,15 +103,35 @@ def compare_reports(reports: Sequence[Artifact], seed: int = 0) -> list[Line]:
     ]
 
 
+def _tested(
+    rows: pa.Table, first: pa.Table, names: Sequence[str], seed: int, test: Test
+) -> dict[str, BootstrapResult]:
+    """The bootstrap of each metric, with the p-value of `test`."""
+    ids = np.asarray(first[QUERY_ID].to_pylist())
+    a, b = _columns(rows, names), _columns(first, names)
+    results = paired_bootstraps(a, b, seed=seed, groups=ids)
+    if test == "bootstrap":
+        return results
+    return {
+        name: replace(
+            result, p_value=paired_permutation(a[name], b[name], seed=seed, groups=ids).p_value
+        )
+        for name, result in results.items()
+    }
+
+
 def comparison_table(
-    lines: Sequence[Line], names: Sequence[str], test: str = "paired bootstrap over queries"
+    lines: Sequence[Line],
+    names: Sequence[str],
+    test: str = TESTS["bootstrap"],
+    correction: Correction = "holm",
 ) -> Table:
     """The lines for the screen, one column a report; `test` says how they were tested."""
     tests = sum(len(line.differences) for line in lines)
     table = Table(
         title="Reports compared with the first",
         caption=f"difference and its 95 % interval; * p < 0.05, ** p < 0.01: {test}, "
-        f"Holm over the {tests} differences",
+        f"{correction.capitalize()} over the {tests} differences",
     )
     for column in ("direction", "metric", *names):
         table.add_column(Text(column))

@@ -9,7 +9,7 @@ from typing import Any
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.compare import Difference, Line, require_same_terms
-from crossray.evaluation.corrections import holm
+from crossray.evaluation.corrections import CORRECTIONS, Correction
 from crossray.evaluation.t_test import TTestResult, paired_t_test
 
 
@@ -18,13 +18,13 @@ def is_repeat(report: Artifact) -> bool:
     return "repeat" in report.manifest.config
 
 
-def compare_repeats(reports: Sequence[Artifact]) -> list[Line]:
+def compare_repeats(reports: Sequence[Artifact], correction: Correction = "holm") -> list[Line]:
     """Every metric that the reports share; differences to the first report, tested by run.
 
     The paired t-test takes the same seed or fold of both; it calls too many differences of folds
-    more than chance, because folds share training items. p-values are corrected (Holm) for the
-    family of all differences. Raises CrossRayError for fewer than two reports, and for reports of
-    single runs, of other data, another split, protocol or other runs than the first.
+    more than chance, because folds share training items. `correction` is for the family of all
+    differences. Raises CrossRayError for fewer than two reports, and for reports of single runs, of
+    other data, another split, protocol or other runs than the first.
     """
     if len(reports) < 2:
         raise CrossRayError("a comparison needs two reports or more; name another.")
@@ -50,7 +50,9 @@ def compare_repeats(reports: Sequence[Artifact]) -> list[Line]:
         for metric in metrics
         if all(metric in other["metrics"].get(direction, {}) for other in others)
     ]
-    family = iter(holm([result.p_value for _, _, results in lines for result in results]))
+    family = iter(
+        CORRECTIONS[correction]([result.p_value for _, _, results in lines for result in results])
+    )
     return [
         Line(
             direction,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -44,3 +47,10 @@ def _checked(p_values: ArrayLike) -> Floats:
             f"of each test once."
         )
     return p_M
+
+
+Correction = Literal["holm", "bonferroni"]
+CORRECTIONS: dict[Correction, Callable[[ArrayLike], Floats]] = {
+    "holm": holm,
+    "bonferroni": bonferroni,
+}

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from crossray.evaluation.evaluate import MEDIAN_RANK
 from crossray.evaluation.gallery import Gallery
+from crossray.evaluation.section import Section
 
 VERDICTS = {"own": "its own", "label": "a label in common", "wrong": "neither"}
 
@@ -22,6 +23,7 @@ def render_page(
     words: Sequence[str],
     facts: Mapping[str, str],
     gallery: Gallery,
+    sections: Sequence[Section] = (),
 ) -> str:
     """Return the page.
 
@@ -31,6 +33,7 @@ def render_page(
         words: sentences about the protocol.
         facts: lineage and counts by name.
         gallery: examples by direction; empty for none.
+        sections: what stands between the results and the figures.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"value": show_value, "direction": _direction, "jpeg": _jpeg}
@@ -43,6 +46,7 @@ def render_page(
         words=words,
         facts=facts,
         gallery=gallery,
+        sections=sections,
         verdicts=VERDICTS,
     )
     return page

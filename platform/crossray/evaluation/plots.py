@@ -19,6 +19,7 @@ def plot_recall(curves: dict[str, Curves], path: Path) -> None:
         axes.plot(curve.k, curve.hit_rate, color=INK, label="model")
         axes.plot(curve.k, curve.hit_rate_at_random, color=CHANCE, linestyle="--", label="chance")
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("K (items shown)")
     panels[0].set_ylabel("recall@K (share of queries with a hit)")
     _save(figure, path)

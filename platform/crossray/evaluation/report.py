@@ -8,11 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from crossray.core.config import to_dict
 from crossray.evaluation.evaluate import MAP_BY_LABEL, MAP_RARE, MEDIAN_RANK, DirectionResult
 from crossray.evaluation.gallery import Gallery
+from crossray.evaluation.leak_section import LeakFindings, leak_section
 from crossray.evaluation.page import render_page
 from crossray.evaluation.plots import plot_precision_recall, plot_recall
 from crossray.evaluation.protocol import Protocol
+from crossray.evaluation.published import Measured, set_beside
+from crossray.evaluation.published.section import published_section
+from crossray.evaluation.section import Section, markdown_cell, section_lines
+from crossray.evaluation.selection_section import Selection, selection_section
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
@@ -49,13 +55,17 @@ def write_report(
     counts: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     gallery: Gallery | None = None,
+    measured: Measured | None = None,
+    leaks: LeakFindings | None = None,
+    selection: Selection | None = None,
 ) -> dict[str, Any]:
     """Write `report.json`, `report.md`, `report.html` and two plots; return the JSON's content.
 
     The top level of the JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline`
-    (chance) and `counts` by direction, `protocol`, `lineage`, `seed` and `notes`. Fractions are in
-    [0, 1] and the median rank starts at 1. `counts` adds further counts beside the directions'.
-    `lineage` and `counts` must consist of JSON types. `gallery`: examples for the page.
+    (chance) and `counts` by direction, `protocol`, `lineage`, `seed` and `notes`, `leaks`,
+    `selection` and `published`. Fractions are in [0, 1] and the median rank starts at 1. `counts`
+    adds further counts beside the directions'. `lineage` and `counts` must consist of JSON types.
+    `gallery`: examples for the page. `measured`: what finds the published figures of the same data.
     """
     results = {"image_to_text": image_to_text, "text_to_image": text_to_image}
     report: dict[str, Any] = {
@@ -67,14 +77,23 @@ def write_report(
         "counts": {**{name: r.counts for name, r in results.items()}, **(counts or {})},
         "seed": seed,
         "notes": list(notes),
+        "leaks": None if leaks is None else to_dict(leaks),
+        "selection": None if selection is None else to_dict(selection),
     }
+    beside = [] if measured is None else set_beside(report, measured)
+    report["published"] = [to_dict(row) for row in beside]
+    sections = [
+        *([published_section(beside)] if beside else []),
+        *([leak_section(leaks)] if leaks else []),
+        *([selection_section(selection)] if selection else []),
+    ]
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
     (directory / "report.json").write_text(text + "\n", encoding="utf-8")
     curves = {name: result.curves for name, result in results.items()}
     plot_recall(curves, directory / RECALL_PLOT)
     plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
-    (directory / "report.md").write_text(_markdown(report, protocol), encoding="utf-8")
+    (directory / "report.md").write_text(_markdown(report, protocol, sections), encoding="utf-8")
     figures = {
         "Recall at K": directory / RECALL_PLOT,
         "Precision and recall": directory / PRECISION_RECALL_PLOT,
@@ -82,7 +101,8 @@ def write_report(
     facts = {
         key: _text(v) for part in ("lineage", "counts") for key, v in _flat(report[part]).items()
     }
-    page = render_page(report, figures, _protocol_words(protocol, report), facts, gallery or {})
+    words = _protocol_words(protocol, report)
+    page = render_page(report, figures, words, facts, gallery or {}, sections)
     (directory / "report.html").write_text(page, encoding="utf-8")
     return report
 
@@ -91,13 +111,15 @@ def _lists(intervals: dict[str, tuple[float, float]]) -> dict[str, list[float]]:
     return {name: list(interval) for name, interval in intervals.items()}
 
 
-def _markdown(report: dict[str, Any], protocol: Protocol) -> str:
+def _markdown(report: dict[str, Any], protocol: Protocol, sections: Sequence[Section]) -> str:
     lines = [f"# Retrieval evaluation, protocol `{protocol.name}`", "", protocol.description]
     if report["notes"]:
         lines += ["", *(f"> - {note}" for note in report["notes"])]
     lines += ["", "## Results"]
     for direction in report["metrics"]:
         lines += ["", f"### {_title(direction)}", "", *_metrics_table(report, direction)]
+    for section in sections:
+        lines += ["", *section_lines(section)]
     lines += [
         "",
         f"![Recall at K]({RECALL_PLOT})",
@@ -152,7 +174,7 @@ def _protocol_words(protocol: Protocol, report: dict[str, Any]) -> list[str]:
 
 def _table(values: Mapping[str, Any]) -> list[str]:
     """Return a two-column table; nested mappings become dotted keys."""
-    rows = [f"| {key} | {_cell(value)} |" for key, value in _flat(values).items()]
+    rows = [f"| {key} | {markdown_cell(_text(value))} |" for key, value in _flat(values).items()]
     return ["| what | value |", "|---|---|", *rows]
 
 
@@ -168,10 +190,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _cell(value: Any) -> str:
-    return _text(value).replace("|", "\\|").replace("\n", " ")
 
 
 def _title(direction: str) -> str:

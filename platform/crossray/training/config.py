@@ -9,6 +9,7 @@ from tyro.conf import Suppress
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
+from crossray.data.splits import Split
 from crossray.data.transforms import AugmentConfig
 from crossray.methods.contract import MethodConfig
 
@@ -83,10 +84,12 @@ class TrainConfig(Config):
         use_gpu: train on GPUs instead of CPUs.
         cpus_per_worker: CPU cores that Ray reserves for a worker.
         loader_processes: processes a worker that read and augment; 0: the worker does.
-        select_by: the validation metric (mean of both directions) that picks the epoch to keep, or
+        select_by: the metric (mean of both directions) that picks the epoch to keep, or
             `last` to keep the last one.
+        selection: the split that the metric is measured on. `test` makes figures on the test split
+            too good; it is there to compare with published figures that were selected that way.
         patience: epochs without a better one after which the run stops.
-        validation_items: at most this many validation items are looked at.
+        validation_items: at most this many items of that split are looked at.
         rerank: candidates a query that get the method's costly scores in validation.
         checkpoint_every: steps between checkpoints.
         max_failures: restarts after a lost worker.
@@ -100,11 +103,17 @@ class TrainConfig(Config):
     cpus_per_worker: int = 1
     loader_processes: int = 0
     select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
+    selection: Literal["validation", "test"] = "validation"
     patience: int = 5
     validation_items: int = 2000
     rerank: int = 50
     checkpoint_every: int = 200
     max_failures: int = 2
+
+    @property
+    def validation_split(self) -> Split:
+        """The split that `selection` stands for."""
+        return "val" if self.selection == "validation" else "test"
 
 
 @dataclass(frozen=True)

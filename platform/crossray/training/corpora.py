@@ -25,10 +25,11 @@ def training_corpora(
     recipe: Recipe, source: Artifact, tokenizer: Tokenizer
 ) -> tuple[Corpus, Corpus]:
     """The training corpus, augmented where it is pixels, and the validation corpus."""
+    split = recipe.train.validation_split
     if source.kind == "features":
-        return FeatureCorpus(source, "train"), FeatureCorpus(source, "val")
+        return FeatureCorpus(source, "train"), FeatureCorpus(source, split)
     method = recipe.method
-    validation = pair_corpus(method, source, "val", tokenizer)
+    validation = pair_corpus(method, source, split, tokenizer)
     mean, std = normalisation(method.image)
     plain = evaluation_transform(method.image.image_size, mean, std)
     augmented = training_transform(

@@ -25,11 +25,14 @@ from crossray.evaluation import (
     get_protocol,
     rare_labels,
 )
+from crossray.evaluation.published import Measured
 from crossray.evaluation.report import DIRECTIONS, PER_QUERY, write_report
 from crossray.methods.contract import Method
 from crossray.training.corpora import pair_corpus
 from crossray.training.gallery import sample_gallery
+from crossray.training.leaks import look_for_leaks
 from crossray.training.scoring import ScoreMatrices, score_corpus
+from crossray.training.selection import selection_of
 from crossray.training.validation import label_matrix
 
 
@@ -74,6 +77,7 @@ class Evaluate:
         method, rerank = self._scorer(model.method, trained)
         corpus = pair_corpus(model.method.config, pairs, self.split, model.tokenizer)
         device = "cuda" if self.use_gpu else "cpu"
+        leaks = look_for_leaks(pairs, self.split, trained)
         print(f"scoring {len(corpus):,} images against their texts", flush=True)
         scores = score_corpus(method.to(device), corpus, rerank, device=device)
         results = judge(scores, corpus, protocol, self.seed)
@@ -85,7 +89,7 @@ class Evaluate:
             "seed": self.seed,
         }
         with create(out, "report", config, (trained, pairs)) as draft:
-            notes = [*pairs.manifest.notes]
+            notes = list(dict.fromkeys([*trained.manifest.notes, *pairs.manifest.notes]))
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
                 for artifact in (trained, pairs)
@@ -93,8 +97,15 @@ class Evaluate:
             counts = {"split": self.split, "paired_items": len(corpus)}
             gallery = sample_gallery(scores, corpus, self.seed)
             report = write_report(
-                draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery
-            )
+                draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery,
+                measured=Measured.on(
+                    pairs.manifest.config,
+                    pairs.manifest.metrics["splits"],
+                    None if self.rescore else self.codes,
+                ),
+                leaks=leaks,
+                selection=selection_of(trained, pairs),
+            )  # fmt: skip
             for name, result in zip(DIRECTIONS, results, strict=True):
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
                 pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")

@@ -63,10 +63,11 @@ def taught_corpora(
         features = open_artifact(lesson.features, "features")
         images = FeatureCorpus(features, "train")
         if lesson.shared_maps:
-            validation = TaughtCorpus(FeatureCorpus(features, "val"), validation, None)
+            seen = FeatureCorpus(features, recipe.train.validation_split)
+            validation = TaughtCorpus(seen, validation, None)
     outputs = _cached(lesson, teacher, TaughtCorpus(images, asked, None), folder)
-    seen = images if lesson.shared_maps else training
-    return TaughtCorpus(seen, training, outputs), validation
+    shown = images if lesson.shared_maps else training
+    return TaughtCorpus(shown, training, outputs), validation
 
 
 def _cached(lesson: Lesson, teacher: Method, corpus: Corpus, folder: str) -> pa.Table:

@@ -161,13 +161,15 @@ class _Worker:
         self.progress = judged(self.progress, self.recipe, quality, epoch)
         if self.progress.best_epoch == epoch:
             self._keep_best()
-        flat = {f"validation/{d}/{m}": v for d, part in quality.items() for m, v in part.items()}
+        flat = {
+            f"{train.selection}/{d}/{m}": v for d, part in quality.items() for m, v in part.items()
+        }
         for tracker in self.trackers:
             tracker.log(flat, self.progress.step)
         both = "   ".join(
             f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items()
         )
-        self._say(f"epoch {epoch}/{train.epochs}   validation: {both}")
+        self._say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
 
     def _keep_best(self) -> None:
         state = full_state(self.method.product(), self.recipe)

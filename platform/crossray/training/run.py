@@ -14,6 +14,7 @@ import ray
 import ray.train
 from pyarrow import fs
 from ray.train.torch import TorchConfig, TorchTrainer
+from rich.console import Console
 
 from crossray.core.artifacts import Artifact, Kind, create, open_artifact
 from crossray.core.config import to_dict
@@ -26,6 +27,7 @@ from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.training.config import Recipe
 from crossray.training.lesson import Lesson
 from crossray.training.loop import Task, train_worker
+from crossray.training.selection import selection_notes
 from crossray.training.tracking import Track
 
 
@@ -37,10 +39,10 @@ class Run:
         kind: of the artifact that comes out.
         recipe: fitted to the data.
         tokenizer: that of the model.
-        pairs: what `items` counts and whose notes are passed on.
+        pairs: what `items` counts.
         source: what the workers read: `pairs`, or features of them.
         out: URI of the artifact.
-        parents: of the artifact.
+        parents: of the artifact, which inherits their notes.
         lesson: who teaches, in distillation.
         track: where metrics go besides TensorBoard.
     """
@@ -58,6 +60,9 @@ class Run:
     def publish(self) -> Artifact:
         """Train and publish; prints progress and one table."""
         began = time.monotonic()
+        warnings = selection_notes(f"{self.kind} {self.out.rsplit('/', 1)[-1]}", self.recipe.train)
+        for warning in warnings:
+            Console(stderr=True, soft_wrap=True).print(warning, style="yellow", highlight=False)
         task = self._task()
         ensure_ray(training=True)
         progress = _fit(task)["progress"]
@@ -68,13 +73,14 @@ class Run:
             best = f"{root}/{progress['best_file']}"
             fs.copy_files(best, str(draft.path / WEIGHTS), source_filesystem=system)
             self.tokenizer.save(draft.path / TOKENIZER)
-            draft.notes.extend(self.pairs.manifest.notes)
+            inherited = [note for parent in self.parents for note in parent.manifest.notes]
+            draft.notes.extend(dict.fromkeys(inherited + warnings))
             draft.metrics.update(
-                validation=progress["best_metrics"],
+                {self.recipe.train.selection: progress["best_metrics"]},
                 best_epoch=progress["best_epoch"],
                 steps=progress["step"],
                 items=self.pairs.manifest.metrics["splits"]["train"],
-                headline=_headline(progress["best_metrics"]),
+                headline=_headline(progress["best_metrics"], self.recipe.train.selection),
                 seconds=round(time.monotonic() - began, 1),
                 tensorboard=f"{task.storage}/tensorboard",
             )
@@ -147,8 +153,7 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
     return f"training worker {rank} failed: {failure!r}; see the traceback above and its log."
 
 
-def _headline(validation: dict[str, dict[str, float]]) -> dict[str, float]:
+def _headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:
     return {
-        f"validation R@10 {name.replace('_', ' ')}": part["R@10"]
-        for name, part in validation.items()
+        f"{split} R@10 {name.replace('_', ' ')}": part["R@10"] for name, part in quality.items()
     }

@@ -1,0 +1,45 @@
+"""The leak check of an evaluation: shown on the screen, and handed to its report."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from crossray.core.artifacts import Artifact
+from crossray.data.leak_check import check_leaks
+from crossray.data.leaks import leak_table
+from crossray.data.splits import Split
+from crossray.evaluation.leak_section import Leaked, LeakFindings
+
+
+def look_for_leaks(pairs: Artifact, split: Split, trained: Artifact) -> LeakFindings:
+    """Compare the splits of `pairs` and say what was found, before a model is judged on one.
+
+    What the model was trained on, where that is other data, is named as not compared.
+    """
+    print(f"looking for leaks between the splits of {pairs.uri}", flush=True)
+    check = check_leaks(pairs, split)
+    items = pairs.manifest.metrics["splits"]
+    unchecked = tuple(
+        f"NOT compared: the pairs {parent.id[:12]}, on which the model was trained."
+        for parent in trained.manifest.parents
+        if parent.kind == "pairs" and parent.id != pairs.id
+    )
+    if check.leaks:
+        console = Console()
+        Console(width=None if console.is_terminal else 140).print(leak_table(check.leaks))
+    else:
+        print("nothing leaks between train, val and test", flush=True)
+    for sentence in unchecked:
+        print(sentence, flush=True)
+    found = tuple(
+        Leaked(
+            leak.kind,
+            leak.splits[1],
+            leak.splits[0],
+            leak.count,
+            items[leak.splits[1]],
+            tuple((later, earlier) for earlier, later in leak.examples),
+        )
+        for leak in check.leaks
+    )
+    return LeakFindings(found, sum(items.values()), check.images, check.of_images, unchecked)
