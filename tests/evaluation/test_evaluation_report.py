@@ -52,7 +52,7 @@ def written(directions: Any, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path / "runs" / "report"
     returned = write_report(
         folder,
-        *directions,
+        directions,
         get_protocol("hier"),
         LINEAGE,
         seed=11,
