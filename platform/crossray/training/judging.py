@@ -136,7 +136,7 @@ def _judge_images(
         result = _looked_up(result, (codes_NY, codes_NY), images, images, protocol)
 
     def others(query: int) -> Scores:
-        scores_N = vectors_ND @ vectors_ND[query]
+        scores_N: Scores = vectors_ND @ vectors_ND[query]
         scores_N[query] = -np.inf
         return scores_N
 
