@@ -34,7 +34,12 @@ def _plot_radius(curves: Mapping[str, LookupCurves], path: Path) -> None:
         axes.plot(recall_D, precision_D, color=INK, marker=".", label="codes")
         axes.axhline(curve.precision_at_random, color=CHANCE, linestyle="--", label="chance")
         first = int(np.argmax(~np.isnan(precision_D)))
-        axes.annotate(f"radius {first}", (recall_D[first], precision_D[first]))
+        axes.annotate(
+            f"radius {first}",
+            (recall_D[first], precision_D[first]),
+            xytext=(8, -14),
+            textcoords="offset points",
+        )
         axes.set_xlim(0, 1)
         axes.set_xlabel("recall (share of relevant items returned)")
     panels[0].set_ylabel("precision")

@@ -9,6 +9,7 @@ from crossray.evaluation.label_section import label_words
 from crossray.evaluation.measures import (
     MAP_BY_LABEL,
     MAP_RARE,
+    MEDIAN_RANK,
     cut_name,
     ndcg_name,
     table_metric,
@@ -39,8 +40,7 @@ DENOMINATOR_WORDS = {
 RANKED_BY_WORDS = {
     "scores": "the model's score of a query and an item, the cosine of their vectors unless the "
     "model scores pairs itself",
-    "hamming": "the Hamming distance of their codes; what is asked for is the expectation over the "
-    "order of equal distances",
+    "hamming": "the Hamming distance of their codes",
 }
 
 
@@ -49,9 +49,14 @@ def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
     words = [
         f"Headline: {', '.join(protocol.headline)}. Ranked by "
         f"{RANKED_BY_WORDS[protocol.ranked_by]}. Models are selected on the "
-        f"{protocol.selection} split, never on these queries.",
-        f"R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
-        f"queries with a relevant item in the top K, the median rank that of the best one.",
+        f"{protocol.selection} split, never on these queries."
+    ]
+    if any(MEDIAN_RANK in metrics for metrics in report["metrics"].values()):
+        words.append(
+            f"R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
+            f"queries with a relevant item in the top K, the median rank that of the best one."
+        )
+    words += [
         f"mAP@all: {RELEVANCE_WORDS[protocol.ap_relevance]}; over the whole database, divided by "
         f"{DENOMINATOR_WORDS['total']}.",
         f"Ties: {TIES_WORDS[protocol.ties]}. Empty queries: {EMPTY_WORDS[protocol.empty]}.",
