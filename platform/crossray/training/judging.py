@@ -172,7 +172,7 @@ def _looked_up(
     items: Side,
     protocol: Protocol,
 ) -> DirectionResult:
-    """The result with the curves of hash lookup, if there are labels to have in common."""
+    """The result with the curves of hash lookup, if any labels are in common."""
     if queries.labels_NC is None or items.labels_NC is None:
         return result
     counts = hamming_counts(*codes, queries.labels_NC, items.labels_NC)
@@ -181,6 +181,8 @@ def _looked_up(
         counts = counts_of_others(counts, judged_Q)
     if protocol.empty == "skip":
         judged_Q = judged_Q & (counts.relevant_Q > 0)
+    if not judged_Q.any():
+        return result
     return replace(result, lookup=lookup_curves(counts, judged_Q))
 
 
