@@ -12,8 +12,10 @@ import pytest
 from lxml import html
 from PIL import Image
 
+from crossray.core.errors import CrossRayError
 from crossray.evaluation import (
     DirectionResult,
+    evaluate_codes,
     evaluate_direction,
     get_protocol,
     rare_labels,
@@ -25,6 +27,7 @@ HEADLINES = {"R@1", "R@5", "R@10", "median_rank", "mAP@all"}
 LINEAGE = {"vectors": {"id": "sha256-1234", "rows": 30}, "student": "sha256-5678", "data": "a|b"}
 
 HOSTILE = "<script>alert(1)</script> & more"
+NAMES = ["opacity", "effusion", "a|b", HOSTILE, "rib"]
 EXAMPLE = Example(
     Card(picture=b"jpeg"), (Hit(Card(HOSTILE), "wrong"), Hit(Card("its text"), "own")), rank=2
 )
@@ -52,13 +55,14 @@ def written(directions: Any, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path / "runs" / "report"
     returned = write_report(
         folder,
-        *directions,
+        directions,
         get_protocol("hier"),
         LINEAGE,
         seed=11,
         counts={"pairs_rejected": 2},
         notes=["synthetic, of no clinical value"],
         gallery={"image_to_text": [EXAMPLE]},
+        label_names=NAMES,
     )
     return folder, returned
 
@@ -69,8 +73,8 @@ def test_the_json_keeps_its_contract(written: Any, directions: Any) -> None:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report == returned
     assert set(report) == {
-        "metrics", "intervals", "baseline", "protocol", "lineage", "counts", "seed", "notes",
-        "leaks", "selection", "published",
+        "metrics", "intervals", "baseline", "by_label", "curves", "protocol", "lineage", "counts",
+        "seed", "notes", "leaks", "selection", "published",
     }  # fmt: skip
     for direction, result in zip(("image_to_text", "text_to_image"), directions, strict=True):
         metrics = report["metrics"][direction]
@@ -148,6 +152,123 @@ def test_the_page_stands_alone(written: Any, directions: Any) -> None:
         "its own at rank 2", f"1, neither {HOSTILE}", "2, its own its text",
     ]  # fmt: skip
     assert "of no clinical value" in root.find_class("note")[0].text_content()
+
+
+def test_labels_stand_in_every_form_the_most_frequent_first(written: Any, directions: Any) -> None:
+    """A reader could not tell on which findings a model fails."""
+    folder, report = written
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    root = html.document_fromstring((folder / "report.html").read_text(encoding="utf-8"))
+    rows = [[cell.text_content() for cell in row] for row in root.xpath("//details//tr")]
+    for direction, result in zip(("image_to_text", "text_to_image"), directions, strict=True):
+        table = report["by_label"][direction]
+        assert set(table) == set(NAMES)
+        counts = [row["queries"] for row in table.values()]
+        assert counts == sorted(counts, reverse=True)
+        for column, name in enumerate(NAMES):
+            row = table[name]
+            assert row["ap"] == result.by_label.ap_C[column]
+            assert row["queries"] == result.by_label.queries_C[column]
+            numbers = (row["ap"], row["chance"], row["protocol_ap"])
+            shown = [f"{number:.3f}" for number in numbers]
+            assert [name, str(row["queries"]), str(row["items"]), *shown, ""] in rows
+            cells = [f"**{100 * numbers[0]:.2f} %**", *(f"{100 * n:.2f} %" for n in numbers[1:])]
+            label = name.replace("|", "\\|")
+            assert f"| {label} | {row['queries']} | {row['items']} | {' | '.join(cells)} |" in text
+    assert all("open" in details.attrib for details in root.xpath("//details"))
+
+
+def test_a_long_vocabulary_is_folded(directions: Any, tmp_path: Path) -> None:
+    """Hundreds of labels would push the figures' explanations out of sight."""
+    rng = np.random.default_rng(31)
+    labels = rng.random((30, 21)) < 0.5
+    ids = np.arange(30)
+    protocol = get_protocol("hier")
+    result = evaluate_direction(
+        rng.normal(size=(30, 30)), ids, ids, labels, labels, protocol, resamples=10
+    )
+    names = [f"label {number}" for number in range(21)]
+    write_report(tmp_path, [result] * 2, protocol, {}, 0, label_names=names)
+    root = html.document_fromstring((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert [details.attrib for details in root.xpath("//details")] == [{}, {}]
+    with pytest.raises(CrossRayError, match="20 label names for 21 labels"):
+        write_report(tmp_path, [result] * 2, protocol, {}, 0, label_names=names[1:])
+
+
+def test_curves_are_in_the_json(written: Any, directions: Any) -> None:
+    """Whoever draws figures of several models would have to read them off the pictures."""
+    _, report = written
+    for direction, result in zip(("image_to_text", "text_to_image"), directions, strict=True):
+        curves = report["curves"][direction]
+        assert set(curves) == {"k", "hit_rate", "hit_rate_at_random", "precision", "recall"}
+        for name, values in curves.items():
+            assert values == getattr(result.curves, name).tolist()
+
+
+def test_codes_have_their_figures_and_curves(tmp_path: Path) -> None:
+    """What hash lookup returns would be computed and not shown."""
+    rng = np.random.default_rng(32)
+    labels = rng.random((40, 3)) < 0.4
+    codes = rng.integers(256, size=(2, 40, 1)).astype(np.uint8)
+    ids, protocol = np.arange(40), get_protocol("mmach")
+    results = [
+        evaluate_codes(*pair, ids, ids, labels, labels, protocol, resamples=10)
+        for pair in (codes, codes[::-1])
+    ]
+    report = write_report(tmp_path, results, protocol, {}, 0, label_names=["a", "b", "c"])
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    for name in ("hamming_radius.png", "top_n_precision.png"):
+        assert f"]({name})" in text
+        with Image.open(tmp_path / name) as picture:
+            assert len(picture.convert("L").getcolors(1 << 24) or []) > 2
+    root = html.document_fromstring((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert len(root.xpath("//img")) == 4
+    for direction, result in zip(("image_to_text", "text_to_image"), results, strict=True):
+        curves = report["curves"][direction]
+        assert result.lookup is not None
+        assert curves["top_n"] == result.lookup.top_n_R.tolist()
+        assert curves["radius"]["queries_without_item"] == result.lookup.radius.empty_D.tolist()
+        assert curves["radius"]["recall"] == result.lookup.radius.recall_D.tolist()
+        assert len(curves["radius"]["precision"]) == 9
+    empty = [result.lookup.radius.empty_D[:3].tolist() for result in results if result.lookup]
+    assert f"radius 0, 1, 2: {', '.join(map(str, empty[0]))}." in text
+    assert "queries without a relevant item count as 0" in text
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == report
+
+
+def test_one_direction_or_the_mean_of_two(tmp_path: Path) -> None:
+    """Reports of images that ask for images would be empty, or the mean missing."""
+    rng = np.random.default_rng(33)
+    labels = np.eye(3, dtype=bool)[rng.integers(3, size=30)]
+    ids = np.arange(30)
+    for name, directions in (
+        ("mmdl", ["image_to_image"]),
+        ("gpldan", ["image_to_text", "text_to_image", "mean"]),
+    ):
+        protocol = get_protocol(name)
+        results = [
+            evaluate_direction(
+                rng.normal(size=(30, 30)), ids, ids, labels, labels, protocol, resamples=10
+            )
+            for _ in protocol.directions
+        ]
+        report = write_report(tmp_path / name, results, protocol, {}, 0)
+        for part in ("metrics", "intervals", "baseline"):
+            assert list(report[part]) == directions
+        assert list(report["curves"]) == list(protocol.directions)
+        assert report["by_label"] == {}, "nobody named the labels"
+        assert report["protocol"]["headline"] == list(protocol.headline)
+        assert report["protocol"]["selection"] == "validation"
+        text = (tmp_path / name / "report.md").read_text(encoding="utf-8")
+        (headline,) = protocol.headline
+        for direction in directions:
+            value = report["metrics"][direction][headline]
+            assert f"### {direction.replace('_', ' ').capitalize()}\n" in text
+            assert f"| {headline} | **{100 * value:.2f} %** |" in text
+        assert "Models are selected on the validation split" in text
+    assert report["metrics"]["mean"][headline] == pytest.approx(
+        np.mean([result.metrics[headline] for result in results])
+    )
 
 
 def test_plots_leave_pyplot_alone(written: Any) -> None:

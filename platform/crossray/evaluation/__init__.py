@@ -15,6 +15,7 @@ from crossray.evaluation.bootstrap import (
 from crossray.evaluation.cmc import cmc
 from crossray.evaluation.corrections import bonferroni, holm
 from crossray.evaluation.evaluate import Curves, DirectionResult, evaluate_direction
+from crossray.evaluation.evaluate_codes import evaluate_codes
 from crossray.evaluation.grounded_average_precision import (
     IOU_THRESHOLDS,
     grounded_average_precision,
@@ -23,6 +24,8 @@ from crossray.evaluation.hamming import average_precision_of_counts, hamming_ave
 from crossray.evaluation.hamming_counts import HammingCounts, hamming_counts
 from crossray.evaluation.hamming_radius import RadiusCurve, hamming_radius_curve
 from crossray.evaluation.hamming_top_n import hamming_top_n_precision
+from crossray.evaluation.label_table import LabelTable
+from crossray.evaluation.lookup_curves import LookupCurves
 from crossray.evaluation.mean_over_queries import mean_over_queries
 from crossray.evaluation.mean_rank import mean_rank
 from crossray.evaluation.median_rank import first_relevant_rank, median_rank
@@ -43,6 +46,8 @@ __all__ = [
     "Curves",
     "DirectionResult",
     "HammingCounts",
+    "LabelTable",
+    "LookupCurves",
     "PermutationResult",
     "Protocol",
     "RadiusCurve",
@@ -55,6 +60,7 @@ __all__ = [
     "cmc",
     "confidence_interval",
     "confidence_intervals",
+    "evaluate_codes",
     "evaluate_direction",
     "first_relevant_rank",
     "get_protocol",

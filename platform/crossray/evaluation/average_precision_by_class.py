@@ -36,10 +36,7 @@ def average_precision_by_class(
         )
     by_class = ByLabel(labels_QC, labels_NC)
     ap_QC = np.concatenate(
-        [
-            by_class.average_precision(order(scores[rows], ties), rows)
-            for rows in row_blocks(*scores.shape)
-        ]
+        [by_class.of(order(scores[rows], ties), rows) for rows in row_blocks(*scores.shape)]
     )
     judged_C = (~np.isnan(ap_QC)).sum(axis=0)
     ap_C: Floats = np.nansum(ap_QC, axis=0) / np.where(judged_C > 0, judged_C, np.nan)

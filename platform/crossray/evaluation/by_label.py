@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from crossray.evaluation.arrays import Bools, Floats
 from crossray.evaluation.average_precision import average_precision_of
 from crossray.evaluation.chance import at_random
-from crossray.evaluation.ranking import Order
+from crossray.evaluation.leave_one_out import without_own
+from crossray.evaluation.ranking import Order, Ranking
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,16 @@ class ByLabel:
     $$mAP = \frac{1}{|C|} \sum_{c \in C} \frac{1}{|Q_c|} \sum_{q \in Q_c} AP(q; rel = c \in L_x)$$
 
     `labels_QC` and `labels_NC` are boolean over one vocabulary; labels that no query or no item
-    carries are left out of C.
+    carries are left out of C. `metric` is the average precision that is meant; with
+    `leave_one_out`, query i is item i, which is no item to itself.
     """
 
     labels_QC: Bools
     labels_NC: Bools
+    metric: Callable[[Ranking], Floats] = average_precision_of
+    leave_one_out: bool = False
 
-    def average_precision(self, ordered: Order, rows: slice) -> Floats:
+    def of(self, ordered: Order, rows: slice) -> Floats:
         """`AP` [rows, C] of these queries for each label; NaN where a query does not carry it."""
         labels_BC = self.labels_QC[rows]
         ap_BC = np.full(labels_BC.shape, np.nan)
@@ -33,8 +38,9 @@ class ByLabel:
             carriers = np.flatnonzero(labels_BC[:, label])
             relevant_N = self.labels_NC[:, label]
             relevant_BN = np.broadcast_to(relevant_N, (carriers.size, relevant_N.size))
-            ranking = ordered.take(carriers).place(relevant_BN)
-            ap_BC[carriers, label] = average_precision_of(ranking)
+            if self.leave_one_out:
+                relevant_BN = without_own(relevant_BN, rows.start + carriers)
+            ap_BC[carriers, label] = self.metric(ordered.take(carriers).place(relevant_BN))
         return ap_BC
 
     def settle(self, ap_QC: Floats) -> Floats:
@@ -52,6 +58,12 @@ class ByLabel:
         return value_Q
 
     def at_random(self, items: int) -> Floats:
-        """`settle` of the expected average precisions under a random ranking; [Q]."""
-        expected_C = at_random(average_precision_of, self.labels_NC.sum(axis=0), items)
-        return self.settle(np.where(self.labels_QC, expected_C, np.nan))
+        """`settle` of the expected average precisions under a random ranking of `items`; [Q]."""
+        return self.settle(np.where(self.labels_QC, self.expected(items), np.nan))
+
+    def expected(self, items: int) -> Floats:
+        """Expected average precision of each label under a random ranking of `items`; [C]."""
+        relevant_C = self.labels_NC.sum(axis=0)
+        if self.leave_one_out:
+            relevant_C = np.maximum(relevant_C - 1, 0)
+        return at_random(self.metric, relevant_C, items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,11 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.bootstrap import BootstrapResult, paired_bootstraps
 from crossray.evaluation.corrections import CORRECTIONS, Correction
-from crossray.evaluation.evaluate import MEDIAN_RANK
+from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.page import show_value
 from crossray.evaluation.permutation import paired_permutation
-from crossray.evaluation.report import DIRECTIONS, PER_QUERY
+from crossray.evaluation.protocol import Direction
+from crossray.evaluation.report import PER_QUERY
 
 QUERY_ID = "query_id"
 
@@ -71,7 +72,7 @@ def compare_reports(
     for other in reports[1:]:
         require_same_terms(reports[0], other, ("split", "protocol"))
     lines: list[tuple[str, str, list[BootstrapResult]]] = []
-    for direction in DIRECTIONS:
+    for direction in _directions(reports[0]):
         first, *others = (_per_query(report, direction) for report in reports)
         for report, rows in zip(reports[1:], others, strict=True):
             if rows[QUERY_ID] != first[QUERY_ID]:
@@ -164,6 +165,11 @@ def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -
                 f"{other.uri} has the {term} {found!r} and {first.uri} {wanted!r}; evaluate both "
                 "the same way."
             )
+
+
+def _directions(report: Artifact) -> list[str]:
+    """The directions that a report asked in; all reports of a protocol share them."""
+    return [name for name in get_args(Direction) if name in report.manifest.metrics]
 
 
 def _per_query(report: Artifact, direction: str) -> pa.Table:

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.arrays import Floats, Ints, row_blocks
-from crossray.evaluation.average_precision import average_precision_of
+from crossray.evaluation.arrays import Bools, Floats, Ints, row_blocks
 from crossray.evaluation.bootstrap import RESAMPLES, confidence_intervals
 from crossray.evaluation.by_label import ByLabel
-from crossray.evaluation.chance import at_random
-from crossray.evaluation.mean_over_queries import Empty, mean_over_queries
-from crossray.evaluation.median_rank import first_rank_of
-from crossray.evaluation.precision_at_k import precision_of
+from crossray.evaluation.label_table import LabelTable, label_table
+from crossray.evaluation.leave_one_out import check_same_items, own_columns, without_own
+from crossray.evaluation.lookup_curves import LookupCurves
+from crossray.evaluation.measures import (
+    MAP_BY_LABEL,
+    MAP_RARE,
+    MEDIAN_RANK,
+    Graded,
+    Measure,
+    curve_measures,
+    curve_ranks,
+    headlines,
+    ndcg_name,
+    reduce,
+    table_metric,
+)
 from crossray.evaluation.protocol import Protocol
-from crossray.evaluation.ranking import Ranking, order
-from crossray.evaluation.recall_at_k import hit_rate_of
-from crossray.evaluation.recall_fraction import recall_fraction_of
-from crossray.evaluation.rules import RARE, BoundRule, bind_by_label, bind_rules
+from crossray.evaluation.ranking import Order, order
+from crossray.evaluation.rules import RARE, BoundRule, bind_by_label, bind_gains, bind_rules
 
 ScoreBlocks = Callable[[int, int], ArrayLike]
-Metric = Callable[[Ranking], Floats]
+TABLE = "by label"
 
-MEDIAN_RANK = "median_rank"
-MAP = "mAP@all"
-MAP_RARE = "mAP@all[rare]"
-MAP_BY_LABEL = "mAP@all[rare, by label]"
-CURVE_POINTS = 64
+
+class _OfOrder(Interface):
+    """A measure that reads the order of the items itself, [rows] or [rows, C]."""
+
+    def of(self, ordered: Order, rows: slice) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,8 @@ class DirectionResult:
     their 95 % bootstrap intervals and `baseline` their expected values under a random ranking.
     `per_query` holds the [Q] values that each headline reduces (by the median for `median_rank`, by
     the mean for the others), in the order of `query_ids`, NaN where a query is excluded: the input
-    of `paired_bootstrap`.
+    of `paired_bootstrap`. `by_label` judges each label alone, where there are labels, and `lookup`
+    is what the codes' Hamming distances return, where codes are ranked.
     """
 
     metrics: dict[str, float]
@@ -68,21 +78,8 @@ class DirectionResult:
     curves: Curves
     query_ids: NDArray[Any]
     per_query: dict[str, Floats]
-
-
-@dataclass(frozen=True)
-class _Measure:
-    """A metric of rankings ([Q], or [Q, P] for a curve) under one relevance rule."""
-
-    rule: BoundRule
-    of: Metric
-    empty: Empty
-
-    def settle(self, values: Floats) -> Floats:
-        return self.rule.settle(values, self.empty)
-
-    def at_random(self, items: int) -> Floats:
-        return self.settle(at_random(self.of, self.rule.relevant_Q, items))
+    by_label: LabelTable | None = None
+    lookup: LookupCurves | None = None
 
 
 def evaluate_direction(
@@ -106,26 +103,30 @@ def evaluate_direction(
     only, with their expectations under a random ranking: in `mAP@all[rare]` an item is relevant
     when it shares any of them, `mAP@all[rare, by label]` judges each label alone (`ByLabel`). The
     intervals draw whole query ids, because the captions of one image are no independent queries.
+    Where there are labels, each is judged alone too (`LabelTable`).
 
-    Raises CrossRayError for shapes that do not fit, missing labels, and when the protocol leaves no
-    query to judge.
+    Raises CrossRayError for shapes that do not fit, missing labels, items of another number of
+    labels than one under `same_class`, queries that are not the database under leave-one-out, a
+    protocol that ranks codes (`evaluate_codes`), and when the protocol leaves no query to judge.
     """
     query_Q, item_N = np.asarray(query_ids), np.asarray(item_ids)
-    blocks = _blocks(scores, query_Q.size, item_N.size)
+    blocks = _blocks(scores, query_Q, item_N, protocol)
+    items = item_N.size - protocol.leave_one_out
     rules = bind_rules(protocol, query_Q, item_N, query_labels, item_labels, label_subset)
-    measures = _headlines(rules, protocol)
-    k_P = np.unique(np.geomspace(1, item_N.size, CURVE_POINTS).round().astype(np.int64))
-    curves = _curve_measures(rules, protocol, k_P)
-    by_label = bind_by_label(query_labels, item_labels, label_subset)
-    values = _judge(blocks, item_N.size, rules, measures | curves, by_label, protocol)
-    _check_judged(rules, protocol)
-    headlines: dict[str, _Measure | ByLabel] = {**measures}
-    if by_label:
-        headlines[MAP_BY_LABEL] = by_label
+    measures = headlines(rules, protocol)
+    k_P = curve_ranks(items, protocol)
+    curves = curve_measures(rules, protocol, k_P)
+    of_order = _of_order(rules, protocol, query_labels, item_labels, label_subset)
+    table = _table(protocol, query_labels, item_labels)
+    tabled = {TABLE: table} if table else {}
+    raw = _judge(blocks, items, rules, measures | curves, {**of_order, **tabled}, protocol)
+    check_judged(rules, protocol)
+    shown: dict[str, Measure | ByLabel | Graded] = {**measures, **of_order}
+    values = {name: measure.settle(raw[name]) for name, measure in {**shown, **curves}.items()}
     # A label subset that no query carries has nothing to report but its count.
-    per_query = {name: values[name] for name in headlines if not np.isnan(values[name]).all()}
-    baseline = {name: _reduce(name, headlines[name].at_random(item_N.size)) for name in per_query}
-    metrics = {name: _reduce(name, value_Q) for name, value_Q in per_query.items()}
+    per_query = {name: values[name] for name in shown if not np.isnan(values[name]).all()}
+    baseline = {name: reduce(name, shown[name].at_random(items)) for name in per_query}
+    metrics = {name: reduce(name, value_Q) for name, value_Q in per_query.items()}
     for name in (MAP_RARE, MAP_BY_LABEL):
         if name in metrics:
             metrics[f"{name} random"] = baseline[name]
@@ -135,15 +136,34 @@ def evaluate_direction(
             per_query, {MEDIAN_RANK: "median"}, resamples, seed, query_Q
         ),
         baseline=baseline,
-        counts=_counts(rules, protocol, item_N.size),
-        curves=_mean_curves(curves, values, k_P, item_N.size),
+        counts=count_queries(rules, protocol, items),
+        curves=_mean_curves(curves, values, k_P, items),
         query_ids=query_Q,
         per_query=per_query,
+        by_label=_tabulated(table, raw, values, items, protocol),
     )
 
 
+def _of_order(
+    rules: dict[str, BoundRule],
+    protocol: Protocol,
+    query_labels: ArrayLike | None,
+    item_labels: ArrayLike | None,
+    label_subset: ArrayLike | None,
+) -> dict[str, ByLabel | Graded]:
+    """The metrics by name that need more of a ranking than a relevance; after `bind_rules`."""
+    measures: dict[str, ByLabel | Graded] = {}
+    if protocol.ndcg_k is not None and query_labels is not None and item_labels is not None:
+        gains = bind_gains(protocol, query_labels, item_labels)
+        rule, k = rules["share_label"], protocol.ndcg_k
+        measures[ndcg_name(k)] = Graded(rule, gains, k, protocol.empty)
+    if by_label := bind_by_label(protocol, query_labels, item_labels, label_subset):
+        measures[MAP_BY_LABEL] = by_label
+    return measures
+
+
 def _mean_curves(
-    measures: dict[str, _Measure], values: dict[str, Floats], k_P: NDArray[np.int64], items: int
+    measures: Mapping[str, Measure], values: Mapping[str, Floats], k_P: Ints, items: int
 ) -> Curves:
     return Curves(
         k=k_P,
@@ -152,50 +172,66 @@ def _mean_curves(
     )
 
 
-def _headlines(rules: dict[str, BoundRule], protocol: Protocol) -> dict[str, _Measure]:
-    primary, secondary = rules[protocol.relevance], rules[protocol.ap_relevance]
-    measures = {
-        f"R@{k}": _Measure(primary, partial(hit_rate_of, k=k), protocol.empty) for k in protocol.ks
-    }
-    # A query without a relevant item has no rank that could stand in for its best positive's.
-    measures[MEDIAN_RANK] = _Measure(primary, first_rank_of, "skip")
-    measures[MAP] = _Measure(secondary, average_precision_of, protocol.empty)
-    if protocol.ap_cutoff is not None:
-        cut_off = partial(
-            average_precision_of, cutoff=protocol.ap_cutoff, denominator=protocol.ap_denominator
-        )
-        name = f"mAP@{protocol.ap_cutoff}[{protocol.ap_denominator}]"
-        measures[name] = _Measure(secondary, cut_off, protocol.empty)
-    if RARE in rules:
-        measures[MAP_RARE] = _Measure(rules[RARE], average_precision_of, protocol.empty)
-    return measures
+def _table(
+    protocol: Protocol, query_labels: ArrayLike | None, item_labels: ArrayLike | None
+) -> ByLabel | None:
+    """Every label to judge alone, by the average precision that the protocol reports."""
+    if query_labels is None or item_labels is None:
+        return None
+    labels_QC, labels_NC = np.asarray(query_labels), np.asarray(item_labels)
+    return ByLabel(labels_QC, labels_NC, table_metric(protocol)[1], protocol.leave_one_out)
 
 
-def _curve_measures(
-    rules: dict[str, BoundRule], protocol: Protocol, k_P: Ints
-) -> dict[str, _Measure]:
-    def at_each_k(metric: Callable[[Ranking, int], Floats]) -> Metric:
-        return lambda ranking: np.stack([metric(ranking, int(k)) for k in k_P], axis=1)
+def _tabulated(
+    table: ByLabel | None,
+    raw: Mapping[str, Floats],
+    values: Mapping[str, Floats],
+    items: int,
+    protocol: Protocol,
+) -> LabelTable | None:
+    if table is None:
+        return None
+    name, _ = table_metric(protocol)
+    labels_QC: Bools = table.labels_QC
+    expected_C = table.expected(items)
+    return label_table(name, raw[TABLE], labels_QC, table.labels_NC, expected_C, values[name])
 
-    primary, secondary = rules[protocol.relevance], rules[protocol.ap_relevance]
-    return {
-        "hit_rate": _Measure(primary, at_each_k(hit_rate_of), protocol.empty),
-        "precision": _Measure(secondary, at_each_k(precision_of), protocol.empty),
-        "recall": _Measure(secondary, at_each_k(recall_fraction_of), protocol.empty),
-    }
 
-
-def _blocks(scores: ArrayLike | ScoreBlocks, queries: int, items: int) -> ScoreBlocks:
+def _blocks(
+    scores: ArrayLike | ScoreBlocks,
+    query_Q: NDArray[Any],
+    item_N: NDArray[Any],
+    protocol: Protocol,
+) -> ScoreBlocks:
+    """The rows of scores of a slice of the queries, checked, without each query's own item."""
+    queries, items = query_Q.size, item_N.size
     if queries == 0 or items == 0:
         raise CrossRayError(
             f"there is nothing to evaluate in {queries} queries and {items} items: check the split "
             f"that was asked for."
         )
+    if protocol.ranked_by == "hamming":
+        raise CrossRayError(
+            f"protocol {protocol.name!r} ranks codes by their Hamming distance, not scores: use "
+            f"`evaluate_codes`."
+        )
+    if protocol.leave_one_out:
+        check_same_items(query_Q, item_N)
     if callable(scores):
-        return scores
-    scores_QN = np.asarray(scores)
-    _check_block(scores_QN, slice(0, queries), items)
-    return lambda start, stop: scores_QN[start:stop]
+        given = scores
+    else:
+        scores_QN = np.asarray(scores)
+        _check_block(scores_QN, slice(0, queries), items)
+
+        def given(start: int, stop: int) -> ArrayLike:
+            return scores_QN[start:stop]
+
+    def block(start: int, stop: int) -> NDArray[Any]:
+        rows, scores_BN = slice(start, stop), np.asarray(given(start, stop))
+        _check_block(scores_BN, rows, items)
+        return without_own(scores_BN, own_columns(rows)) if protocol.leave_one_out else scores_BN
+
+    return block
 
 
 def _check_block(scores_QN: NDArray[Any], rows: slice, items: int) -> None:
@@ -210,33 +246,28 @@ def _judge(
     blocks: ScoreBlocks,
     items: int,
     rules: dict[str, BoundRule],
-    measures: dict[str, _Measure],
-    by_label: ByLabel | None,
+    measures: Mapping[str, Measure],
+    of_order: Mapping[str, _OfOrder],
     protocol: Protocol,
 ) -> dict[str, Floats]:
-    """Rank the queries once, block by block, and return the settled values of every measure."""
-    raw: dict[str, list[Floats]] = {name: [] for name in measures}
-    ap_QC: list[Floats] = []
+    """Rank the queries once, block by block, and return the values of every measure."""
+    raw: dict[str, list[Floats]] = {name: [] for name in (*measures, *of_order)}
     queries = len(rules[protocol.relevance].eligible_Q)
     for rows in row_blocks(queries, items):
-        scores_QN = np.asarray(blocks(rows.start, rows.stop))
-        _check_block(scores_QN, rows, items)
-        ordered = order(scores_QN, protocol.ties)
+        ordered = order(blocks(rows.start, rows.stop), protocol.ties)
         for rule in rules.values():
             ranking = ordered.place(rule.relevant(rows))
             rule.relevant_Q[rows] = ranking.relevant_Q
             for name, measure in measures.items():
                 if measure.rule is rule:
                     raw[name].append(measure.of(ranking))
-        if by_label:
-            ap_QC.append(by_label.average_precision(ordered, rows))
-    values = {name: measures[name].settle(np.concatenate(raw[name])) for name in measures}
-    if by_label:
-        values[MAP_BY_LABEL] = by_label.settle(np.concatenate(ap_QC))
-    return values
+        for name, direct in of_order.items():
+            raw[name].append(direct.of(ordered, rows))
+    return {name: np.concatenate(values) for name, values in raw.items()}
 
 
-def _check_judged(rules: dict[str, BoundRule], protocol: Protocol) -> None:
+def check_judged(rules: dict[str, BoundRule], protocol: Protocol) -> None:
+    """Raise CrossRayError when the protocol leaves no query to judge."""
     for name in (protocol.relevance, protocol.ap_relevance):
         if not (rules[name].relevant_Q > 0).any():
             raise CrossRayError(
@@ -245,11 +276,8 @@ def _check_judged(rules: dict[str, BoundRule], protocol: Protocol) -> None:
             )
 
 
-def _reduce(name: str, value_Q: Floats) -> float:
-    return float(np.nanmedian(value_Q)) if name == MEDIAN_RANK else mean_over_queries(value_Q)
-
-
-def _counts(rules: dict[str, BoundRule], protocol: Protocol, items: int) -> dict[str, int]:
+def count_queries(rules: dict[str, BoundRule], protocol: Protocol, items: int) -> dict[str, int]:
+    """How many queries and items there are, and which queries are a case of their own."""
     primary = rules[protocol.relevance]
     counts = {
         "queries": len(primary.relevant_Q),

@@ -26,11 +26,14 @@ class Hit:
 
 @dataclass(frozen=True)
 class Example:
-    """A query, the first hits in their order, and the rank from 1 of the first that is its own."""
+    """A query, the first hits in their order, and the rank from 1 of the first that is its own.
+
+    There is no such rank where the query was taken out of the database.
+    """
 
     query: Card
     hits: tuple[Hit, ...]
-    rank: int
+    rank: int | None
 
 
 Gallery = dict[str, list[Example]]

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from crossray.evaluation.arrays import Bools, Ints
 from crossray.evaluation.hamming_pairs import Distances, HammingPairs, pair_up
+from crossray.evaluation.ranking import Cut
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,29 @@ class HammingCounts:
 
     items_QD: Ints
     relevant_QD: Ints
+
+    @property
+    def relevant_Q(self) -> Ints:  # noqa: N802, an array [Q]
+        """Relevant items in the whole database, [Q]."""
+        relevant_Q: Ints = self.relevant_QD.sum(axis=1)
+        return relevant_Q
+
+    def cut(self, k: int) -> Cut:
+        """Return the items of one distance at rank `k`; beyond the last item the last of them."""
+        through_QD = np.cumsum(self.items_QD, axis=1)
+        rank_Q = np.minimum(k, through_QD[:, -1])
+        at_Q1 = np.argmax(through_QD >= rank_Q[:, None], axis=1)[:, None]
+        size_Q, hits_Q, through_Q, found_Q = (
+            np.take_along_axis(values_QD, at_Q1, axis=1)[:, 0]
+            for values_QD in (
+                self.items_QD, self.relevant_QD, through_QD, np.cumsum(self.relevant_QD, axis=1),
+            )
+        )  # fmt: skip
+        return Cut(rank_Q - (through_Q - size_Q), size_Q, hits_Q, found_Q - hits_Q)
+
+    def take(self, rows: Bools) -> HammingCounts:
+        """Return the counts of some of the queries."""
+        return HammingCounts(self.items_QD[rows], self.relevant_QD[rows])
 
 
 def hamming_counts(

@@ -39,20 +39,40 @@ def ndcg(
         )
     return np.concatenate(
         [
-            _of_order(order(scores[rows], ties), gains[rows].astype(np.int64), k)
+            ndcg_of(order(scores[rows], ties), gains[rows].astype(np.int64), k)
             for rows in row_blocks(*scores.shape)
         ]
     )
 
 
-def _of_order(ordered: Order, gains_QN: Ints, k: int | None) -> Floats:
-    depth = min(k or gains_QN.shape[1], gains_QN.shape[1])
-    discount_R = 1 / np.log2(np.arange(2, depth + 2))
+def ndcg_of(ordered: Order, gains_QN: Ints, k: int | None = None) -> Floats:
+    """NDCG of an order, [Q]."""
+    discount_R = _discounts(gains_QN, k)
+    depth = len(discount_R)
     through_QM = np.zeros((len(gains_QN), gains_QN.shape[1] + 1), np.int64)
     np.cumsum(np.take_along_axis(gains_QN, ordered.item_QN, axis=1), axis=1, out=through_QM[:, 1:])
     start_QR, size_QR = ordered.start_QN[:, :depth], ordered.size_QN[:, :depth]
     block_QR = np.take_along_axis(through_QM, start_QR + size_QR, axis=1)
     block_QR -= np.take_along_axis(through_QM, start_QR, axis=1)
-    ideal_Q = -np.sort(-gains_QN, axis=1)[:, :depth] @ discount_R
-    value_Q: Floats = (block_QR / size_QR) @ discount_R / np.where(ideal_Q > 0, ideal_Q, np.nan)
+    value_Q: Floats = (block_QR / size_QR) @ discount_R / _ideal(gains_QN, discount_R)
     return value_Q
+
+
+def ndcg_at_random(gains_QN: Ints, k: int | None = None) -> Floats:
+    """Expected NDCG under a uniformly random order, where every rank has the mean gain; [Q]."""
+    discount_R = _discounts(gains_QN, k)
+    value_Q: Floats = gains_QN.mean(axis=1) * discount_R.sum() / _ideal(gains_QN, discount_R)
+    return value_Q
+
+
+def _discounts(gains_QN: Ints, k: int | None) -> Floats:
+    depth = min(k or gains_QN.shape[1], gains_QN.shape[1])
+    discount_R: Floats = 1 / np.log2(np.arange(2, depth + 2))
+    return discount_R
+
+
+def _ideal(gains_QN: Ints, discount_R: Floats) -> Floats:
+    """DCG of the best order, [Q]; NaN where no item has a gain."""
+    best_QR = -np.sort(-gains_QN, axis=1)[:, : len(discount_R)]
+    ideal_Q: Floats = best_QR @ discount_R
+    return np.where(ideal_Q > 0, ideal_Q, np.nan)

@@ -8,10 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from crossray.evaluation.evaluate import MEDIAN_RANK
 from crossray.evaluation.gallery import Gallery
+from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.section import Section
 
 VERDICTS = {"own": "its own", "label": "a label in common", "wrong": "neither"}
@@ -35,12 +35,14 @@ def render_page(
         gallery: examples by direction; empty for none.
         sections: what stands between the results and the figures.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"value": show_value, "direction": _direction, "jpeg": _jpeg}
-    template = environment.from_string(
-        files("crossray.evaluation").joinpath("report.html").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
-    page: str = template.render(
+    environment.filters |= {"value": show_value, "direction": _direction, "jpeg": _jpeg}
+    page: str = environment.get_template("report.html").render(
         report=report,
         figures={caption: _base64(path.read_bytes()) for caption, path in figures.items()},
         words=words,
@@ -55,6 +57,10 @@ def render_page(
 def show_value(number: float, metric: str) -> str:
     """A rank with one digit after the point, a fraction with three."""
     return f"{number:.1f}" if metric == MEDIAN_RANK else f"{number:.3f}"
+
+
+def _template(name: str) -> str:
+    return files("crossray.evaluation").joinpath(name).read_text(encoding="utf-8")
 
 
 def _direction(name: str) -> str:

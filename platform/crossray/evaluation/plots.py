@@ -1,7 +1,8 @@
-"""The two figures of an evaluation report."""
+"""The two figures of every evaluation report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ INK, CHANCE = "#1f5fa8", "#8a8a8a"
 
 def plot_recall(curves: dict[str, Curves], path: Path) -> None:
     """Save recall@K (the cumulative match characteristic) against K, one panel a direction."""
-    figure, panels = _panels(curves)
+    figure, panels = panels_of(list(curves))
     for axes, curve in zip(panels, curves.values(), strict=True):
         axes.plot(curve.k, curve.hit_rate, color=INK, label="model")
         axes.plot(curve.k, curve.hit_rate_at_random, color=CHANCE, linestyle="--", label="chance")
@@ -22,12 +23,12 @@ def plot_recall(curves: dict[str, Curves], path: Path) -> None:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("K (items shown)")
     panels[0].set_ylabel("recall@K (share of queries with a hit)")
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_precision_recall(curves: dict[str, Curves], path: Path) -> None:
     """Save precision against recall at growing rank, one panel a direction."""
-    figure, panels = _panels(curves)
+    figure, panels = panels_of(list(curves))
     for axes, curve in zip(panels, curves.values(), strict=True):
         axes.plot(curve.recall, curve.precision, color=INK, label="model")
         # Every cut through a random ranking has the precision of the whole database.
@@ -35,20 +36,22 @@ def plot_precision_recall(curves: dict[str, Curves], path: Path) -> None:
         axes.set_xlim(0, 1)
         axes.set_xlabel("recall (share of relevant items found)")
     panels[0].set_ylabel("precision")
-    _save(figure, path)
+    save(figure, path)
 
 
-def _panels(curves: dict[str, Curves]) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(4.5 * len(curves), 3.6), dpi=120, layout="constrained")
-    panels = list(figure.subplots(1, len(curves), sharey=True, squeeze=False)[0])
-    for axes, name in zip(panels, curves, strict=True):
+def panels_of(directions: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A figure of fractions with one panel a direction."""
+    figure = Figure(figsize=(4.5 * len(directions), 3.6), dpi=120, layout="constrained")
+    panels = list(figure.subplots(1, len(directions), sharey=True, squeeze=False)[0])
+    for axes, name in zip(panels, directions, strict=True):
         axes.set_title(name.replace("_", " "))
         axes.set_ylim(0, 1.02)
         axes.grid(alpha=0.25)
     return figure, panels
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Save a figure under the legend that its panels share."""
     lines, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     figure.savefig(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.arrays import check_choice, check_cutoff
@@ -11,18 +11,44 @@ from crossray.evaluation.average_precision import DENOMINATORS, Denominator
 from crossray.evaluation.mean_over_queries import EMPTY_RULES, Empty
 from crossray.evaluation.ranking import TIES, Ties
 
-Rule = Literal["pair", "share_label"]
-RULES: tuple[Rule, ...] = ("pair", "share_label")
+Rule = Literal["pair", "share_label", "same_class"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+Direction = Literal["image_to_text", "text_to_image", "image_to_image"]
+CROSS_MODAL: tuple[Direction, ...] = ("image_to_text", "text_to_image")
+IMAGE_TO_IMAGE: tuple[Direction, ...] = ("image_to_image",)
+RankedBy = Literal["scores", "hamming"]
+RANKED_BY: tuple[RankedBy, ...] = get_args(RankedBy)
+Selection = Literal["validation"]
+SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How an evaluation judges a ranking.
+    """How an evaluation judges a ranking; the named ones are `PROTOCOLS`.
 
-    `relevance` is the rule behind R@K (each K of `ks`) and the median rank, `ap_relevance` the one
-    behind average precision. mAP over the whole database is always reported; `ap_cutoff` adds
-    mAP@R with `ap_denominator`. `empty` says what a query without a relevant item counts for.
-    Raises CrossRayError for an unknown choice or a K below 1.
+    Raises CrossRayError for an unknown choice, a cut-off below 1, and choices that exclude each
+    other.
+
+    Attributes:
+        name: what reports call it.
+        relevance: the rule behind R@K and the median rank.
+        ap_relevance: the rule behind average precision.
+        ks: each K of R@K.
+        ap_cutoff: mAP@R beside mAP over the whole database, which is always reported.
+        ap_denominator: that of `ap_cutoff`.
+        ties: the order of equal scores.
+        empty: what a query without a relevant item counts for.
+        description: a sentence for the reader of a report.
+        headline: the metrics that stand for the whole evaluation.
+        ap_alongside: cut-offs and denominators of further mAP@R.
+        ndcg_k: adds NDCG@K whose gain is the number of labels in common (`graded`).
+        directions: what asks for what; both ways between images and texts, or images for images.
+        ranked_by: the model's scores, or the Hamming distance of its codes.
+        leave_one_out: the queries are the database, and each is taken out of it while it asks.
+        mean_of_directions: report the mean of the directions too.
+        every_rank_to: curves have every rank up to this one.
+        selection: the split that chose the model's weights and settings; never the one it is
+            measured on.
     """
 
     name: str
@@ -34,16 +60,70 @@ class Protocol:
     ties: Ties
     empty: Empty
     description: str
+    headline: tuple[str, ...] = ("R@10", "mAP@all")
+    ap_alongside: tuple[tuple[int, Denominator], ...] = ()
+    ndcg_k: int | None = None
+    directions: tuple[Direction, ...] = CROSS_MODAL
+    ranked_by: RankedBy = "scores"
+    leave_one_out: bool = False
+    mean_of_directions: bool = False
+    every_rank_to: int = 1
+    selection: Selection = "validation"
 
     def __post_init__(self) -> None:
         where = f"protocol {self.name!r}"
         check_choice(f"the relevance of {where}", self.relevance, RULES)
         check_choice(f"the relevance for mAP of {where}", self.ap_relevance, RULES)
+        for _, denominator in self.ap_cuts:
+            check_choice(f"the denominator of {where}", denominator, DENOMINATORS)
         check_choice(f"the denominator of {where}", self.ap_denominator, DENOMINATORS)
         check_choice(f"the tie rule of {where}", self.ties, TIES)
         check_choice(f"the rule for empty queries of {where}", self.empty, EMPTY_RULES)
-        for k in (*self.ks, *([] if self.ap_cutoff is None else [self.ap_cutoff])):
+        check_choice(f"the ranking of {where}", self.ranked_by, RANKED_BY)
+        check_choice(f"the selection of {where}", self.selection, SELECTIONS)
+        ndcg = [] if self.ndcg_k is None else [self.ndcg_k]
+        for k in (*self.ks, *(cutoff for cutoff, _ in self.ap_cuts), *ndcg, self.every_rank_to):
             check_cutoff(f"a rank cut-off of {where}", k)
+        self._check_directions(where)
+        self._check_labels(where)
+
+    def _check_directions(self, where: str) -> None:
+        if self.directions not in (CROSS_MODAL, IMAGE_TO_IMAGE):
+            raise CrossRayError(
+                f"the directions of {where} are {self.directions!r}: choose {CROSS_MODAL!r} or "
+                f"{IMAGE_TO_IMAGE!r}."
+            )
+        if self.leave_one_out != (self.directions == IMAGE_TO_IMAGE):
+            raise CrossRayError(
+                f"leave_one_out of {where} is {self.leave_one_out}: it belongs to images that ask "
+                f"for images, where a query would find itself, and to nothing else."
+            )
+
+    def _check_labels(self, where: str) -> None:
+        rules = {self.relevance, self.ap_relevance}
+        if self.ndcg_k is not None and "share_label" not in rules:
+            raise CrossRayError(
+                f"the gains of NDCG of {where} are labels in common: judge by 'share_label' too, "
+                f"or leave ndcg_k out."
+            )
+        counted = (rules, self.ties, self.ap_cuts, self.ndcg_k, self.directions)
+        if self.ranked_by == "hamming" and counted != (
+            {"share_label"},
+            "expected",
+            (),
+            None,
+            CROSS_MODAL,
+        ):
+            raise CrossRayError(
+                f"the Hamming ranking of {where} is judged from the counts at each distance: judge "
+                f"by 'share_label' with ties 'expected', both directions, over the whole database."
+            )
+
+    @property
+    def ap_cuts(self) -> tuple[tuple[int, Denominator], ...]:
+        """Every cut-off of mAP@R with its denominator, the headline's first."""
+        first = () if self.ap_cutoff is None else ((self.ap_cutoff, self.ap_denominator),)
+        return (*first, *self.ap_alongside)
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -60,6 +140,66 @@ PROTOCOLS: dict[str, Protocol] = {
             empty="skip",
             description="Medical images and reports: R@K and the median rank by the paired item, "
             "mAP over the whole database by findings in common.",
+        ),
+        Protocol(
+            name="cmfg",
+            relevance="pair",
+            ap_relevance="pair",
+            ks=(5, 10),
+            ap_cutoff=None,
+            ap_denominator="total",
+            ties="stable",
+            empty="skip",
+            description="Image-text matching: R@5, R@10, the cumulative match characteristic to "
+            "rank 10 and mAP over the whole database, all by the paired item.",
+            headline=("R@5", "R@10", "mAP@all"),
+            every_rank_to=10,
+        ),
+        Protocol(
+            name="mmdl",
+            relevance="share_label",
+            ap_relevance="share_label",
+            ks=(1, 5),
+            ap_cutoff=10,
+            ap_denominator="found",
+            ties="stable",
+            empty="skip",
+            description="Radiographs that ask for radiographs, each taken out of the database "
+            "while it asks: mAP of the first 10 by findings in common, and label by label.",
+            headline=("mAP@10[found]",),
+            ap_alongside=((1, "found"), (5, "found"), (20, "found")),
+            ndcg_k=10,
+            directions=IMAGE_TO_IMAGE,
+            leave_one_out=True,
+        ),
+        Protocol(
+            name="gpldan",
+            relevance="same_class",
+            ap_relevance="same_class",
+            ks=(),
+            ap_cutoff=50,
+            ap_denominator="found",
+            ties="stable",
+            empty="skip",
+            description="Items of one class each: mAP of the first 50 by the same class, in both "
+            "directions and as their mean.",
+            headline=("mAP@50[found]",),
+            ap_alongside=((50, "total"), (50, "min")),
+            mean_of_directions=True,
+        ),
+        Protocol(
+            name="mmach",
+            relevance="share_label",
+            ap_relevance="share_label",
+            ks=(),
+            ap_cutoff=None,
+            ap_denominator="total",
+            ties="expected",
+            empty="zero",
+            description="Codes ranked by Hamming distance: mAP over the whole database by labels "
+            "in common, lookup within each Hamming radius, and the precision of the first N.",
+            headline=("mAP@all",),
+            ranked_by="hamming",
         ),
         Protocol(
             name="flickr",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,6 +44,17 @@ class Cut:
     size_Q: Ints
     hits_Q: Ints
     before_Q: Ints
+
+
+class Cuttable(Protocol):
+    """What metrics of the first K read: a `Ranking`, or the counts of a Hamming ranking."""
+
+    @property
+    def relevant_Q(self) -> Ints:  # noqa: N802, an array [Q]
+        """Relevant items in the whole database, [Q]."""
+
+    def cut(self, k: int) -> Cut:
+        """The tie blocks at rank `k`."""
 
 
 @dataclass(frozen=True)

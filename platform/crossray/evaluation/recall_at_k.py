@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import hypergeom
 
 from crossray.evaluation.arrays import Floats, check_cutoff
-from crossray.evaluation.ranking import Ranking, Ties, per_query
+from crossray.evaluation.ranking import Cuttable, Ties, per_query
 
 
 def recall_at_k(
@@ -31,7 +31,7 @@ def recall_at_k(
     return per_query(partial(hit_rate_of, k=k), scores_QN, relevant_QN, ties)
 
 
-def hit_rate_of(ranking: Ranking, k: int) -> Floats:
+def hit_rate_of(ranking: Cuttable, k: int) -> Floats:
     """R@K of a ranking, [Q]."""
     cut = ranking.cut(k)
     miss_Q = hypergeom.pmf(0, cut.size_Q, cut.hits_Q, cut.taken_Q)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from crossray.evaluation.arrays import Floats, check_cutoff
 from crossray.evaluation.precision_at_k import found_of
-from crossray.evaluation.ranking import Ranking, Ties, per_query
+from crossray.evaluation.ranking import Cuttable, Ties, per_query
 
 
 def recall_fraction(
@@ -26,6 +26,6 @@ def recall_fraction(
     return per_query(partial(recall_fraction_of, k=k), scores_QN, relevant_QN, ties)
 
 
-def recall_fraction_of(ranking: Ranking, k: int) -> Floats:
+def recall_fraction_of(ranking: Cuttable, k: int) -> Floats:
     """Fraction of the relevant items in the top K of a ranking, [Q]."""
     return found_of(ranking, k) / np.where(ranking.relevant_Q > 0, ranking.relevant_Q, np.nan)

@@ -9,70 +9,67 @@ from pathlib import Path
 from typing import Any
 
 from crossray.core.config import to_dict
-from crossray.evaluation.evaluate import MAP_BY_LABEL, MAP_RARE, MEDIAN_RANK, DirectionResult
+from crossray.evaluation.curves_json import curves_to_json
+from crossray.evaluation.direction_mean import DirectionMean, mean_of_directions
+from crossray.evaluation.evaluate import DirectionResult
 from crossray.evaluation.gallery import Gallery
+from crossray.evaluation.label_section import labels_to_json, labels_to_markdown
 from crossray.evaluation.leak_section import LeakFindings, leak_section
+from crossray.evaluation.lookup_plots import plot_lookup
+from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.page import render_page
 from crossray.evaluation.plots import plot_precision_recall, plot_recall
-from crossray.evaluation.protocol import Protocol
+from crossray.evaluation.protocol import CROSS_MODAL, Protocol
+from crossray.evaluation.protocol_words import protocol_words
 from crossray.evaluation.published import Measured, set_beside
 from crossray.evaluation.published.section import published_section
 from crossray.evaluation.section import Section, markdown_cell, section_lines
 from crossray.evaluation.selection_section import Selection, selection_section
 
-DIRECTIONS = ("image_to_text", "text_to_image")
+DIRECTIONS = CROSS_MODAL
+MEAN = "mean"
 PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
 RECALL_PLOT = "recall_at_k.png"
 PRECISION_RECALL_PLOT = "precision_recall.png"
 
-RELEVANCE_WORDS = {
-    "pair": "relevant is the item paired with the query; with several captions an image, any",
-    "share_label": "relevant is every item with at least one label in common; queries without "
-    "labels are excluded",
-}
-TIES_WORDS = {
-    "stable": "equal scores keep the order of the database",
-    "expected": "expectation over the random order of equal scores",
-}
-EMPTY_WORDS = {
-    "skip": "queries without a relevant item are left out",
-    "zero": "queries without a relevant item count as 0",
-}
-DENOMINATOR_WORDS = {
-    "found": "the relevant items found above the cut-off",
-    "total": "all relevant items of the database",
-    "min": "the relevant items of the database, at most the cut-off",
-}
-
 
 def write_report(
     directory: Path,
-    image_to_text: DirectionResult,
-    text_to_image: DirectionResult,
+    directions: Sequence[DirectionResult],
     protocol: Protocol,
     lineage: Mapping[str, Any],
     seed: int,
     counts: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     gallery: Gallery | None = None,
+    label_names: Sequence[str] = (),
     measured: Measured | None = None,
     leaks: LeakFindings | None = None,
     selection: Selection | None = None,
 ) -> dict[str, Any]:
-    """Write `report.json`, `report.md`, `report.html` and two plots; return the JSON's content.
+    """Write `report.json`, `report.md`, `report.html` and the plots; return the JSON's content.
 
-    The top level of the JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline`
-    (chance) and `counts` by direction, `protocol`, `lineage`, `seed` and `notes`, `leaks`,
-    `selection` and `published`. Fractions are in [0, 1] and the median rank starts at 1. `counts`
-    adds further counts beside the directions'. `lineage` and `counts` must consist of JSON types.
-    `gallery`: examples for the page. `measured`: what finds the published figures of the same data.
+    `directions` are the results in the order of the protocol's directions. The top level of the
+    JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline` (chance) and `counts`
+    by direction, `by_label` and `curves` likewise, `protocol`, `lineage`, `seed` and `notes`,
+    `leaks`, `selection` and `published`. Fractions are in [0, 1] and the median rank starts at 1. A
+    protocol that averages its directions has `mean` beside them. `counts` adds further counts
+    beside the directions'. `lineage` and `counts` must consist of JSON types. `gallery`: examples
+    for the page. `label_names`: the vocabulary of the labels that were judged. `measured`: what
+    finds the published figures of the same data. Raises CrossRayError when labels of another
+    vocabulary were judged.
     """
-    results = {"image_to_text": image_to_text, "text_to_image": text_to_image}
+    results: dict[str, DirectionResult] = dict(zip(protocol.directions, directions, strict=True))
+    tables: dict[str, DirectionResult | DirectionMean] = {**results}
+    if protocol.mean_of_directions:
+        tables[MEAN] = mean_of_directions(directions, seed)
     report: dict[str, Any] = {
-        "metrics": {name: result.metrics for name, result in results.items()},
-        "intervals": {name: _lists(result.intervals) for name, result in results.items()},
-        "baseline": {name: result.baseline for name, result in results.items()},
-        "protocol": {**asdict(protocol), "ks": list(protocol.ks)},
+        "metrics": {name: table.metrics for name, table in tables.items()},
+        "intervals": {name: _lists(table.intervals) for name, table in tables.items()},
+        "baseline": {name: table.baseline for name, table in tables.items()},
+        "by_label": labels_to_json(results, label_names),
+        "curves": {name: curves_to_json(result) for name, result in results.items()},
+        "protocol": json.loads(json.dumps(asdict(protocol))),
         "lineage": dict(lineage),
         "counts": {**{name: r.counts for name, r in results.items()}, **(counts or {})},
         "seed": seed,
@@ -93,15 +90,20 @@ def write_report(
     curves = {name: result.curves for name, result in results.items()}
     plot_recall(curves, directory / RECALL_PLOT)
     plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
-    (directory / "report.md").write_text(_markdown(report, protocol, sections), encoding="utf-8")
     figures = {
         "Recall at K": directory / RECALL_PLOT,
         "Precision and recall": directory / PRECISION_RECALL_PLOT,
     }
+    lookups = {name: result.lookup for name, result in results.items() if result.lookup}
+    if lookups:
+        figures |= plot_lookup(lookups, directory)
+    (directory / "report.md").write_text(
+        _markdown(report, protocol, figures, sections), encoding="utf-8"
+    )
     facts = {
         key: _text(v) for part in ("lineage", "counts") for key, v in _flat(report[part]).items()
     }
-    words = _protocol_words(protocol, report)
+    words = protocol_words(protocol, report)
     page = render_page(report, figures, words, facts, gallery or {}, sections)
     (directory / "report.html").write_text(page, encoding="utf-8")
     return report
@@ -111,7 +113,12 @@ def _lists(intervals: dict[str, tuple[float, float]]) -> dict[str, list[float]]:
     return {name: list(interval) for name, interval in intervals.items()}
 
 
-def _markdown(report: dict[str, Any], protocol: Protocol, sections: Sequence[Section]) -> str:
+def _markdown(
+    report: dict[str, Any],
+    protocol: Protocol,
+    figures: Mapping[str, Path],
+    sections: Sequence[Section],
+) -> str:
     lines = [f"# Retrieval evaluation, protocol `{protocol.name}`", "", protocol.description]
     if report["notes"]:
         lines += ["", *(f"> - {note}" for note in report["notes"])]
@@ -120,13 +127,10 @@ def _markdown(report: dict[str, Any], protocol: Protocol, sections: Sequence[Sec
         lines += ["", f"### {_title(direction)}", "", *_metrics_table(report, direction)]
     for section in sections:
         lines += ["", *section_lines(section)]
-    lines += [
-        "",
-        f"![Recall at K]({RECALL_PLOT})",
-        "",
-        f"![Precision and recall]({PRECISION_RECALL_PLOT})",
-    ]
-    lines += ["", "## Protocol", "", *(f"- {word}" for word in _protocol_words(protocol, report))]
+    for caption, path in figures.items():
+        lines += ["", f"![{caption}]({path.name})"]
+    lines += labels_to_markdown(report["by_label"])
+    lines += ["", "## Protocol", "", *(f"- {word}" for word in protocol_words(protocol, report))]
     lines += ["", "## Counts", "", *_table(report["counts"]), "", "## Lineage", ""]
     return "\n".join([*lines, *_table(report["lineage"]), ""])
 
@@ -145,31 +149,6 @@ def _metrics_table(report: dict[str, Any], direction: str) -> list[str]:
 
 def _shown(name: str, value: float) -> str:
     return f"{value:.1f}" if name == MEDIAN_RANK else f"{100 * value:.2f} %"
-
-
-def _protocol_words(protocol: Protocol, report: dict[str, Any]) -> list[str]:
-    words = [
-        f"R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
-        f"queries with a relevant item in the top K, the median rank that of the best one.",
-        f"mAP@all: {RELEVANCE_WORDS[protocol.ap_relevance]}; over the whole database, divided by "
-        f"{DENOMINATOR_WORDS['total']}.",
-        f"Ties: {TIES_WORDS[protocol.ties]}. Empty queries: {EMPTY_WORDS[protocol.empty]}.",
-        f"Intervals: 95 % percentile bootstrap over query ids, seed {report['seed']}. "
-        f"Chance: the expected value under a random ranking.",
-    ]
-    if protocol.ap_cutoff is not None:
-        name = f"mAP@{protocol.ap_cutoff}[{protocol.ap_denominator}]"
-        words.append(f"{name}: divided by {DENOMINATOR_WORDS[protocol.ap_denominator]}.")
-    if any(MAP_RARE in metrics for metrics in report["metrics"].values()):
-        words.append(
-            f"{MAP_RARE}: relevant is every item with at least one of the rare labels in common; "
-            f"queries without a rare label are excluded."
-        )
-        words.append(
-            f"{MAP_BY_LABEL}: each rare label alone, relevant is every item that carries it; the "
-            f"mean over labels of the mean over the queries that carry the label."
-        )
-    return words
 
 
 def _table(values: Mapping[str, Any]) -> list[str]:

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.arrays import Bools, Floats, Ints, as_bools
 from crossray.evaluation.by_label import ByLabel
+from crossray.evaluation.leave_one_out import own_columns, without_own
 from crossray.evaluation.mean_over_queries import Empty
 from crossray.evaluation.protocol import Protocol
-from crossray.evaluation.relevance import pair, share_label
+from crossray.evaluation.relevance import graded, pair, same_class, share_label
 
 RARE = "share_label[rare]"
 
@@ -55,29 +56,96 @@ def bind_rules(
     Raises CrossRayError for labels that are missing or do not fit the ids or the subset.
     """
     names = {protocol.relevance, protocol.ap_relevance}
+    everyone_Q = np.ones(len(query_ids), dtype=bool)
     rules: dict[str, BoundRule] = {}
     if "pair" in names:
-        everyone_Q = np.ones(len(query_ids), dtype=bool)
         rules["pair"] = BoundRule(lambda rows: pair(query_ids[rows], item_ids), everyone_Q)
-    if "share_label" in names or label_subset is not None:
+    if names & {"share_label", "same_class"} or label_subset is not None:
         labels_QC = _labels("queries", query_labels, len(query_ids), protocol)
         labels_NC = _labels("items", item_labels, len(item_ids), protocol)
         if "share_label" in names:
             rules["share_label"] = _by_labels(labels_QC, labels_NC)
+        if "same_class" in names:
+            class_Q = _classes("queries", labels_QC, protocol)
+            class_N = _classes("items", labels_NC, protocol)
+            rules["same_class"] = BoundRule(
+                lambda rows: same_class(class_Q[rows], class_N), everyone_Q
+            )
         if label_subset is not None:
             subset_C = _subset(label_subset, labels_NC.shape[1])
             rules[RARE] = _by_labels(labels_QC[:, subset_C], labels_NC[:, subset_C])
+    if protocol.leave_one_out:
+        return {name: _of_others(rule) for name, rule in rules.items()}
     return rules
 
 
+def check_labels(protocol: Protocol, labels: Bools | None) -> None:
+    """Raise CrossRayError when items with labels [N, C], or None, cannot be judged."""
+    if {protocol.relevance, protocol.ap_relevance} <= {"pair"}:
+        return
+    if labels is None:
+        raise CrossRayError(_missing("items", protocol))
+    if "same_class" in (protocol.relevance, protocol.ap_relevance):
+        _classes("items", labels, protocol)
+
+
+def bind_gains(
+    protocol: Protocol, query_labels: ArrayLike, item_labels: ArrayLike
+) -> Callable[[slice], Ints]:
+    """Return the numbers of labels in common, [rows, N]; inputs that `bind_rules` has checked."""
+    labels_QC, labels_NC = np.asarray(query_labels), np.asarray(item_labels)
+
+    def gains(rows: slice) -> Ints:
+        gains_BN = graded(labels_QC[rows], labels_NC)
+        return without_own(gains_BN, own_columns(rows)) if protocol.leave_one_out else gains_BN
+
+    return gains
+
+
 def bind_by_label(
-    query_labels: ArrayLike | None, item_labels: ArrayLike | None, label_subset: ArrayLike | None
+    protocol: Protocol,
+    query_labels: ArrayLike | None,
+    item_labels: ArrayLike | None,
+    label_subset: ArrayLike | None,
 ) -> ByLabel | None:
     """Return the labels of a subset to judge one by one; inputs that `bind_rules` has checked."""
     if label_subset is None:
         return None
     subset_C = np.asarray(label_subset)
-    return ByLabel(np.asarray(query_labels)[:, subset_C], np.asarray(item_labels)[:, subset_C])
+    return ByLabel(
+        np.asarray(query_labels)[:, subset_C],
+        np.asarray(item_labels)[:, subset_C],
+        leave_one_out=protocol.leave_one_out,
+    )
+
+
+def _of_others(rule: BoundRule) -> BoundRule:
+    """The rule on a database that each query is taken out of."""
+    return BoundRule(
+        lambda rows: without_own(rule.relevant(rows), own_columns(rows)), rule.eligible_Q
+    )
+
+
+def _classes(whose: str, labels_RC: Bools, protocol: Protocol) -> Ints:
+    """The class [R] of each row: the column of its only label."""
+    count_R = labels_RC.sum(axis=1)
+    other_R = np.flatnonzero(count_R != 1)
+    if other_R.size:
+        raise CrossRayError(
+            f"protocol {protocol.name!r} asks for exactly one label an item, but {other_R.size:,} "
+            f"of {len(labels_RC):,} {whose} have none or several (row {other_R[0]} has "
+            f"{count_R[other_R[0]]}): use data of one class an item, or a protocol that judges by "
+            f"labels in common."
+        )
+    class_R: Ints = labels_RC.argmax(axis=1)
+    return class_R
+
+
+def _missing(whose: str, protocol: Protocol) -> str:
+    return (
+        f"the {whose} have no labels, which protocol {protocol.name!r} or a label subset needs: "
+        f"pass label matrices or choose a protocol that judges by pairs."
+    )
 
 
 def _by_labels(labels_QC: Bools, labels_NC: Bools) -> BoundRule:
@@ -87,10 +155,7 @@ def _by_labels(labels_QC: Bools, labels_NC: Bools) -> BoundRule:
 
 def _labels(whose: str, labels: ArrayLike | None, rows: int, protocol: Protocol) -> Bools:
     if labels is None:
-        raise CrossRayError(
-            f"the {whose} have no labels, which protocol {protocol.name!r} or a label subset "
-            f"needs: pass label matrices or choose a protocol that judges by pairs."
-        )
+        raise CrossRayError(_missing(whose, protocol))
     labels_RC = as_bools(f"the {whose}' labels", labels)
     if len(labels_RC) != rows:
         raise CrossRayError(

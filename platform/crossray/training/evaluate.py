@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -13,39 +12,33 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
-from crossray.data.corpus import PairCorpus
 from crossray.data.splits import Split
 from crossray.distill.code_scorer import CodeScorer
 from crossray.distill.models import load_model
 from crossray.distill.student import Student
-from crossray.evaluation import (
-    DirectionResult,
-    Protocol,
-    evaluate_direction,
-    get_protocol,
-    rare_labels,
-)
+from crossray.evaluation import Protocol, get_protocol
+from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
-from crossray.evaluation.report import DIRECTIONS, PER_QUERY, write_report
+from crossray.evaluation.report import PER_QUERY, write_report
 from crossray.methods.contract import Method
 from crossray.training.corpora import pair_corpus
 from crossray.training.gallery import sample_gallery
+from crossray.training.judging import judge_method, label_names
 from crossray.training.leaks import look_for_leaks
-from crossray.training.scoring import ScoreMatrices, score_corpus
 from crossray.training.selection import selection_of
-from crossray.training.validation import label_matrix
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model on a split, both directions, and write a report.
+    """Measure a model on a split under a protocol and write a report.
 
     Attributes:
         model: a teacher or student artifact: a name in the store, an absolute path or a URI.
         pairs: the artifact with the data to measure it on.
         out: the report artifact.
         split: of the data.
-        protocol: by default `hier` where the data has labels, else `flickr`.
+        protocol: hier, cmfg, mmdl, gpldan, mmach or flickr; by default `hier` where the data has
+            labels, else `flickr`. mmach needs codes.
         rerank: candidates a query that get the method's costly scores; as many as there are items
             scores every pair exactly.
         codes: bits of the student's codes, to measure them in place of its vectors.
@@ -74,13 +67,15 @@ class Evaluate:
         usual = "hier" if pairs.manifest.metrics["labels"] else "flickr"
         protocol = get_protocol(self.protocol or usual)
         model = load_model(trained)
+        self._check_ranking(protocol)
         method, rerank = self._scorer(model.method, trained)
         corpus = pair_corpus(model.method.config, pairs, self.split, model.tokenizer)
         device = "cuda" if self.use_gpu else "cpu"
         leaks = look_for_leaks(pairs, self.split, trained)
-        print(f"scoring {len(corpus):,} images against their texts", flush=True)
-        scores = score_corpus(method.to(device), corpus, rerank, device=device)
-        results = judge(scores, corpus, protocol, self.seed)
+        asked = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
+        print(f"scoring {len(corpus):,} images against {asked}", flush=True)
+        judged = judge_method(method.to(device), corpus, protocol, rerank, self.seed, device)
+        results = judged.results
         config = {
             "split": self.split,
             "protocol": protocol.name,
@@ -95,9 +90,10 @@ class Evaluate:
                 for artifact in (trained, pairs)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = sample_gallery(scores, corpus, self.seed)
+            gallery = sample_gallery(judged.ranked, corpus, self.seed)
             report = write_report(
-                draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery,
+                draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
+                label_names=label_names(corpus),
                 measured=Measured.on(
                     pairs.manifest.config,
                     pairs.manifest.metrics["splits"],
@@ -106,7 +102,7 @@ class Evaluate:
                 leaks=leaks,
                 selection=selection_of(trained, pairs),
             )  # fmt: skip
-            for name, result in zip(DIRECTIONS, results, strict=True):
+            for name, result in zip(protocol.directions, results, strict=True):
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
                 pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")
             draft.notes.extend(notes)
@@ -114,12 +110,26 @@ class Evaluate:
                 report["metrics"],
                 items=len(corpus),
                 seconds=round(time.monotonic() - began, 1),
-                headline=_headline(report["metrics"]),
+                headline=_headline(report["metrics"], protocol),
             )
         artifact = open_artifact(out)
         print_summary(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
+
+    def _check_ranking(self, protocol: Protocol) -> None:
+        """Refuse what the protocol cannot rank."""
+        if protocol.ranked_by == "hamming" and self.codes is None:
+            raise CrossRayError(
+                f"protocol {protocol.name!r} ranks codes by their Hamming distance; give a student "
+                "and the bits of its codes, --codes 64 for instance, or choose another protocol."
+            )
+        scored = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
+        if self.rescore and not scored:
+            raise CrossRayError(
+                f"protocol {protocol.name!r} ranks by the codes alone and rescores nothing; leave "
+                "rescore out, or choose a protocol of images and texts that ranks scores."
+            )
 
     def _scorer(self, method: Method, trained: Artifact) -> tuple[Method, int]:
         """What scores pairs, and how many candidates a query are scored again."""
@@ -138,32 +148,9 @@ class Evaluate:
         return CodeScorer(method), self.rescore
 
 
-def judge(
-    scores: ScoreMatrices, corpus: PairCorpus, protocol: Protocol, seed: int
-) -> tuple[DirectionResult, DirectionResult]:
-    """Image to text and text to image under a protocol, on the corpus' own ids and labels."""
-    rows = scores.text_rows_C
-    keys_N = corpus.keys_N.numpy()
-    labels_NC = label_matrix(corpus.labels)
-    some = labels_NC.any()
-    images = (keys_N, labels_NC if some else None)
-    texts = (keys_N[rows], labels_NC[rows] if some else None)
-    rare_C = rare_labels(labels_NC) if some else None
-
-    def direction(matrix: np.ndarray, queries: tuple, items: tuple) -> DirectionResult:  # type: ignore[type-arg]
-        return evaluate_direction(
-            matrix, queries[0], items[0], queries[1], items[1], protocol, rare_C, seed
-        )
-
-    return (
-        direction(scores.image_to_text_NC, images, texts),
-        direction(np.ascontiguousarray(scores.text_to_image_NC.T), texts, images),
-    )
-
-
-def _headline(metrics: dict[str, dict[str, float]]) -> dict[str, float]:
+def _headline(metrics: dict[str, dict[str, float]], protocol: Protocol) -> dict[str, float]:
     return {
         f"{metric} {direction.replace('_', ' ')}": values[metric]
-        for metric in ("R@10", "mAP@all")
+        for metric in protocol.headline
         for direction, values in metrics.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from io import BytesIO
 
 import numpy as np
@@ -16,29 +17,44 @@ QUERIES, HITS = 6, 5  # a direction, a query
 SIDE = 240  # of a picture's longer side, in pixels
 CHARACTERS = 400
 
+RankedRow = Callable[[int], NDArray[np.float32]]  # the scores of a query's items
 Thing = tuple[
     int, int | None
 ]  # a row of the corpus, and the number of its text, None for its image
 
 
-def sample_gallery(scores: ScoreMatrices, corpus: PairCorpus, seed: int) -> Gallery:
+def sample_gallery(
+    ranked: ScoreMatrices | Mapping[str, RankedRow], corpus: PairCorpus, seed: int
+) -> Gallery:
     """`QUERIES` queries a direction, drawn at random, each with its `HITS` first hits.
 
-    `scores` are those of the whole corpus. What shows the query's study is its own.
+    `ranked` are the scores of the whole corpus, or those of a query by direction. What shows the
+    query's study is its own. Images that ask for images are no hits of themselves.
     """
     rows = range(len(corpus))
     images: list[Thing] = [(row, None) for row in rows]
     texts: list[Thing] = [(row, n) for row in rows for n in range(corpus.text_count(row))]
+    sides = {
+        "image_to_text": (images, texts),
+        "text_to_image": (texts, images),
+        "image_to_image": (images, images),
+    }
     rng = np.random.default_rng(seed)
+    by_direction = ranked_by_scores(ranked) if isinstance(ranked, ScoreMatrices) else ranked
+    return {name: _examples(corpus, row, *sides[name], rng) for name, row in by_direction.items()}
+
+
+def ranked_by_scores(scores: ScoreMatrices) -> dict[str, RankedRow]:
+    """The scores of a query's items, by direction."""
     return {
-        "image_to_text": _examples(corpus, scores.image_to_text_NC, images, texts, rng),
-        "text_to_image": _examples(corpus, scores.text_to_image_NC.T, texts, images, rng),
+        "image_to_text": lambda query: scores.image_to_text_NC[query],
+        "text_to_image": lambda query: scores.text_to_image_NC[:, query],
     }
 
 
 def _examples(
     corpus: PairCorpus,
-    scores_QN: NDArray[np.float32],
+    ranked: RankedRow,
     queries: list[Thing],
     items: list[Thing],
     rng: np.random.Generator,
@@ -49,11 +65,14 @@ def _examples(
     examples = []
     for number in np.sort(drawn).tolist():
         query = queries[number]
-        item_N = np.argsort(-scores_QN[number], kind="stable")
+        item_N = np.argsort(-ranked(number), kind="stable")
         first_own = int((key_N[item_N] == keys[query[0]]).argmax())
-        found = [items[n] for n in item_N[:HITS].tolist()]
-        hits = tuple(Hit(_card(corpus, item), _verdict(corpus, query, item)) for item in found)
-        examples.append(Example(_card(corpus, query), hits, 1 + first_own))
+        others = [items[n] for n in item_N[: HITS + 1].tolist() if items[n] != query]
+        hits = tuple(
+            Hit(_card(corpus, item), _verdict(corpus, query, item)) for item in others[:HITS]
+        )
+        rank = None if queries is items else 1 + first_own
+        examples.append(Example(_card(corpus, query), hits, rank))
     return examples
 
 

@@ -34,7 +34,15 @@ class ScoreMatrices:
     text_rows_C: NDArray[np.int64]
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Represented:
+    """The items of a corpus as a method sees them, in blocks; `text_rows_C` as in the scores."""
+
+    images: list[Representation]
+    texts: list[Representation]
+    text_rows_C: NDArray[np.int64]
+
+
 def score_corpus(
     method: Method,
     corpus: Corpus,
@@ -48,10 +56,26 @@ def score_corpus(
     A query's `rerank` best candidates by `Method.score` get `Method.refine` added and stay ahead
     of the rest. Every process calls this and gets the whole result.
     """
+    represented = represent_corpus(method, corpus, items, device, dtype)
+    return score_represented(method, represented, rerank)
+
+
+@torch.inference_mode()
+def represent_corpus(
+    method: Method,
+    corpus: Corpus,
+    items: int | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    texts: bool = True,
+) -> Represented:
+    """Represent the first `items` items of a corpus and all their texts, or none of these.
+
+    Every process calls this and gets the whole result.
+    """
     method.eval()
     rows = range(min(items or len(corpus), len(corpus)))
-    texts = [(row, number) for row in rows for number in range(corpus.text_count(row))]
-    image_blocks, text_blocks = _blocks(rows, IMAGE_BLOCK), _blocks(texts, TEXT_BLOCK)
+    asked = [(row, number) for row in rows if texts for number in range(corpus.text_count(row))]
 
     def represent_images(block: Sequence[int]) -> Representation:
         batch = corpus.collate_images([corpus.image(row) for row in block])
@@ -61,13 +85,21 @@ def score_corpus(
         batch = corpus.collate_texts([corpus.text(row, number) for row, number in block])
         return method.represent_text(move(batch, device, dtype))
 
-    images = _shared_out(image_blocks, represent_images)
-    words = _shared_out(text_blocks, represent_texts)
-    to_text_NC, to_image_NC = _coarse(method, images, words)
+    return Represented(
+        _shared_out(_blocks(rows, IMAGE_BLOCK), represent_images),
+        _shared_out(_blocks(asked, TEXT_BLOCK), represent_texts),
+        np.array([row for row, _ in asked], dtype=np.int64),
+    )
+
+
+@torch.inference_mode()
+def score_represented(method: Method, represented: Represented, rerank: int) -> ScoreMatrices:
+    """`score_corpus` of what `represent_corpus` gave."""
+    images, texts = represented.images, represented.texts
+    to_text_NC, to_image_NC = _coarse(method, images, texts)
     if rerank:
-        to_text_NC, to_image_NC = _refined(method, images, words, to_text_NC, to_image_NC, rerank)
-    text_rows_C = np.array([row for row, _ in texts], dtype=np.int64)
-    return ScoreMatrices(to_text_NC.numpy(), to_image_NC.numpy(), text_rows_C)
+        to_text_NC, to_image_NC = _refined(method, images, texts, to_text_NC, to_image_NC, rerank)
+    return ScoreMatrices(to_text_NC.numpy(), to_image_NC.numpy(), represented.text_rows_C)
 
 
 def _coarse(

@@ -1,0 +1,201 @@
+"""What a model's scores, vectors or codes are worth under a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from crossray.codes import binarise, pack
+from crossray.core.types import Representation
+from crossray.data.corpus import Corpus
+from crossray.distill.code_scorer import CodeScorer
+from crossray.evaluation import (
+    DirectionResult,
+    Protocol,
+    evaluate_codes,
+    evaluate_direction,
+    hamming_counts,
+    rare_labels,
+)
+from crossray.evaluation.lookup_curves import counts_of_others, lookup_curves
+from crossray.evaluation.protocol import IMAGE_TO_IMAGE
+from crossray.evaluation.rules import check_labels
+from crossray.methods.contract import Method
+from crossray.training.gallery import RankedRow, ranked_by_scores
+from crossray.training.scoring import (
+    Represented,
+    ScoreMatrices,
+    represent_corpus,
+    score_represented,
+)
+from crossray.training.validation import label_matrix
+
+Scores = NDArray[np.float32]
+Packed = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The results in the order of the protocol's directions, and what ranks a query's items."""
+
+    results: tuple[DirectionResult, ...]
+    ranked: Mapping[str, RankedRow]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Queries or a database: study keys, and labels if there are any."""
+
+    keys_N: NDArray[np.int64]
+    labels_NC: NDArray[np.bool_] | None
+
+
+def judge_method(
+    method: Method,
+    corpus: Corpus,
+    protocol: Protocol,
+    rerank: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Judged:
+    """Judge a method, or a student's codes (`CodeScorer`), on a corpus.
+
+    `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
+    scores of images and texts. Raises CrossRayError, before anything is computed, for labels that
+    the protocol cannot judge by.
+    """
+    check_labels(protocol, corpus_labels(corpus))
+    if protocol.directions == IMAGE_TO_IMAGE:
+        represented = represent_corpus(method, corpus, device=device, texts=False)
+        return _judge_images(represented, corpus, protocol, seed)
+    represented = represent_corpus(method, corpus, device=device)
+    if protocol.ranked_by == "hamming":
+        return _judge_codes(represented, corpus, protocol, seed)
+    scores = score_represented(method, represented, rerank)
+    results = judge(scores, corpus, protocol, seed)
+    if isinstance(method, CodeScorer) and not rerank:
+        images, texts = _sides(corpus, represented.text_rows_C)
+        codes = _packed(represented.images), _packed(represented.texts)
+        results = (
+            _looked_up(results[0], codes, images, texts, protocol),
+            _looked_up(results[1], codes[::-1], texts, images, protocol),
+        )
+    return Judged(results, ranked_by_scores(scores))
+
+
+def judge(
+    scores: ScoreMatrices, corpus: Corpus, protocol: Protocol, seed: int
+) -> tuple[DirectionResult, DirectionResult]:
+    """Image to text and text to image under a protocol, on the corpus' own ids and labels."""
+    images, texts = _sides(corpus, scores.text_rows_C)
+    rare_C = None if images.labels_NC is None else rare_labels(images.labels_NC)
+
+    def direction(scores_QN: Scores, queries: Side, items: Side) -> DirectionResult:
+        keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
+        return evaluate_direction(scores_QN, *keys, *labels, protocol, rare_C, seed)
+
+    return (
+        direction(scores.image_to_text_NC, images, texts),
+        direction(np.ascontiguousarray(scores.text_to_image_NC.T), texts, images),
+    )
+
+
+def corpus_labels(corpus: Corpus) -> NDArray[np.bool_] | None:
+    """`labels_NC` over the sorted labels that occur; None where none does."""
+    labels_NC = label_matrix(corpus.labels)
+    return labels_NC if labels_NC.any() else None
+
+
+def label_names(corpus: Corpus) -> list[str]:
+    """The columns of `corpus_labels`."""
+    return sorted({label for row in corpus.labels for label in row})
+
+
+def _judge_images(
+    represented: Represented, corpus: Corpus, protocol: Protocol, seed: int
+) -> Judged:
+    """Images that ask for images, by the cosine of their vectors or codes."""
+    hashed = "code" in represented.images[0]
+    vectors_ND = _joined(represented.images, "code" if hashed else "z")
+    vectors_ND /= np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
+    images, _ = _sides(corpus, represented.text_rows_C)
+    keys_N, labels_NC = images.keys_N, images.labels_NC
+    rare_C = None if labels_NC is None else rare_labels(labels_NC)
+
+    def block(start: int, stop: int) -> Scores:
+        scores_BN: Scores = vectors_ND[start:stop] @ vectors_ND.T
+        return scores_BN
+
+    result = evaluate_direction(block, keys_N, keys_N, labels_NC, labels_NC, protocol, rare_C, seed)
+    if hashed:
+        codes_NY = _packed(represented.images)
+        result = _looked_up(result, (codes_NY, codes_NY), images, images, protocol)
+
+    def others(query: int) -> Scores:
+        scores_N: Scores = vectors_ND @ vectors_ND[query]
+        scores_N[query] = -np.inf
+        return scores_N
+
+    return Judged((result,), {"image_to_image": others})
+
+
+def _judge_codes(represented: Represented, corpus: Corpus, protocol: Protocol, seed: int) -> Judged:
+    """Images and texts that ask for each other, by the Hamming distance of their codes."""
+    images, texts = _sides(corpus, represented.text_rows_C)
+    image_NK, text_CK = (_joined(part, "code") for part in (represented.images, represented.texts))
+    image_NY, text_CY = _packed(represented.images), _packed(represented.texts)
+
+    def direction(query_QY: Packed, item_NY: Packed, queries: Side, items: Side) -> DirectionResult:
+        keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
+        return evaluate_codes(query_QY, item_NY, *keys, *labels, protocol, seed)
+
+    return Judged(
+        (
+            direction(image_NY, text_CY, images, texts),
+            direction(text_CY, image_NY, texts, images),
+        ),
+        {
+            "image_to_text": lambda query: text_CK @ image_NK[query],
+            "text_to_image": lambda query: image_NK @ text_CK[query],
+        },
+    )
+
+
+def _looked_up(
+    result: DirectionResult,
+    codes: tuple[Packed, Packed],
+    queries: Side,
+    items: Side,
+    protocol: Protocol,
+) -> DirectionResult:
+    """The result with the curves of hash lookup, if any labels are in common."""
+    if queries.labels_NC is None or items.labels_NC is None:
+        return result
+    counts = hamming_counts(*codes, queries.labels_NC, items.labels_NC)
+    judged_Q: NDArray[np.bool_] = np.any(queries.labels_NC, axis=1)
+    if protocol.leave_one_out:
+        counts = counts_of_others(counts, judged_Q)
+    if protocol.empty == "skip":
+        judged_Q = judged_Q & (counts.relevant_Q > 0)
+    if not judged_Q.any():
+        return result
+    return replace(result, lookup=lookup_curves(counts, judged_Q))
+
+
+def _sides(corpus: Corpus, text_rows_C: NDArray[np.int64]) -> tuple[Side, Side]:
+    """Images and texts."""
+    keys_N, labels_NC = corpus.keys_N.numpy(), corpus_labels(corpus)
+    own = None if labels_NC is None else labels_NC[text_rows_C]
+    return Side(keys_N, labels_NC), Side(keys_N[text_rows_C], own)
+
+
+def _packed(blocks: list[Representation]) -> NDArray[np.uint8]:
+    return pack(binarise(_joined(blocks, "code")))
+
+
+def _joined(blocks: list[Representation], name: str) -> NDArray[np.float32]:
+    return torch.cat([block[name].float().cpu() for block in blocks]).numpy()
