@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,27 @@ def test_class_numbers(tmp_path: Path, judge: Judge, encode: Encode) -> None:
     pq.write_table(wrong, tmp_path / "train.parquet")
     rows = judge(HuggingFaceSource(str(tmp_path), **options))
     assert [row["reason"] for row in rows] == [None, "malformed row", None]
+
+
+def test_rocov2(tmp_path: Path, judge: Judge, encode: Encode) -> None:
+    """ROCOv2 is handed out on the hub alone: captions, and concepts as lists."""
+    for split, first in (("train", 0), ("validation", 2), ("test", 4)):
+        table = pa.table(
+            {
+                "image": pa.array([{"bytes": encode(seed=first + k), "path": None} for k in (0, 1)],
+                                  IMAGE),
+                "image_id": [f"ROCOv2_2023_{split}_{k:06d}" for k in (1, 2)],
+                "caption": [f"CT {first + k}" for k in (0, 1)],
+                "cui": [["C0040405"], ["C0040405", "C0817096"]],
+            }
+        )  # fmt: skip
+        (tmp_path / "data").mkdir(exist_ok=True)
+        pq.write_table(table, tmp_path / f"data/{split}-00000-of-00001.parquet")
+    options = {"text_columns": "caption", "id_column": "image_id", "label_column": "cui"}
+    rows = judge(HuggingFaceSource(str(tmp_path), **options))
+    assert Counter(row["split"] for row in rows) == {"train": 2, "val": 2, "test": 2}
+    by_id = {row["item_id"]: row for row in rows}
+    last = by_id["ROCOv2_2023_validation_000002"]
+    assert (last["split"], last["texts"]) == ("val", ["CT 3"])
+    assert last["labels"] == ["C0040405", "C0817096"]
+    assert last["image"] == encode(seed=3)

@@ -63,6 +63,18 @@ def test_annotations(root: Path, judge: Judge) -> None:
     assert "found 20 photos; the set is published with 20,000" in source.plan().notes
 
 
+def test_all_texts(root: Path, judge: Judge) -> None:
+    """Some works read title and notes too; figures on the one text are not those on the other."""
+    path = root / ANNOTATIONS / "00/9.eng"
+    text = path.read_text("latin-1").replace("<NOTES>", "<NOTES>Seen in Quito.")
+    path.write_text(text, "latin-1")
+    rows = judge(IaprTc12Source(str(root), text="all"))
+    description = "a man & a dog; a caf\u00e9 in the background;"
+    assert rows[0]["texts"] == [f"Bar & caf\u00e9 9 {description} Seen in Quito."]
+    assert rows[1]["texts"] == [f"Bar & caf\u00e9 10 {description}"]
+    assert judge(IaprTc12Source(str(root)))[0]["texts"] == [description]
+
+
 def test_regions_and_mmach_split(root: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo without a label can be relevant to nothing in this protocol."""
     with pytest.raises(CrossRayError, match="--split mmach needs labels"):

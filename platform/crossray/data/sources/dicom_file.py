@@ -88,6 +88,7 @@ def stored_values(dataset: Dataset) -> NDArray[Any]:
     """
     with damage("pixel data", quote=True):
         syntax = dataset.file_meta.TransferSyntaxUID
+        pixels: NDArray[Any]
         if syntax in _BY_PYDICOM:
             pixels, _ = get_decoder(syntax).as_array(
                 dataset, index=0, raw=False, decoding_plugin=_BY_PYDICOM[syntax]
@@ -168,7 +169,8 @@ def _decoded(dataset: Dataset) -> NDArray[Any]:
     if dataset.PixelRepresentation == 0:
         return pixels
     sign = 1 << (dataset.BitsStored - 1)
-    return ((pixels.astype(np.int32) & (2 * sign - 1) ^ sign) - sign).astype(np.int16)
+    signed: NDArray[Any] = (pixels.astype(np.int32) & (2 * sign - 1) ^ sign) - sign
+    return signed.astype(np.int16)
 
 
 def _frame_size(frame: bytes) -> tuple[int, int]:

@@ -15,8 +15,9 @@ from crossray.data.sources.source import FolderSource, Plan
 ANNOTATIONS = "annotations_complete_eng"
 PHOTOS = 20_000
 QUERIES, TRAINING = 2_000, 10_000
-_FIELD = re.compile(r"<(TITLE|DESCRIPTION|LOCATION|DATE|IMAGE)>(.*?)</\1>", re.DOTALL)
+_FIELD = re.compile(r"<(TITLE|DESCRIPTION|NOTES|LOCATION|DATE|IMAGE)>(.*?)</\1>", re.DOTALL)
 _META = ("TITLE", "LOCATION", "DATE")
+_TEXTS = {"description": ("DESCRIPTION",), "all": ("TITLE", "DESCRIPTION", "NOTES")}
 _LICENCE = "free of charge and without copyright restriction, as the distributor states"
 _REMEDY = f"give the folder with images/ and {ANNOTATIONS}/ of https://www.imageclef.org/photodata"
 _REGIONS = (
@@ -38,12 +39,15 @@ class IaprTc12Source(FolderSource):
         split: `drawn` takes all photos; `mmach` needs --regions, keeps the photos with a label
             and draws 2,000 queries (test) and 10,000 training photos (train) by a fixed seed, the
             rest of the retrieval set is val.
+        text: `description` alone, or `all`: title, description and notes, of which the first and
+            the last often name the place.
     """
 
     name: ClassVar[str] = "iapr-tc12"
 
     regions: str | None = None
     split: Literal["drawn", "mmach"] = "drawn"
+    text: Literal["description", "all"] = "description"
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -59,7 +63,8 @@ class IaprTc12Source(FolderSource):
         if not files:
             raise CrossRayError(f"{folder} has no annotation such as 00/25.eng; {_REMEDY}.")
         labels = {} if self.regions is None else _labels(Path(self.regions))
-        rows = [_row(path, labels.get(path.stem, [])) for path in files]
+        parts = _TEXTS[self.text]
+        rows = [_row(path, labels.get(path.stem, []), parts) for path in files]
         notes = counted(len(rows), PHOTOS, "photos")
         if self.split == "mmach":
             if self.regions is None:
@@ -71,7 +76,7 @@ class IaprTc12Source(FolderSource):
         return listed(rows, folder.parent, _LICENCE, notes)
 
 
-def _row(path: Path, labels: list[str]) -> Row:
+def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
     """The pair of an annotation: tags in capitals, but not XML, for ampersands stand bare."""
     name = f"{path.parent.name}/{path.stem}"
     text = path.read_bytes().decode("latin-1")
@@ -83,7 +88,7 @@ def _row(path: Path, labels: list[str]) -> Row:
     return {
         "item_id": name,
         "image": fields["IMAGE"],
-        "texts": [fields["DESCRIPTION"]],
+        "texts": [" ".join(fields[part] for part in parts if fields.get(part))],
         "labels": labels,
         "meta": {field.lower(): fields[field] for field in _META if fields.get(field)},
     }
