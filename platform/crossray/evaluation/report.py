@@ -13,6 +13,7 @@ from crossray.evaluation.gallery import Gallery
 from crossray.evaluation.page import render_page
 from crossray.evaluation.plots import plot_precision_recall, plot_recall
 from crossray.evaluation.protocol import Protocol
+from crossray.evaluation.reference import Reference
 
 DIRECTIONS = ("image_to_text", "text_to_image")
 PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
@@ -49,13 +50,16 @@ def write_report(
     counts: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
     gallery: Gallery | None = None,
+    reference: Reference | None = None,
 ) -> dict[str, Any]:
     """Write `report.json`, `report.md`, `report.html` and two plots; return the JSON's content.
 
     The top level of the JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline`
-    (chance) and `counts` by direction, `protocol`, `lineage`, `seed` and `notes`. Fractions are in
-    [0, 1] and the median rank starts at 1. `counts` adds further counts beside the directions'.
-    `lineage` and `counts` must consist of JSON types. `gallery`: examples for the page.
+    (chance) and `counts` by direction, `protocol`, `lineage`, `seed`, `notes` and `reference` (a
+    plain method's name, what it was fitted on, its metrics and intervals; null without one).
+    Fractions are in [0, 1] and the median rank starts at 1. `counts` adds further counts beside the
+    directions'. `lineage` and `counts` must consist of JSON types. `gallery`: examples for the
+    page.
     """
     results = {"image_to_text": image_to_text, "text_to_image": text_to_image}
     report: dict[str, Any] = {
@@ -67,6 +71,7 @@ def write_report(
         "counts": {**{name: r.counts for name, r in results.items()}, **(counts or {})},
         "seed": seed,
         "notes": list(notes),
+        "reference": None if reference is None else reference.as_json(),
     }
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
@@ -98,6 +103,8 @@ def _markdown(report: dict[str, Any], protocol: Protocol) -> str:
     lines += ["", "## Results"]
     for direction in report["metrics"]:
         lines += ["", f"### {_title(direction)}", "", *_metrics_table(report, direction)]
+    if report["reference"]:
+        lines += ["", *_reference_lines(report)]
     lines += [
         "",
         f"![Recall at K]({RECALL_PLOT})",
@@ -119,6 +126,25 @@ def _metrics_table(report: dict[str, Any], direction: str) -> list[str]:
             f"{_shown(name, baseline[name])} |"
         )
     return rows
+
+
+def _reference_lines(report: dict[str, Any]) -> list[str]:
+    reference = report["reference"]
+    name = reference["name"]
+    lines = [
+        f"## The model beside {name}", "",
+        f"{name} on {reference['about']}, under the same protocol.", "",
+        f"| direction | metric | model | {name} | 95 % interval of {name} |",
+        "|---|---|---:|---:|---:|",
+    ]  # fmt: skip
+    for direction, intervals in reference["intervals"].items():
+        for metric, (low, high) in intervals.items():
+            own, other = (part["metrics"][direction][metric] for part in (report, reference))
+            lines.append(
+                f"| {direction.replace('_', ' ')} | {metric} | **{_shown(metric, own)}** | "
+                f"{_shown(metric, other)} | {_shown(metric, low)} to {_shown(metric, high)} |"
+            )
+    return lines
 
 
 def _shown(name: str, value: float) -> str:

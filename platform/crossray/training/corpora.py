@@ -22,11 +22,15 @@ def pair_corpus(
 
 
 def training_corpora(
-    recipe: Recipe, source: Artifact, tokenizer: Tokenizer
+    recipe: Recipe, source: Artifact, tokenizer: Tokenizer | None
 ) -> tuple[Corpus, Corpus]:
-    """The training corpus, augmented where it is pixels, and the validation corpus."""
+    """The training corpus, augmented where it is pixels, and the validation corpus.
+
+    Only features are read without a tokenizer.
+    """
     if source.kind == "features":
         return FeatureCorpus(source, "train"), FeatureCorpus(source, "val")
+    assert tokenizer is not None
     method = recipe.method
     validation = pair_corpus(method, source, "val", tokenizer)
     mean, std = normalisation(method.image)

@@ -13,10 +13,9 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
-from crossray.data.corpus import PairCorpus
+from crossray.data.corpus import Corpus, PairCorpus
 from crossray.data.splits import Split
 from crossray.distill.code_scorer import CodeScorer
-from crossray.distill.models import load_model
 from crossray.distill.student import Student
 from crossray.evaluation import (
     DirectionResult,
@@ -27,20 +26,23 @@ from crossray.evaluation import (
 )
 from crossray.evaluation.report import DIRECTIONS, PER_QUERY, write_report
 from crossray.methods.contract import Method
-from crossray.training.corpora import pair_corpus
+from crossray.training.asked import asked
 from crossray.training.gallery import sample_gallery
+from crossray.training.reference import reference_line
 from crossray.training.scoring import ScoreMatrices, score_corpus
 from crossray.training.validation import label_matrix
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model on a split, both directions, and write a report.
+    """Measure a model on a split, both directions, and write a report with CCA beside it.
 
     Attributes:
         model: a teacher or student artifact: a name in the store, an absolute path or a URI.
         pairs: the artifact with the data to measure it on.
         out: the report artifact.
+        features: in place of pairs, features that the model's frozen towers made, or the feature
+            set that it was trained on.
         split: of the data.
         protocol: by default `hier` where the data has labels, else `flickr`.
         rerank: candidates a query that get the method's costly scores; as many as there are items
@@ -52,8 +54,9 @@ class Evaluate:
     """
 
     model: str
-    pairs: str
+    pairs: str | None
     out: str
+    features: str | None = None
     split: Split = "test"
     protocol: str | None = None
     rerank: int = 100
@@ -67,16 +70,17 @@ class Evaluate:
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        pairs = open_artifact(resolve(self.pairs), "pairs")
-        usual = "hier" if pairs.manifest.metrics["labels"] else "flickr"
+        method, data, corpus = asked(trained, self.pairs, self.features, self.split)
+        usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
         protocol = get_protocol(self.protocol or usual)
-        model = load_model(trained)
-        method, rerank = self._scorer(model.method, trained)
-        corpus = pair_corpus(model.method.config, pairs, self.split, model.tokenizer)
+        method, rerank = self._scorer(method, trained)
         device = "cuda" if self.use_gpu else "cpu"
         print(f"scoring {len(corpus):,} images against their texts", flush=True)
         scores = score_corpus(method.to(device), corpus, rerank, device=device)
         results = judge(scores, corpus, protocol, self.seed)
+        reference, unmatched = reference_line(
+            trained, data, corpus, self.split, lambda own: judge(own, corpus, protocol, self.seed)
+        )
         config = {
             "split": self.split,
             "protocol": protocol.name,
@@ -84,17 +88,20 @@ class Evaluate:
             "codes": self.codes,
             "seed": self.seed,
         }
-        with create(out, "report", config, (trained, pairs)) as draft:
-            notes = [*pairs.manifest.notes]
+        with create(out, "report", config, (trained, data)) as draft:
+            notes = [*data.manifest.notes, *unmatched]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
-                for artifact in (trained, pairs)
+                for artifact in (trained, data)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = sample_gallery(scores, corpus, self.seed)
+            gallery = None  # features have neither pictures nor words
+            if isinstance(corpus, PairCorpus):
+                gallery = sample_gallery(scores, corpus, self.seed)
             report = write_report(
-                draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery
-            )
+                draft.path, *results, protocol, lineage, self.seed, counts, notes, gallery,
+                reference=reference,
+            )  # fmt: skip
             for name, result in zip(DIRECTIONS, results, strict=True):
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
                 pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")
@@ -128,7 +135,7 @@ class Evaluate:
 
 
 def judge(
-    scores: ScoreMatrices, corpus: PairCorpus, protocol: Protocol, seed: int
+    scores: ScoreMatrices, corpus: Corpus, protocol: Protocol, seed: int
 ) -> tuple[DirectionResult, DirectionResult]:
     """Image to text and text to image under a protocol, on the corpus' own ids and labels."""
     rows = scores.text_rows_C

@@ -36,8 +36,8 @@ class Run:
     Attributes:
         kind: of the artifact that comes out.
         recipe: fitted to the data.
-        tokenizer: that of the model.
-        pairs: what `items` counts and whose notes are passed on.
+        tokenizer: that of the model; None on a feature set, which has no words.
+        pairs: what `items` counts and whose notes are passed on; a feature set in its place.
         source: what the workers read: `pairs`, or features of them.
         out: URI of the artifact.
         parents: of the artifact.
@@ -47,7 +47,7 @@ class Run:
 
     kind: Kind
     recipe: Recipe
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     pairs: Artifact
     source: Artifact
     out: str
@@ -67,14 +67,15 @@ class Run:
             system, root = filesystem(task.storage)
             best = f"{root}/{progress['best_file']}"
             fs.copy_files(best, str(draft.path / WEIGHTS), source_filesystem=system)
-            self.tokenizer.save(draft.path / TOKENIZER)
+            if self.tokenizer is not None:
+                self.tokenizer.save(draft.path / TOKENIZER)
             draft.notes.extend(self.pairs.manifest.notes)
             draft.metrics.update(
                 validation=progress["best_metrics"],
                 best_epoch=progress["best_epoch"],
                 steps=progress["step"],
                 items=self.pairs.manifest.metrics["splits"]["train"],
-                headline=_headline(progress["best_metrics"]),
+                headline=headline(progress["best_metrics"]),
                 seconds=round(time.monotonic() - began, 1),
                 tensorboard=f"{task.storage}/tensorboard",
             )
@@ -89,8 +90,8 @@ class Run:
         identity = json.dumps([to_dict(self.recipe), parents, self.out], sort_keys=True).encode()
         name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
         storage = f"{store_root()}/runs/{name}"
-        source, tokenizer = self.source.uri, self.tokenizer.to_str()
-        return Task(self.recipe, source, tokenizer, name, storage, self.track, self.lesson)
+        words = None if self.tokenizer is None else self.tokenizer.to_str()
+        return Task(self.recipe, self.source.uri, words, name, storage, self.track, self.lesson)
 
 
 def _fit(task: Task) -> dict[str, Any]:
@@ -147,7 +148,8 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
     return f"training worker {rank} failed: {failure!r}; see the traceback above and its log."
 
 
-def _headline(validation: dict[str, dict[str, float]]) -> dict[str, float]:
+def headline(validation: dict[str, dict[str, float]]) -> dict[str, float]:
+    """The figures of a model's validation that `summary` shows."""
     return {
         f"validation R@10 {name.replace('_', ' ')}": part["R@10"]
         for name, part in validation.items()
