@@ -20,6 +20,9 @@ from unittest.mock import patch
 import pytest
 
 from crossray import cli
+from crossray.data.feature_sets.file import FeatureFileSource
+from crossray.data.feature_sets.wikipedia import WikipediaFeatureSource
+from crossray.data.feature_sets.xmedia import XmediaSource
 from crossray.data.phantom import PhantomConfig
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.flickr8k import Flickr8kSource
@@ -61,6 +64,9 @@ COMMANDS = [
     "crossray ingest imageclef-caption",
     "crossray ingest wikipedia",
     "crossray ingest huggingface",
+    "crossray ingest features",
+    "crossray ingest wikipedia-features",
+    "crossray ingest xmedia",
     "crossray inspect",
     "crossray check",
     "crossray summary",
@@ -132,6 +138,25 @@ CONTRACT = {
     "--out PAIRS": cli.Ingest(
         HuggingFaceSource("PATH_OR_ID", image_column="image", text_columns="text"), out="PAIRS"
     ),
+    "crossray ingest features FILE --image-key I_tr --text-key T_tr --label-key L_tr "
+    "--test-image-key I_te --test-text-key T_te --test-label-key L_te --out FEATURES": cli.Ingest(
+        FeatureFileSource(
+            "FILE",
+            image_key="I_tr",
+            text_key="T_tr",
+            label_key="L_tr",
+            test_image_key="I_te",
+            test_text_key="T_te",
+            test_label_key="L_te",
+        ),
+        out="FEATURES",
+    ),
+    "crossray ingest wikipedia-features DIR --out FEATURES": cli.Ingest(
+        WikipediaFeatureSource("DIR"), out="FEATURES"
+    ),
+    "crossray ingest xmedia DIR --out FEATURES --split-seed 3": cli.Ingest(
+        XmediaSource("DIR"), out="FEATURES", split_seed=3
+    ),
     "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
     "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
@@ -159,6 +184,12 @@ CONTRACT = {
             method=replace(get_recipe("hier_tiny").method, grids=(2, 4, 8), gate=False),
         ),
         features="FEATURES",
+    ),
+    "python jobs/pretrain.py --recipe cca --features FEATURES --out TEACHER": Pretrain(
+        None, "TEACHER", get_recipe("cca"), features="FEATURES"
+    ),
+    "python jobs/evaluate.py --model TEACHER --features FEATURES --out REPORT": Evaluate(
+        "TEACHER", None, "REPORT", features="FEATURES"
     ),
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")

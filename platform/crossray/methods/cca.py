@@ -38,7 +38,7 @@ class CcaConfig(MethodConfig):
     closed_form: ClassVar[bool] = True
     embedding: int = 128
     ridge: float = 0.1
-    scale: bool = False
+    scale: bool = True
 
     def __post_init__(self) -> None:
         if self.embedding < 1 or not 0 <= self.ridge < float("inf"):
