@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crossray.cli import evaluate_job, main, pretrain_job
-from crossray.core.artifacts import open_artifact
+from crossray.core.artifacts import create, open_artifact
 from crossray.evaluation.compare import compare_reports
 
 KEYS = ["--image-key", "I_tr", "--text-key", "T_tr", "--label-key", "L_tr"]
@@ -96,6 +96,10 @@ def test_what_does_not_belong_together(store: Path, capsys: pytest.CaptureFixtur
     assert "give --pairs, --features or both" in refused(pretrain_job, nothing, capsys)
     val = refused(evaluate_job, [*ask, "--features", "features", "--split", "val"], capsys)
     assert "the val split" in val
+    with create(str(store / "pairs"), "pairs", {}):
+        pass
+    pairs = refused(evaluate_job, [*ask, "--pairs", "pairs"], capsys)
+    assert "has no towers that read images and texts" in pairs
     labelled = ["ingest", "features", "x.npz", *KEYS, "--out", "x", "--label-reports", "zeros"]
     assert "no reports to read labels from" in refused(main, labelled, capsys)
     assert not (store / "report").exists()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from torch.nn import functional
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.config import to_dict
@@ -22,7 +23,7 @@ from crossray.training.corpora import pair_corpus
 from crossray.training.run import headline
 from crossray.training.validation import Quality, validate
 
-ITEMS_AT_A_TIME = 64
+ITEMS_AT_A_TIME = 128
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ class Fit:
 def paired_features(
     method: Method, corpus: Corpus, items: int = ITEMS_AT_A_TIME
 ) -> Iterator[Batch]:
-    """The map of every image of a corpus with each of its texts, some `items` at a time."""
+    """The map of every image of a corpus with each of its texts, some `items` at a time.
+
+    Maps are averaged as far as the method allows, so that repeating them for each text is cheap.
+    """
     for start in range(0, len(corpus), items):
         rows = range(start, min(start + items, len(corpus)))
         images = corpus.collate_images([corpus.image(row) for row in rows])
@@ -96,6 +100,8 @@ def paired_features(
         counts_B = torch.tensor([corpus.text_count(row) for row in rows])
         at_B = torch.arange(len(rows)).repeat_interleave(counts_B)
         with torch.no_grad():
-            grid_BCYX = method.image_grid(images)[at_B]
+            grid_BCYX = method.image_grid(images)
+            side = method.config.map_side(grid_BCYX.shape[-1])
+            grid_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, side)[at_B]
         keys_B = corpus.keys_N[start + at_B]
         yield Batch(ImageBatch(grid_BCYX=grid_BCYX), corpus.collate_texts(texts), keys_B)
