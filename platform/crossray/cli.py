@@ -80,7 +80,8 @@ class Ingest:
     Attributes:
         source: where the images and texts, or their vectors, come from.
         out: the artifact: a name in the store, an absolute path, ./path or a URI.
-        max_rejected: the largest share of rejected rows that is still a success.
+        max_rejected: the largest share of rejected rows that is still a success; a feature set is
+            taken whole or refused.
         split_seed: seed of the split, where the source gives none.
         label_reports: give rows without labels the CheXpert findings that their radiology report
             states; those that it only suspects count as absent (zeros) or as present (ones).

@@ -101,7 +101,7 @@ def assert_cca_reads_photos(report: Artifact, features: Artifact) -> None:
     for direction, metrics in line["metrics"].items():
         assert own[direction]["R@10"] > 0.3  # chance is about 0.2
         for found in (own, cached):
-            assert found[direction]["mAP@all"] == pytest.approx(metrics["mAP@all"], abs=1e-3)
+            assert found[direction]["mAP@all"] == pytest.approx(metrics["mAP@all"], abs=5e-3)
 
 
 def assert_a_student_learns_from_the_cache(features: str) -> None:
