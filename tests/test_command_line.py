@@ -20,6 +20,9 @@ from unittest.mock import patch
 import pytest
 
 from crossray import cli
+from crossray.data.feature_sets.file import FeatureFileSource
+from crossray.data.feature_sets.wikipedia import WikipediaFeatureSource
+from crossray.data.feature_sets.xmedia import XmediaSource
 from crossray.data.phantom import PhantomConfig
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.flickr8k import Flickr8kSource
@@ -74,6 +77,9 @@ COMMANDS = [
     "crossray ingest dicom",
     "crossray ingest huggingface",
     *(f"crossray split {maker}" for maker in SPLIT_MAKERS),
+    "crossray ingest features",
+    "crossray ingest wikipedia-features",
+    "crossray ingest xmedia",
     "crossray inspect",
     "crossray check",
     "crossray summary",
@@ -162,6 +168,25 @@ CONTRACT = {
     "crossray split PAIRS --out SPLIT fold --fold 1 --folds 5": cli.Split(
         Fold(1, folds=5), "PAIRS", "SPLIT"
     ),
+    "crossray ingest features FILE --image-key I_tr --text-key T_tr --label-key L_tr "
+    "--test-image-key I_te --test-text-key T_te --test-label-key L_te --out FEATURES": cli.Ingest(
+        FeatureFileSource(
+            "FILE",
+            image_key="I_tr",
+            text_key="T_tr",
+            label_key="L_tr",
+            test_image_key="I_te",
+            test_text_key="T_te",
+            test_label_key="L_te",
+        ),
+        out="FEATURES",
+    ),
+    "crossray ingest wikipedia-features DIR --out FEATURES": cli.Ingest(
+        WikipediaFeatureSource("DIR"), out="FEATURES"
+    ),
+    "crossray ingest xmedia DIR --out FEATURES --split-seed 3": cli.Ingest(
+        XmediaSource("DIR"), out="FEATURES", split_seed=3
+    ),
     "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
     "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
@@ -200,6 +225,12 @@ CONTRACT = {
         "REPORT",
         replace(get_recipe("hier_tiny"), train=replace(get_recipe("hier_tiny").train, seed=7)),
         folds=5,
+    ),
+    "python jobs/pretrain.py --recipe cca --features FEATURES --out TEACHER": Pretrain(
+        None, "TEACHER", get_recipe("cca"), features="FEATURES"
+    ),
+    "python jobs/evaluate.py --model TEACHER --features FEATURES --out REPORT": Evaluate(
+        "TEACHER", None, "REPORT", features="FEATURES"
     ),
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")

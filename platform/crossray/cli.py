@@ -25,6 +25,10 @@ from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
+from crossray.data.feature_sets.feature_set import FeatureSource
+from crossray.data.feature_sets.file import FeatureFileSource
+from crossray.data.feature_sets.wikipedia import WikipediaFeatureSource
+from crossray.data.feature_sets.xmedia import XmediaSource
 from crossray.data.sources.chexpert import ChexpertSource
 from crossray.data.sources.coco import CocoSource
 from crossray.data.sources.csv import CsvSource
@@ -50,6 +54,7 @@ from crossray.data.split_makers import (
     ReportCoverage,
     ZeroShot,
 )
+from crossray.data.splits import SPLITS
 
 if TYPE_CHECKING:
     from crossray.training.config import Recipe
@@ -72,6 +77,9 @@ Source = (
     | Annotated[WikipediaSource, subcommand("wikipedia"), PositionalRequiredArgs]
     | Annotated[DicomSource, subcommand("dicom"), PositionalRequiredArgs]
     | Annotated[HuggingFaceSource, subcommand("huggingface"), PositionalRequiredArgs]
+    | Annotated[FeatureFileSource, subcommand("features")]
+    | Annotated[WikipediaFeatureSource, subcommand("wikipedia-features")]
+    | Annotated[XmediaSource, subcommand("xmedia")]
 )
 Maker = (
     Annotated[GroupShares, subcommand("groups")]
@@ -85,12 +93,13 @@ Maker = (
 
 @dataclass(frozen=True)
 class Ingest:
-    """Turn images and texts into a `pairs` artifact.
+    """Turn images and texts into a `pairs` artifact, or a feature set into a `features` artifact.
 
     Attributes:
-        source: where the images and texts come from.
-        out: the pairs artifact: a name in the store, an absolute path, ./path or a URI.
-        max_rejected: the largest share of rejected rows that is still a success.
+        source: where the images and texts, or their vectors, come from.
+        out: the artifact: a name in the store, an absolute path, ./path or a URI.
+        max_rejected: the largest share of rejected rows that is still a success; a feature set is
+            taken whole or refused.
         split_seed: seed of the split, where the source gives none.
         label_reports: give rows without labels the CheXpert findings that their radiology report
             states; those that it only suspects count as absent (zeros) or as present (ones).
@@ -107,8 +116,23 @@ class Ingest:
         from crossray.data.ingest import ingest
 
         out = resolve(self.out, Path.cwd())
+        if isinstance(self.source, FeatureSource):
+            return self._features(self.source, out)
         artifact = ingest(self.source, out, self.max_rejected, self.split_seed, self.label_reports)
         _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
+
+    def _features(self, source: FeatureSource, out: str) -> None:
+        from crossray.data.feature_sets.ingest import ingest_features
+
+        if self.label_reports is not None:
+            raise CrossRayError(
+                f"{source.name} holds vectors, no reports to read labels from; leave out "
+                "--label-reports."
+            )
+        artifact = ingest_features(source, out, self.split_seed)
+        splits = artifact.manifest.metrics["splits"]
+        counts = ", ".join(f"{splits[split]:,} {split}" for split in SPLITS if split in splits)
+        _say(f"features {artifact.id[:12]} at {artifact.uri}: {counts}")
 
 
 @dataclass(frozen=True)
@@ -328,7 +352,8 @@ def evaluate_job(args: Sequence[str] | None = None) -> None:
     """`jobs/evaluate.py`."""
     from crossray.training.evaluate import Evaluate
 
-    run_command(lambda: tyro.cli(Evaluate, prog="jobs/evaluate.py", args=args))
+    default = Evaluate(model=tyro.MISSING, pairs=None, out=tyro.MISSING)
+    run_command(lambda: tyro.cli(Evaluate, prog="jobs/evaluate.py", args=args, default=default))
 
 
 def index_job(args: Sequence[str] | None = None) -> None:
@@ -344,7 +369,7 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
     from crossray.training.pretrain import Pretrain
 
     def default(recipe: Recipe) -> Pretrain:
-        return Pretrain(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
+        return Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe)
 
     run_command(lambda: _with_recipe(default, RECIPES, "jobs/pretrain.py", args))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from dataclasses import replace
 from functools import partial
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from crossray.cli import main
-from crossray.core.artifacts import open_artifact
+from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.data.corpus import FeatureCorpus
@@ -83,7 +84,24 @@ def test_photos_to_report(table: Path, tmp_path: Path, monkeypatch: pytest.Monke
     for direction in ("image_to_text", "text_to_image"):
         # Chance is about 0.2: 10 of 48 photos, or any of five among 10 of 240 captions.
         assert report.manifest.metrics[direction]["R@10"] > 0.3
+    assert_cca_reads_photos(report, features)
     assert_a_student_learns_from_the_cache(features.id)
+
+
+def assert_cca_reads_photos(report: Artifact, features: Artifact) -> None:
+    """Fitted on the cache, CCA reads pairs like any teacher, and is the line of its rivals."""
+    line = json.loads((report.local() / "report.json").read_text(encoding="utf-8"))["reference"]
+    assert (
+        line["about"] == f"the features {features.uri}, fitted on {PHOTOS['train']} training items"
+    )
+    teacher = Pretrain("pairs", "cca", get_recipe("cca"), features="features").run()
+    assert [parent.kind for parent in teacher.manifest.parents] == ["pairs", "features"]
+    own = Evaluate("cca", "pairs", "cca-report").run().manifest.metrics
+    cached = Evaluate("cca", None, "cca-cached", features="features").run().manifest.metrics
+    for direction, metrics in line["metrics"].items():
+        assert own[direction]["R@10"] > 0.3  # chance is about 0.2
+        for found in (own, cached):
+            assert found[direction]["mAP@all"] == pytest.approx(metrics["mAP@all"], abs=5e-3)
 
 
 def assert_a_student_learns_from_the_cache(features: str) -> None:

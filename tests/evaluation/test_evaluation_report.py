@@ -21,11 +21,13 @@ from crossray.evaluation import (
     rare_labels,
 )
 from crossray.evaluation.gallery import Card, Example, Hit
-from crossray.evaluation.report import write_report
+from crossray.evaluation.reference import Reference
+from crossray.evaluation.report import DIRECTIONS, write_report
 
 HEADLINES = {"R@1", "R@5", "R@10", "median_rank", "mAP@all"}
 LINEAGE = {"vectors": {"id": "sha256-1234", "rows": 30}, "student": "sha256-5678", "data": "a|b"}
 
+ABOUT = "features that need no weights, fitted on 20 training items"
 HOSTILE = "<script>alert(1)</script> & more"
 NAMES = ["opacity", "effusion", "a|b", HOSTILE, "rib"]
 EXAMPLE = Example(
@@ -63,6 +65,7 @@ def written(directions: Any, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
         notes=["synthetic, of no clinical value"],
         gallery={"image_to_text": [EXAMPLE]},
         label_names=NAMES,
+        reference=Reference("CCA", ABOUT, dict(zip(DIRECTIONS, reversed(directions), strict=True))),
     )
     return folder, returned
 
@@ -74,7 +77,7 @@ def test_the_json_keeps_its_contract(written: Any, directions: Any) -> None:
     assert report == returned
     assert set(report) == {
         "metrics", "intervals", "baseline", "by_label", "curves", "protocol", "lineage", "counts",
-        "seed", "notes", "leaks", "selection", "published",
+        "seed", "notes", "leaks", "selection", "published", "reference",
     }  # fmt: skip
     for direction, result in zip(("image_to_text", "text_to_image"), directions, strict=True):
         metrics = report["metrics"][direction]
@@ -113,6 +116,37 @@ def test_the_page_tells_what_was_measured_and_how(written: Any, directions: Any)
         "pairs_rejected",
     ):
         assert words in page
+
+
+def test_the_reference_stands_beside_the_model(written: Any, directions: Any) -> None:
+    """Without it a reader cannot tell a good model from an easy data set."""
+    folder, report = written
+    image, text = directions  # the reference of this report has them the other way round
+    assert report["reference"]["name"] == "CCA"
+    assert report["reference"]["about"] == ABOUT
+    assert report["reference"]["metrics"] == {
+        "image_to_text": text.metrics, "text_to_image": image.metrics,
+    }  # fmt: skip
+    low, high = report["reference"]["intervals"]["text_to_image"]["R@5"]
+    assert (low, high) == image.intervals["R@5"]
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    own, other = (result.metrics["R@5"] for result in directions)
+    cells = [
+        "text to image", "R@5", f"{other:.3f}", f"{own:.3f}", f"{low:.3f} to {high:.3f}",
+    ]  # fmt: skip
+    assert f"| {' | '.join(cells)} |" in page
+    root = html.document_fromstring((folder / "report.html").read_text(encoding="utf-8"))
+    rows = [[cell.text_content() for cell in row] for row in root.xpath("//tr")]
+    assert cells in rows
+    assert ABOUT in root.text_content()
+
+
+def test_a_report_without_reference_says_nothing_of_one(directions: Any, tmp_path: Path) -> None:
+    """Where there is nothing to fit, no empty table may stand."""
+    report = write_report(tmp_path, directions, get_protocol("hier"), LINEAGE, seed=1)
+    assert report["reference"] is None
+    assert "CCA" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "beside" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_plots_exist_where_the_page_looks_for_them(written: Any) -> None:

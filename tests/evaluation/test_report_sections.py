@@ -31,7 +31,7 @@ def write(folder: Path, **background: Any) -> tuple[dict[str, Any], str, Any]:
     result = evaluate_direction(
         scores, ids, ids, labels, labels, get_protocol("hier"), resamples=20
     )
-    written = write_report(folder, result, result, get_protocol("hier"), {}, 0, **background)
+    written = write_report(folder, (result, result), get_protocol("hier"), {}, 0, **background)
     read = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert read == written
     page = (folder / "report.html").read_text(encoding="utf-8")

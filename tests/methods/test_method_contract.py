@@ -9,9 +9,9 @@ import torch
 
 from crossray.core.types import Batch, ImageBatch
 from crossray.methods import METHODS
-from crossray.methods.contract import Method, same_study
+from crossray.methods.contract import ClosedForm, Method, same_study
 from crossray.methods.hier import HierConfig
-from support.tiny import TINY, batch_of
+from support.tiny import CLOSED_FORM, TINY, batch_of
 
 
 @pytest.fixture(params=sorted(TINY))
@@ -23,7 +23,23 @@ def method(request: pytest.FixtureRequest) -> Method:
 
 def test_registry_is_covered() -> None:
     """A method without these tests could break its users unseen."""
-    assert TINY.keys() == METHODS.keys()
+    assert TINY.keys() | CLOSED_FORM.keys() == METHODS.keys()
+    closed = {name for name, config in METHODS.items() if config.closed_form}
+    assert closed == CLOSED_FORM.keys()
+
+
+@pytest.mark.parametrize("name", sorted(CLOSED_FORM))
+def test_closed_forms_keep_the_contract_too(name: str) -> None:
+    """Unit vectors, scores that do not depend on the batch, and coarse maps that serve as well."""
+    torch.manual_seed(0)
+    method = CLOSED_FORM[name].build().eval()
+    assert isinstance(method, ClosedForm)
+    method.fit([batch_of(12), batch_of(12)])
+    test_embeddings_are_unit_vectors(method)
+    test_maps_averaged_as_far_as_allowed_serve_as_well(method, 8)
+    test_scores_do_not_depend_on_the_batch(method)
+    with pytest.raises(TypeError, match="fitted, not trained"):
+        method.losses(batch_of(2))
 
 
 def test_embeddings_are_unit_vectors(method: Method) -> None:

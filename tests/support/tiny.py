@@ -11,6 +11,7 @@ from crossray.distill import Distillation, DistillationConfig, StudentConfig
 from crossray.distill.teaching import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.hier import HierConfig
@@ -25,6 +26,7 @@ TINY: dict[str, MethodConfig] = {
         structure_width=16, structure_heads=2, structure_feed_forward=16,
     ),
 }  # fmt: skip
+CLOSED_FORM: dict[str, MethodConfig] = {"cca": CcaConfig(image=IMAGE, text=TEXT, embedding=8)}
 STUDENT = StudentConfig(image=IMAGE, text=TEXT, embedding=8, grid=1, bits=8)
 
 

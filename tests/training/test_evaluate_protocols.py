@@ -15,6 +15,7 @@ import torch
 
 from crossray.codes import binarise, pack
 from crossray.core.artifacts import Artifact, create, open_artifact
+from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.data.corpus import PairCorpus
 from crossray.data.phantom import PhantomConfig, generate
@@ -34,6 +35,7 @@ from crossray.evaluation import (
     share_label,
 )
 from crossray.methods.contract import MethodConfig
+from crossray.training.config import TrainConfig
 from crossray.training.corpora import pair_corpus
 from crossray.training.evaluate import Evaluate
 from crossray.training.validation import label_matrix
@@ -60,21 +62,31 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with create(str(folder / name), "pairs", {}) as draft:
             with PairWriter(draft.path) as writer:
                 writer.write(pa.Table.from_pylist(table, PAIR_SCHEMA))
-            draft.metrics["labels"] = sorted({one for row in table for one in row["labels"]})
+            draft.metrics.update(
+                labels=sorted({one for row in table for one in row["labels"]}),
+                splits={"train": 0, "val": 0, "test": ITEMS},
+                images=ITEMS,
+            )
+    pairs = open_artifact(str(folder / "pairs"))
     texts = [text for row in rows for text in row["texts"]]
-    publish(folder / "teacher", "teacher", TINY["hier"], texts)
-    publish(folder / "student", "student", replace(STUDENT, bits=BITS), texts)
+    publish(folder / "teacher", "teacher", TINY["hier"], texts, pairs)
+    publish(folder / "student", "student", replace(STUDENT, bits=BITS), texts, pairs)
     return folder
 
 
-def publish(path: Path, kind: Any, config: MethodConfig, texts: list[str]) -> None:
+def publish(path: Path, kind: Any, config: MethodConfig, texts: list[str], pairs: Artifact) -> None:
     """A model as it starts."""
     torch.manual_seed(0)
     tokenizer = load_tokenizer("wordpiece", texts, 200)
     text = replace(config.text, vocab_size=tokenizer.vocab_size, max_tokens=48)
     method = replace(config, text=text)
-    manifest = {"method": method_to_dict(method), "tokenizer": {"max_tokens": 48}}
-    with create(str(path), kind, manifest) as draft:
+    manifest = {
+        "method": method_to_dict(method),
+        "tokenizer": {"max_tokens": 48},
+        "train": to_dict(TrainConfig()),
+    }
+    with create(str(path), kind, manifest, (pairs,)) as draft:
+        draft.metrics["best_epoch"] = 1
         save_weights(dict(method.build().state_dict()), draft.path / WEIGHTS)
         tokenizer.save(draft.path / TOKENIZER)
 

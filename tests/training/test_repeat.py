@@ -23,8 +23,11 @@ from support.repeats import assert_sums_up, small_recipe
 
 def untrained(job: Pretrain) -> Artifact:
     """What `job` would publish, with the weights that it would start from."""
+    assert job.pairs is not None
     pairs = open_artifact(resolve(job.pairs), "pairs")
-    tokenizer, recipe, _ = job._inputs(pairs)
+    made = job._from_pairs(job.pairs) if job.features is None else job._from_features(job.features)
+    tokenizer, recipe = made.tokenizer, made.recipe
+    assert tokenizer is not None
     config = {**to_dict(recipe), "method": method_to_dict(recipe.method)}
     torch.manual_seed(recipe.train.seed)
     with create(job.out, "teacher", config, (pairs,)) as draft:

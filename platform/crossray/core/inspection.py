@@ -57,7 +57,7 @@ def summary(*artifacts: Artifact) -> Table:
     table = Table(title="CrossRay: what was made", title_justify="left")
     for column, justify in _SUMMARY:
         table.add_column(column, justify=justify)
-    stages = {stage.id: stage for artifact in artifacts for stage in _stages(artifact)}
+    stages = {stage.id: stage for artifact in artifacts for stage in lineage(artifact)}
     for stage in stages.values():
         metrics = stage.manifest.metrics
         headline = metrics.get("headline", {})
@@ -72,14 +72,14 @@ def summary(*artifacts: Artifact) -> Table:
     return table
 
 
-def _stages(artifact: Artifact) -> list[Artifact]:
-    """The artifact after all its ancestors that are still there, each once."""
+def lineage(artifact: Artifact) -> list[Artifact]:
+    """The artifact after all its ancestors that are still there, each once, first ones first."""
     found: dict[str, Artifact] = {}
     for parent in artifact.manifest.parents:
         with suppress(CrossRayError):
             ancestor = open_artifact(parent.uri)
             if ancestor.id == parent.id:
-                found |= {stage.id: stage for stage in _stages(ancestor)}
+                found |= {stage.id: stage for stage in lineage(ancestor)}
     return [*found.values(), artifact]
 
 

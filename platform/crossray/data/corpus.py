@@ -176,10 +176,17 @@ def require_items(count: int, artifact: Artifact, split: Split) -> None:
         )
 
 
+def paired_rows(table: pa.Table, split: Split | None = None) -> pa.Table:
+    """The rows of a pairs table that have both an image and a text, of one split if it is named."""
+    paired = pc.and_(
+        pc.is_valid(table["image"]),
+        pc.greater(pc.list_value_length(table["texts"]), 0),
+    )
+    return table.filter(
+        paired if split is None else pc.and_(paired, pc.equal(table["split"], split))
+    )
+
+
 def _paired(pairs: Artifact, split: Split) -> Iterator[pa.RecordBatch]:
     for table in iter_pairs(pairs, _COLUMNS, split):
-        paired = pc.and_(
-            pc.is_valid(table["image"]),
-            pc.greater(pc.list_value_length(table["texts"]), 0),
-        )
-        yield from table.filter(paired).to_batches()
+        yield from paired_rows(table).to_batches()

@@ -75,7 +75,7 @@ def decode(data: bytes) -> Tensor:
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             _check_size(image)
-            rgb = _to_rgb(ImageOps.exif_transpose(image))
+            rgb = to_rgb(ImageOps.exif_transpose(image))
     except CrossRayError:
         raise
     # Pillow's decoders raise whatever the broken bytes lead them to.
@@ -192,7 +192,8 @@ def _check_size(image: Image.Image) -> None:
         )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """An open image in 8-bit RGB: 16 bits are scaled, what is transparent becomes white."""
     if image.mode in _WIDE_MODES:
         wide = np.asarray(image).astype(np.float32).clip(0, 65535)
         return Image.fromarray((wide / 257).round().astype(np.uint8)).convert("RGB")

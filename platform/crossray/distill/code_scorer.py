@@ -1,17 +1,58 @@
-"""A student seen through its codes, for evaluation."""
+"""Models seen through their codes, for evaluation."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.distill.student import Student
 from crossray.methods.contract import Method, PairScores
 
 
+class SignCodes(Method):
+    """The signs of a method's first embedding dimensions as codes, for methods that learn none."""
+
+    def __init__(self, method: Method, bits: int) -> None:
+        """At most `bits`, and no more whole bytes than the method has dimensions.
+
+        Raises CrossRayError for a method of less than eight dimensions.
+        """
+        super().__init__()
+        self.config, self.method = method.config, method
+        self.bits = min(bits, method.config.embedding) // 8 * 8
+        if not self.bits:
+            raise CrossRayError(
+                f"{method.config.embedding} dimensions do not fill a byte of code; use a method "
+                "with 8 or more."
+            )
+
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        """The method's."""
+        return self.method.encode_image(image)
+
+    def encode_text(self, text: TextBatch) -> Tensor:
+        """The method's."""
+        return self.method.encode_text(text)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The method's; codes themselves have no gradient."""
+        return self.method.losses(batch)
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """The embedding `z` and the `code`."""
+        z_BD = self.method.encode_image(image)
+        return {"z": z_BD, "code": _signs(z_BD[:, : self.bits])}
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """The embedding `z` and the `code`."""
+        z_BD = self.method.encode_text(text)
+        return {"z": z_BD, "code": _signs(z_BD[:, : self.bits])}
+
+
 class CodeScorer(Method):
-    """Scores by Hamming distance of codes; `refine` turns the score of a pair into the cosine."""
+    """A student by the Hamming distance of its codes; `refine` makes the cosine of a score."""
 
     def __init__(self, student: Student) -> None:
         super().__init__()

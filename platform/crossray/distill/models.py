@@ -14,6 +14,7 @@ from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.distill.student import StudentConfig
+from crossray.encoders.weights import GIVEN, NO_TOWER
 from crossray.methods import METHODS
 from crossray.methods.contract import Method, MethodConfig
 
@@ -54,12 +55,11 @@ def save_weights(state: dict[str, Tensor], path: Path) -> None:
     save_file(own, path)
 
 
-def load_model(artifact: Artifact) -> Model:
-    """Build a `teacher`'s or `student`'s model and read its weights; in evaluation mode."""
+def load_method(artifact: Artifact) -> Method:
+    """Build a `teacher`'s or `student`'s method and read its weights; in evaluation mode."""
     config = method_from_dict(artifact.manifest.config["method"], f"the manifest of {artifact.uri}")
     method = config.build(load_weights=False)
-    folder = artifact.local()
-    state = load_file(folder / WEIGHTS)
+    state = load_file(artifact.local() / WEIGHTS)
     try:
         method.load_state_dict(state)
     except RuntimeError as error:
@@ -67,5 +67,16 @@ def load_model(artifact: Artifact) -> Model:
             f"the weights of {artifact.uri} do not fit its configuration "
             f"({str(error).splitlines()[-1].strip()}); make the artifact again."
         ) from None
-    tokenizer = load_tokenizer(f"path:{folder.absolute() / TOKENIZER}")
-    return Model(method.eval(), tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])
+    return method.eval()
+
+
+def load_model(artifact: Artifact) -> Model:
+    """`load_method` with the tokenizer of its texts.
+
+    Raises `CrossRayError` for a method that was trained on a feature set and reads no texts.
+    """
+    method = load_method(artifact)
+    if method.config.text.weights == GIVEN:
+        raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")
+    tokenizer = load_tokenizer(f"path:{artifact.local().absolute() / TOKENIZER}")
+    return Model(method, tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])

@@ -32,7 +32,8 @@ class ImageTowerConfig(Config):
 
     Attributes:
         name: timm's name of the model.
-        weights: `scratch`, `hub:ID`, `package:NAME` or `path:/absolute/file-or-folder`.
+        weights: `scratch`, `hub:ID`, `package:NAME` or `path:/absolute/file-or-folder`; `given`
+            for a feature set's own vectors, see `given_images`.
         frozen: keep the weights as they are.
         image_size: side of the square input in pixels.
         level: None for the final feature map, else the index of an intermediate one in timm's
@@ -50,6 +51,13 @@ class ImageTowerConfig(Config):
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
     mean: Channels | None = None
     std: Channels | None = None
+
+
+def given_images(width: int) -> ImageTowerConfig:
+    """What stands for the maker of a feature set's image vectors, maps of one cell."""
+    return ImageTowerConfig(
+        name=weights.GIVEN, weights=weights.GIVEN, frozen=True, options={"width": width}
+    )
 
 
 def resolve(config: ImageTowerConfig) -> ImageTowerConfig:
@@ -98,6 +106,9 @@ class ImageTower(Tower):
     def __init__(self, config: ImageTowerConfig, load_weights: bool = True) -> None:
         super().__init__()
         self.config = config
+        if config.weights == weights.GIVEN:
+            self.trunk, self.channels, self.side = None, int(config.options["width"]), 1
+            return
         self.trunk = _create(config)
         missing = set()
         if load_weights and config.weights != weights.SCRATCH:
@@ -113,6 +124,8 @@ class ImageTower(Tower):
 
     def forward(self, pixels_BCYX: Tensor) -> Tensor:
         """Normalised pixels to grid_BCYX."""
+        if self.trunk is None:
+            raise CrossRayError(weights.NO_TOWER)
         # Convolutions run up to twice as fast with the channels last, on CPUs as on tensor cores.
         # The weights stay as they are: DeepSpeed cannot broadcast them in that format.
         pixels_BCYX = pixels_BCYX.contiguous(memory_format=torch.channels_last)

@@ -54,7 +54,8 @@ class TextTowerConfig(Config):
 
     Attributes:
         weights: `scratch` for a BERT of the given `shape`, else `hub:ID`, `package:NAME` or
-            `path:/absolute/folder`, which bring their own.
+            `path:/absolute/folder`, which bring their own; `given` for a feature set's own
+            vectors, see `given_texts`.
         frozen: keep the weights as they are.
         vocab_size: of the tokenizer, filled in by the trainer.
         max_tokens: of the longest text, special tokens included, filled in by the trainer.
@@ -67,6 +68,11 @@ class TextTowerConfig(Config):
     vocab_size: Suppress[int] = 0
     max_tokens: Suppress[int] = 128
     architecture: Suppress[dict[str, Any] | None] = None
+
+
+def given_texts(width: int) -> TextTowerConfig:
+    """What stands for the maker of a feature set's text vectors, texts of one token."""
+    return TextTowerConfig(weights=weights.GIVEN, frozen=True, shape=BertShape(width=width))
 
 
 def resolve(config: TextTowerConfig) -> TextTowerConfig:
@@ -99,6 +105,9 @@ class TextTower(Tower):
 
     def __init__(self, config: TextTowerConfig, load_weights: bool = True) -> None:
         super().__init__()
+        if config.weights == weights.GIVEN:
+            self.config, self.trunk, self.width, self.depth = config, None, config.shape.width, 0
+            return
         self.config = resolve(config)
         shape = _bert(self.config) if self.config.architecture is None else _known(self.config)
         _check_sizes(self.config, shape)
@@ -130,6 +139,8 @@ class TextTower(Tower):
         return Layers(tuple(output.hidden_states[1:]), maps)
 
     def _run(self, tokens_BT: Tensor, mask_BT: Tensor, **options: bool) -> Any:
+        if self.trunk is None:
+            raise CrossRayError(weights.NO_TOWER)
         if tokens_BT.shape[1] > self.config.max_tokens:
             raise CrossRayError(
                 f"a text has {tokens_BT.shape[1]} tokens and the text tower takes "

@@ -4,7 +4,8 @@ A source is one of
 `scratch`: random initialisation;
 `hub:ID`: a repository of the Hugging Face hub;
 `path:/absolute/file-or-folder`: safetensors, or a `.pth`/`.bin` read with `weights_only=True`;
-`package:NAME`: an installed package of weights, accepted only with the SHA-256 pinned here.
+`package:NAME`: an installed package of weights, accepted only with the SHA-256 pinned here;
+`given`: no weights at all, for features that came as vectors of unknown make.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from crossray.core import sources
 from crossray.core.errors import CrossRayError
 
 SCRATCH = "scratch"
+GIVEN = "given"
+NO_TOWER = (
+    "this model was trained on a feature set's own vectors and has no towers that read images and "
+    "texts; give it features of that set in place of pairs."
+)
 _PICKLED = (".pth", ".pt", ".bin")
 
 _PACKAGES = {

@@ -148,14 +148,14 @@ def comparison_table(
 
 
 def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -> None:
-    """Raise CrossRayError for reports on other pairs or with other `terms` in their config."""
-    pairs = [
-        next((parent.id for parent in report.manifest.parents if parent.kind == "pairs"), None)
+    """Raise CrossRayError for reports on other data or with other `terms` in their config."""
+    data = [
+        next((p.id for p in report.manifest.parents if p.kind in ("pairs", "features")), None)
         for report in (first, other)
     ]
-    if pairs[0] != pairs[1]:
+    if data[0] != data[1]:
         raise CrossRayError(
-            f"{other.uri} was measured on the pairs {pairs[1]} and {first.uri} on {pairs[0]}; "
+            f"{other.uri} was measured on the data {data[1]} and {first.uri} on {data[0]}; "
             "compare reports on the same data."
         )
     for term in terms:

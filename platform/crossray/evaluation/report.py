@@ -23,6 +23,7 @@ from crossray.evaluation.protocol import CROSS_MODAL, Protocol
 from crossray.evaluation.protocol_words import protocol_words
 from crossray.evaluation.published import Measured, set_beside
 from crossray.evaluation.published.section import published_section
+from crossray.evaluation.reference import Reference, reference_section
 from crossray.evaluation.section import Section, markdown_cell, section_lines
 from crossray.evaluation.selection_section import Selection, selection_section
 
@@ -46,17 +47,19 @@ def write_report(
     measured: Measured | None = None,
     leaks: LeakFindings | None = None,
     selection: Selection | None = None,
+    reference: Reference | None = None,
 ) -> dict[str, Any]:
     """Write `report.json`, `report.md`, `report.html` and the plots; return the JSON's content.
 
     `directions` are the results in the order of the protocol's directions. The top level of the
     JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline` (chance) and `counts`
     by direction, `by_label` and `curves` likewise, `protocol`, `lineage`, `seed` and `notes`,
-    `leaks`, `selection` and `published`. Fractions are in [0, 1] and the median rank starts at 1. A
-    protocol that averages its directions has `mean` beside them. `counts` adds further counts
-    beside the directions'. `lineage` and `counts` must consist of JSON types. `gallery`: examples
-    for the page. `label_names`: the vocabulary of the labels that were judged. `measured`: what
-    finds the published figures of the same data. Raises CrossRayError when labels of another
+    `leaks`, `selection`, `published` and `reference` (a plain method's name, what it was fitted on,
+    its metrics and intervals; null without one). Fractions are in [0, 1] and the median rank starts
+    at 1. A protocol that averages its directions has `mean` beside them. `counts` adds further
+    counts beside the directions'. `lineage` and `counts` must consist of JSON types. `gallery`:
+    examples for the page. `label_names`: the vocabulary of the labels that were judged. `measured`:
+    what finds the published figures of the same data. Raises CrossRayError when labels of another
     vocabulary were judged.
     """
     results: dict[str, DirectionResult] = dict(zip(protocol.directions, directions, strict=True))
@@ -76,10 +79,12 @@ def write_report(
         "notes": list(notes),
         "leaks": None if leaks is None else to_dict(leaks),
         "selection": None if selection is None else to_dict(selection),
+        "reference": None if reference is None else reference.as_json(),
     }
     beside = [] if measured is None else set_beside(report, measured)
     report["published"] = [to_dict(row) for row in beside]
     sections = [
+        *([reference_section(report)] if reference else []),
         *([published_section(beside)] if beside else []),
         *([leak_section(leaks)] if leaks else []),
         *([selection_section(selection)] if selection else []),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from crossray.evaluation.section import Section
 
 TITLE = "Model selection"
+CLOSED_FORM = "closed form"
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Selected:
         model: kind and id.
         epoch: the one that was kept.
         epochs: the most there could be.
-        by: the metric, or `last`.
+        by: the metric, `last`, or `CLOSED_FORM` for a model without epochs.
         split: what it was measured on, validation or test.
         items: the most items of it that were looked at.
         pairs: id of the data.
@@ -51,6 +52,8 @@ def selection_section(selection: Selection) -> Section:
 
 
 def _sentence(model: Selected) -> str:
+    if model.by == CLOSED_FORM:
+        return f"The {model.model} was fitted in closed form: there was nothing to select."
     if model.by == "last":
         return f"The {model.model} is its last epoch, {model.epoch}: none was selected."
     queries = "TEST QUERIES" if model.split == "test" else "the validation split"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.hier import HierConfig
 
-METHODS: dict[str, type[MethodConfig]] = {"clip": ClipConfig, "hier": HierConfig}
+METHODS: dict[str, type[MethodConfig]] = {
+    "cca": CcaConfig,
+    "clip": ClipConfig,
+    "hier": HierConfig,
+}

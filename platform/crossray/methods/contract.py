@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -21,6 +22,8 @@ MAX_LOGIT_SCALE = 4.6052  # ln 100
 class MethodConfig(Config):
     """The fields that every trained method has; `name` is its key in the registry.
 
+    What a `closed_form` configuration builds is a `ClosedForm`.
+
     Attributes:
         image: the image tower.
         text: the text tower.
@@ -28,6 +31,7 @@ class MethodConfig(Config):
     """
 
     name: ClassVar[str]
+    closed_form: ClassVar[bool] = False
     image: ImageTowerConfig = field(default_factory=ImageTowerConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
     embedding: int = 256
@@ -134,6 +138,21 @@ class Method(nn.Module, ABC):
         assert text.tokens_BT is not None
         states_BTD: Tensor = self.text_tower(text.tokens_BT, text.mask_BT)
         return states_BTD
+
+
+class ClosedForm(Method):
+    """A method whose weights are computed at once from features, not learned step by step."""
+
+    @abstractmethod
+    def fit(self, features: Iterable[Batch]) -> None:
+        """Compute the weights in one pass over paired rows of the training split.
+
+        Sizes in `config` that the features cannot fill are lowered.
+        """
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Nothing is minimised."""
+        raise TypeError(f"{type(self).__name__} is fitted, not trained")
 
 
 def same_study(keys_B: Tensor) -> Tensor:

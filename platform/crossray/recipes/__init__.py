@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from crossray.core.errors import CrossRayError
+from crossray.recipes.cca import cca
 from crossray.recipes.clip import clip_pretrained_tiny
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
@@ -14,7 +15,14 @@ from crossray.training.distill import StudentRecipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
-    for recipe in (hier_tiny, hier_pretrained_tiny, hier_base, hier_large, clip_pretrained_tiny)
+    for recipe in (
+        hier_tiny,
+        hier_pretrained_tiny,
+        hier_base,
+        hier_large,
+        clip_pretrained_tiny,
+        cca,
+    )
 }
 
 

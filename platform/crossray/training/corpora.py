@@ -22,12 +22,16 @@ def pair_corpus(
 
 
 def training_corpora(
-    recipe: Recipe, source: Artifact, tokenizer: Tokenizer
+    recipe: Recipe, source: Artifact, tokenizer: Tokenizer | None
 ) -> tuple[Corpus, Corpus]:
-    """The training corpus, augmented where it is pixels, and the validation corpus."""
+    """The training corpus, augmented where it is pixels, and the validation corpus.
+
+    Only features are read without a tokenizer.
+    """
     split = recipe.train.validation_split
     if source.kind == "features":
         return FeatureCorpus(source, "train"), FeatureCorpus(source, split)
+    assert tokenizer is not None
     method = recipe.method
     validation = pair_corpus(method, source, split, tokenizer)
     mean, std = normalisation(method.image)

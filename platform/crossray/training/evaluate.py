@@ -12,30 +12,33 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
+from crossray.data.corpus import PairCorpus
 from crossray.data.splits import Split
 from crossray.distill.code_scorer import CodeScorer
-from crossray.distill.models import load_model
 from crossray.distill.student import Student
 from crossray.evaluation import Protocol, get_protocol
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
 from crossray.evaluation.report import PER_QUERY, write_report
 from crossray.methods.contract import Method
-from crossray.training.corpora import pair_corpus
+from crossray.training.asked import asked
 from crossray.training.gallery import sample_gallery
 from crossray.training.judging import judge_method, label_names
 from crossray.training.leaks import look_for_leaks
+from crossray.training.reference import reference_line
 from crossray.training.selection import selection_of
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model on a split under a protocol and write a report.
+    """Measure a model on a split under a protocol and write a report with CCA beside it.
 
     Attributes:
         model: a teacher or student artifact: a name in the store, an absolute path or a URI.
         pairs: the artifact with the data to measure it on.
         out: the report artifact.
+        features: in place of pairs, features that the model's frozen towers made, or the feature
+            set that it was trained on.
         split: of the data.
         protocol: hier, cmfg, mmdl, gpldan, mmach or flickr; by default `hier` where the data has
             labels, else `flickr`. mmach needs codes.
@@ -48,8 +51,9 @@ class Evaluate:
     """
 
     model: str
-    pairs: str
+    pairs: str | None
     out: str
+    features: str | None = None
     split: Split = "test"
     protocol: str | None = None
     rerank: int = 100
@@ -63,19 +67,20 @@ class Evaluate:
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        pairs = open_artifact(resolve(self.pairs), "pairs")
-        usual = "hier" if pairs.manifest.metrics["labels"] else "flickr"
+        method, data, corpus = asked(trained, self.pairs, self.features, self.split)
+        usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
         protocol = get_protocol(self.protocol or usual)
-        model = load_model(trained)
         self._check_ranking(protocol)
-        method, rerank = self._scorer(model.method, trained)
-        corpus = pair_corpus(model.method.config, pairs, self.split, model.tokenizer)
+        method, rerank = self._scorer(method, trained)
         device = "cuda" if self.use_gpu else "cpu"
-        leaks = look_for_leaks(pairs, self.split, trained)
-        asked = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
-        print(f"scoring {len(corpus):,} images against {asked}", flush=True)
+        others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
+        print(f"scoring {len(corpus):,} images against {others}", flush=True)
         judged = judge_method(method.to(device), corpus, protocol, rerank, self.seed, device)
         results = judged.results
+        leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
+        reference, unmatched = reference_line(
+            trained, data, corpus, self.split, protocol, self.seed, self.codes
+        )
         config = {
             "split": self.split,
             "protocol": protocol.name,
@@ -83,24 +88,28 @@ class Evaluate:
             "codes": self.codes,
             "seed": self.seed,
         }
-        with create(out, "report", config, (trained, pairs)) as draft:
-            notes = list(dict.fromkeys([*trained.manifest.notes, *pairs.manifest.notes]))
+        with create(out, "report", config, (trained, data)) as draft:
+            inherited = [*trained.manifest.notes, *data.manifest.notes]
+            notes = [*dict.fromkeys(inherited), *unmatched]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
-                for artifact in (trained, pairs)
+                for artifact in (trained, data)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = sample_gallery(judged.ranked, corpus, self.seed)
+            gallery = None  # features have neither pictures nor words
+            if isinstance(corpus, PairCorpus):
+                gallery = sample_gallery(judged.ranked, corpus, self.seed)
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
                 label_names=label_names(corpus),
                 measured=Measured.on(
-                    pairs.manifest.config,
-                    pairs.manifest.metrics["splits"],
+                    data.manifest.config,
+                    data.manifest.metrics.get("splits", {}),
                     None if self.rescore else self.codes,
                 ),
                 leaks=leaks,
-                selection=selection_of(trained, pairs),
+                selection=selection_of(trained, data),
+                reference=reference,
             )  # fmt: skip
             for name, result in zip(protocol.directions, results, strict=True):
                 columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}

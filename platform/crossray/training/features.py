@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,12 +24,19 @@ from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.data.cluster import ensure_ray, modest
 from crossray.data.corpus import study_key
+from crossray.data.feature_table import FeatureWriter, feature_table
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
 from crossray.distill.models import TOKENIZER
-from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
-from crossray.encoders.text import TextTower, TextTowerConfig
+from crossray.encoders.image import (
+    ImageTower,
+    ImageTowerConfig,
+    given_images,
+    normalisation,
+)
+from crossray.encoders.text import TextTower, TextTowerConfig, given_texts
+from crossray.methods.contract import MethodConfig
 from crossray.training.config import Recipe, TokenizerConfig
 from crossray.training.fitting import fitted_towers, make_tokenizer
 
@@ -89,24 +95,18 @@ class Features:
             )
         ensure_ray()
         config = {"image": to_dict(image), "text": to_dict(text), "dtype": self.dtype, "side": side}
-        with create(out, "features", config, (pairs,)) as draft, ExitStack() as files:
-            writers: dict[str, pa.RecordBatchWriter] = {}
-            items = 0
-            for table in self._stream(pairs, image, text, tokenizer, side):
-                for split in pc.unique(table["split"]).to_pylist():
-                    if split not in writers:
-                        path = str(draft.path / f"{split}.arrow")
-                        sink = files.enter_context(pa.OSFile(path, "wb"))
-                        schema = table.schema.remove_metadata()
-                        writers[split] = files.enter_context(pa.ipc.new_file(sink, schema))
-                    writers[split].write_table(table.filter(pc.equal(table["split"], split)))
-                items += len(table)
+        with create(out, "features", config, (pairs,)) as draft:
+            with FeatureWriter(draft.path) as writer:
+                for table in self._stream(pairs, image, text, tokenizer, side):
+                    writer.write(table)
             tokenizer.save(draft.path / TOKENIZER)
             draft.notes.extend(pairs.manifest.notes)
-            draft.metrics["grid_shape"] = [shape.channels, side, side]
-            draft.metrics["text_width"] = width
-            draft.metrics["items"] = items
-            draft.metrics["seconds"] = round(time.monotonic() - began, 1)
+            draft.metrics.update(
+                writer.counts(),
+                grid_shape=[shape.channels, side, side],
+                text_width=width,
+                seconds=round(time.monotonic() - began, 1),
+            )
         features = open_artifact(out)
         print_summary(features)
         return features
@@ -172,7 +172,6 @@ class Towers:
             pc.is_valid(table["image"]), pc.greater(pc.list_value_length(table["texts"]), 0)
         )
         rows = table.filter(paired).to_pylist()
-        kind = pa.from_numpy_dtype(self.dtype)
         grids: list[Any] = []
         states, sentences = [], []
         for start in range(0, len(rows), IMAGES_AT_A_TIME):
@@ -185,17 +184,10 @@ class Towers:
             states.append(own_states)
             sentences.append(own_sentences)
         keys = [study_key(row["item_id"], row["meta"]) for row in rows]
-        return pa.table(
-            {
-                "item_id": pa.array([row["item_id"] for row in rows], pa.string()),
-                "split": pa.array([row["split"] for row in rows], pa.string()),
-                "key": pa.array(keys, pa.int64()),
-                "labels": pa.array([row["labels"] for row in rows], pa.list_(pa.string())),
-                "grid": pa.array(grids, pa.list_(kind)),
-                "states": pa.array(states, pa.list_(pa.large_list(kind))),
-                "sentences": pa.array(sentences, pa.list_(pa.list_(pa.int16()))),
-            }
+        item_ids, splits, labels = (
+            [row[name] for row in rows] for name in ("item_id", "split", "labels")
         )
+        return feature_table(item_ids, splits, keys, labels, grids, states, sentences, self.dtype)
 
     def _texts(self, row: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         entries = text_entries(row["texts"], row["sections"])
@@ -208,23 +200,34 @@ class Towers:
         return states, [row[:length] for row, length in zip(sentence_BT, lengths, strict=True)]
 
 
-def same_towers(recipe: Recipe, features: Artifact) -> None:
-    """Refuse features that other towers than the recipe's have made, or too coarse ones."""
-    for tower, config in (("image", recipe.method.image), ("text", recipe.method.text)):
-        # A field that is newer than the features stands at its default in both.
-        made = from_dict(type(config), features.manifest.config[tower], features.uri)
+def towers_of(features: Artifact) -> tuple[ImageTowerConfig, TextTowerConfig]:
+    """The towers that made the features; a feature set, which is no artifact's child, has none."""
+    config, metrics = features.manifest.config, features.manifest.metrics
+    if not features.manifest.parents:
+        return given_images(metrics["grid_shape"][0]), given_texts(metrics["text_width"])
+    # A field that is newer than the features stands at its default.
+    return (
+        from_dict(ImageTowerConfig, config["image"], features.uri),
+        from_dict(TextTowerConfig, config["text"], features.uri),
+    )
+
+
+def same_towers(method: MethodConfig, features: Artifact) -> None:
+    """Refuse features that other towers than the method's have made, or too coarse ones."""
+    image, text = towers_of(features)
+    for tower, made, config in (("image", image, method.image), ("text", text, method.text)):
         found = to_dict(made)
         for name, value in to_dict(config).items():
             if found[name] != value:
                 raise CrossRayError(
                     f"{features.uri} was made with {tower}.{name}={found[name]!r}, but "
-                    f"the recipe has {value!r}; use the same towers or make the features again."
+                    f"the method has {value!r}; use the same towers or make the features again."
                 )
     side = features.manifest.metrics["grid_shape"][-1]
-    whole = ImageTower(recipe.method.image, load_weights=False).side
-    needed = recipe.method.map_side(whole)
+    whole = ImageTower(method.image, load_weights=False).side
+    needed = method.map_side(whole)
     if side != whole and side % needed:
         raise CrossRayError(
-            f"{features.uri} holds maps averaged to {side} x {side}, but the recipe reads them at "
+            f"{features.uri} holds maps averaged to {side} x {side}, but the method reads them at "
             f"{needed} x {needed}; make the features with side={needed} or a multiple."
         )

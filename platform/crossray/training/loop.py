@@ -48,12 +48,13 @@ SECONDS_BETWEEN_LINES = 5.0
 class Task:
     """What every worker is told.
 
-    `source`: URI of the `pairs` or `features` artifact it reads. `lesson`: who teaches, if anyone.
+    `source`: URI of the `pairs` or `features` artifact it reads. `tokenizer`: None where the source
+    is a feature set. `lesson`: who teaches, if anyone.
     """
 
     recipe: Recipe
     source: str
-    tokenizer: str
+    tokenizer: str | None
     run: str
     storage: str
     track: Track
@@ -79,13 +80,14 @@ class _Worker:
     def __init__(self, task: Task) -> None:
         self.task, self.recipe = task, task.recipe
         seed_everything(self.recipe.train.seed + rank())
-        tokenizer = Tokenizer.from_str(task.tokenizer)
+        tokenizer = None if task.tokenizer is None else Tokenizer.from_str(task.tokenizer)
         source = open_artifact(task.source, ("pairs", "features"))
         lesson, teacher = task.lesson, None
         if lesson is None:
             self.corpus, self.validation = training_corpora(self.recipe, source, tokenizer)
         else:
             self._say("asking the teacher about the training split")
+            assert tokenizer is not None
             teacher = load_model(open_artifact(lesson.teacher, "teacher")).method
             self.corpus, self.validation = taught_corpora(
                 lesson, teacher, self.recipe, source, tokenizer, f"{task.storage}/teaching"

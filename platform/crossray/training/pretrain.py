@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, NamedTuple
 
 from tyro.conf import arg
 
 from crossray.core.artifacts import Artifact, check_writable, open_artifact, require_parent
+from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.distill.models import TOKENIZER
+from crossray.training.closed_form import Fit
 from crossray.training.config import Recipe
-from crossray.training.features import same_towers
+from crossray.training.features import same_towers, towers_of
 from crossray.training.fitting import fitted, make_tokenizer
 from crossray.training.run import Run
 from crossray.training.tracking import Track, require_mlflow
@@ -20,17 +22,19 @@ from crossray.training.tracking import Track, require_mlflow
 
 @dataclass(frozen=True)
 class Pretrain:
-    """Train a model on Ray Train with DeepSpeed.
+    """Train a model on Ray Train with DeepSpeed; a closed-form method is fitted in this process.
 
     Attributes:
-        pairs: the artifact to train on: a name in the store, an absolute path or a URI.
+        pairs: the artifact to train on: a name in the store, an absolute path or a URI; nothing for
+            a feature set.
         out: the teacher artifact.
         recipe: the method and everything that trains it.
-        features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`.
+        features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
+            or a feature set, whose vectors then stand in the place of towers.
         track: where metrics go besides TensorBoard.
     """
 
-    pairs: str
+    pairs: str | None
     out: str
     recipe: Annotated[Recipe, arg(name="")]
     features: str | None = None
@@ -43,18 +47,53 @@ class Pretrain:
         check_writable(out)
         if self.track == "mlflow":
             require_mlflow()
-        pairs = open_artifact(resolve(self.pairs), "pairs")
-        tokenizer, recipe, source = self._inputs(pairs)
-        parents = (pairs,) if source.id == pairs.id else (pairs, source)
-        return Run("teacher", recipe, tokenizer, pairs, source, out, parents, self.track).publish()
+        if self.features is not None:
+            made = self._from_features(self.features)
+        elif self.pairs is not None:
+            made = self._from_pairs(self.pairs)
+        else:
+            raise CrossRayError(
+                f"{recipe.name} needs data to train on; give --pairs, --features or both."
+            )
+        if recipe.method.closed_form:
+            return Fit(made.recipe, made.tokenizer, made.source, out, made.parents).publish()
+        return Run(
+            "teacher", made.recipe, made.tokenizer, made.parents[0], made.source, out,
+            made.parents, self.track,
+        ).publish()  # fmt: skip
 
-    def _inputs(self, pairs: Artifact) -> tuple[Tokenizer, Recipe, Artifact]:
-        if self.features is None:
-            tokenizer = make_tokenizer(self.recipe.tokenizer, pairs)
-            return tokenizer, fitted(self.recipe, tokenizer), pairs
-        features = open_artifact(resolve(self.features), "features")
-        require_parent(features, pairs)
-        tokenizer = load_tokenizer(f"path:{features.local() / TOKENIZER}")
-        recipe = fitted(self.recipe, tokenizer)
-        same_towers(recipe, features)
-        return tokenizer, recipe, features
+    def _from_pairs(self, name: str) -> _Inputs:
+        pairs = open_artifact(resolve(name), "pairs")
+        tokenizer = make_tokenizer(self.recipe.tokenizer, pairs)
+        return _Inputs(tokenizer, fitted(self.recipe, tokenizer), pairs, (pairs,))
+
+    def _from_features(self, name: str) -> _Inputs:
+        features = open_artifact(resolve(name), "features")
+        parents: tuple[Artifact, ...] = (features,)
+        if self.pairs is not None:
+            pairs = open_artifact(resolve(self.pairs), "pairs")
+            require_parent(features, pairs)
+            parents = (pairs, features)
+        elif features.manifest.parents:
+            made_from = features.manifest.parents[0].uri
+            raise CrossRayError(
+                f"{features.uri} was made from the pairs {made_from}; give them with --pairs."
+            )
+        if self.pairs is None:
+            image, text = towers_of(features)
+            method = replace(self.recipe.method, image=image, text=text)
+            tokenizer, recipe = None, replace(self.recipe, method=method)
+        else:
+            tokenizer = load_tokenizer(f"path:{features.local() / TOKENIZER}")
+            recipe = fitted(self.recipe, tokenizer)
+        same_towers(recipe.method, features)
+        return _Inputs(tokenizer, recipe, features, parents)
+
+
+class _Inputs(NamedTuple):
+    """What is trained, on what; the first of the parents says how many items there are."""
+
+    tokenizer: Tokenizer | None
+    recipe: Recipe
+    source: Artifact
+    parents: tuple[Artifact, ...]

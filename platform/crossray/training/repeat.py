@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 from typing import Annotated, Any
 
@@ -131,9 +132,8 @@ class Repeat:
             return
         for number in range(1, self.folds + 1):
             maker, name = Fold(number, self.folds, seed=first), f"fold-{number}"
-            wanted = {"split": maker.name, **to_dict(maker)}
             uri = f"{folder}/{name}/pairs"
-            data = _finished(uri, "pairs", (pairs,), lambda a, w=wanted: a.manifest.config == w)
+            data = _finished(uri, "pairs", (pairs,), partial(_is_made_by, maker=maker))
             yield name, data or resplit(pairs, maker, uri), self.recipe
 
     def _train_and_evaluate(
@@ -182,6 +182,10 @@ def _finished(
             "another --out, or remove the folder of its runs."
         )
     return found
+
+
+def _is_made_by(found: Artifact, maker: Fold) -> bool:
+    return found.manifest.config == {"split": maker.name, **to_dict(maker)}
 
 
 def _is_of(teacher: Artifact, recipe: Recipe) -> bool:

@@ -38,8 +38,8 @@ class Run:
     Attributes:
         kind: of the artifact that comes out.
         recipe: fitted to the data.
-        tokenizer: that of the model.
-        pairs: what `items` counts.
+        tokenizer: that of the model; None on a feature set, which has no words.
+        pairs: what `items` counts; a feature set in its place.
         source: what the workers read: `pairs`, or features of them.
         out: URI of the artifact.
         parents: of the artifact, which inherits their notes.
@@ -49,7 +49,7 @@ class Run:
 
     kind: Kind
     recipe: Recipe
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     pairs: Artifact
     source: Artifact
     out: str
@@ -72,7 +72,8 @@ class Run:
             system, root = filesystem(task.storage)
             best = f"{root}/{progress['best_file']}"
             fs.copy_files(best, str(draft.path / WEIGHTS), source_filesystem=system)
-            self.tokenizer.save(draft.path / TOKENIZER)
+            if self.tokenizer is not None:
+                self.tokenizer.save(draft.path / TOKENIZER)
             inherited = [note for parent in self.parents for note in parent.manifest.notes]
             draft.notes.extend(dict.fromkeys(inherited + warnings))
             draft.metrics.update(
@@ -80,7 +81,7 @@ class Run:
                 best_epoch=progress["best_epoch"],
                 steps=progress["step"],
                 items=self.pairs.manifest.metrics["splits"]["train"],
-                headline=_headline(progress["best_metrics"], self.recipe.train.selection),
+                headline=headline(progress["best_metrics"], self.recipe.train.selection),
                 seconds=round(time.monotonic() - began, 1),
                 tensorboard=f"{task.storage}/tensorboard",
             )
@@ -95,8 +96,8 @@ class Run:
         identity = json.dumps([to_dict(self.recipe), parents, self.out], sort_keys=True).encode()
         name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
         storage = f"{store_root()}/runs/{name}"
-        source, tokenizer = self.source.uri, self.tokenizer.to_str()
-        return Task(self.recipe, source, tokenizer, name, storage, self.track, self.lesson)
+        words = None if self.tokenizer is None else self.tokenizer.to_str()
+        return Task(self.recipe, self.source.uri, words, name, storage, self.track, self.lesson)
 
 
 def _fit(task: Task) -> dict[str, Any]:
@@ -153,7 +154,8 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
     return f"training worker {rank} failed: {failure!r}; see the traceback above and its log."
 
 
-def _headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:
+def headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:
+    """The figures of a model's validation that `summary` shows."""
     return {
         f"{split} R@10 {name.replace('_', ' ')}": part["R@10"] for name, part in quality.items()
     }

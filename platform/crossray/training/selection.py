@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.selection_section import Selected, Selection
+from crossray.evaluation.selection_section import CLOSED_FORM, Selected, Selection
 from crossray.training.config import TrainConfig
 
 ON_TEST = (
@@ -18,9 +18,9 @@ def selection_notes(model: str, train: TrainConfig) -> list[str]:
     return [f"WARNING: {model} was {ON_TEST}."] if train.selection == "test" else []
 
 
-def selection_of(trained: Artifact, pairs: Artifact) -> Selection:
-    """How a model and the teachers it learned from were selected, for a report on `pairs`."""
-    models: tuple[Selected, ...] = (_selected(trained, pairs),)
+def selection_of(trained: Artifact, data: Artifact) -> Selection:
+    """How a model and the teachers it learned from were selected, for a report on `data`."""
+    models: tuple[Selected, ...] = (_selected(trained, data),)
     unknown: tuple[str, ...] = ()
     for parent in trained.manifest.parents:
         if parent.kind != "teacher":
@@ -32,22 +32,24 @@ def selection_of(trained: Artifact, pairs: Artifact) -> Selection:
         if teacher is None or teacher.id != parent.id:
             unknown += (f"teacher {parent.id[:12]}",)
             continue
-        earlier = selection_of(teacher, pairs)
+        earlier = selection_of(teacher, data)
         models, unknown = models + earlier.models, unknown + earlier.unknown
     return Selection(models, unknown)
 
 
-def _selected(model: Artifact, pairs: Artifact) -> Selected:
+def _selected(model: Artifact, data: Artifact) -> Selected:
     train, metrics = model.manifest.config["train"], model.manifest.metrics
-    seen = next(parent.id for parent in model.manifest.parents if parent.kind == "pairs")
+    parents = model.manifest.parents
+    seen = next(parent.id for parent in parents if parent.kind in ("pairs", "features"))
+    fitted = "best_epoch" not in metrics
     return Selected(
         model=f"{model.kind} {model.id[:12]}",
-        epoch=metrics["best_epoch"],
-        epochs=train["epochs"],
-        by=train["select_by"],
+        epoch=0 if fitted else metrics["best_epoch"],
+        epochs=0 if fitted else train["epochs"],
+        by=CLOSED_FORM if fitted else train["select_by"],
         # Models older than the choice had none.
         split=train.get("selection", "validation"),
         items=train["validation_items"],
         pairs=seen[:12],
-        same_pairs=seen == pairs.id,
+        same_pairs=seen == data.id,
     )

@@ -28,8 +28,8 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-class Source(Config):
-    """Base of the importers: a frozen dataclass that says what to read."""
+class Origin(Config):
+    """Base of all importers: a frozen dataclass that says what to read."""
 
     name: ClassVar[str]
     version: ClassVar[str] = "1"
@@ -38,10 +38,6 @@ class Source(Config):
     def paths(self) -> tuple[str, ...]:
         """The fields that say where the input lies, not what it is."""
         return ()
-
-    @abstractmethod
-    def plan(self) -> Plan:
-        """Check the input as a whole and lay out the work; raises `CrossRayError`."""
 
     def identity(self) -> dict[str, Any]:
         """The part of the configuration that the artifact's id depends on.
@@ -55,6 +51,14 @@ class Source(Config):
     def location(self) -> dict[str, Any]:
         """The fields in `paths`."""
         return {k: v for k, v in to_dict(self).items() if k in self.paths}
+
+
+class Source(Origin):
+    """Base of the importers of images and texts."""
+
+    @abstractmethod
+    def plan(self) -> Plan:
+        """Check the input as a whole and lay out the work; raises `CrossRayError`."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -63,16 +64,20 @@ class WikipediaSource(FolderSource):
         return listed(rows, images, _LICENCE, notes)
 
 
-def _row(path: Path, line: str, categories: list[str], texts: Path) -> Row:
-    """The pair of a list's line: text, image and number of the category, counted from 1."""
+def category_line(path: Path, line: str, categories: Sequence[str]) -> tuple[str, str, str]:
+    """Text, image and category of a list's line, which numbers categories from 1."""
     cells = line.split("\t")
     if len(cells) != 3 or not cells[2].isdecimal() or not 1 <= int(cells[2]) <= len(categories):
         raise CrossRayError(
             f"{path} has the line {line[:80]!r}, which is not text, image and category (1 to "
             f"{len(categories)}); use the file as distributed."
         )
-    name, image, number = cells
-    category = categories[int(number) - 1]
+    return cells[0], cells[1], categories[int(cells[2]) - 1]
+
+
+def _row(path: Path, line: str, categories: list[str], texts: Path) -> Row:
+    """The pair of a list's line."""
+    name, image, category = category_line(path, line, categories)
     try:
         page = (texts / f"{name}.xml").read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,0 +1,1 @@
+"""Importers of published feature sets, which hold vectors in place of images and texts."""

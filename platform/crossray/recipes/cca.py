@@ -1,0 +1,13 @@
+"""Recipe of CCA."""
+
+from __future__ import annotations
+
+from crossray.methods.cca import CcaConfig
+from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.training.config import Recipe
+
+
+def cca() -> Recipe:
+    """On frozen MobileNetV2 and MiniLM, or on a feature set; seconds with features."""
+    method = CcaConfig(image=IMAGENET_MOBILENET, text=MINILM)
+    return Recipe(name="cca", method=method, tokenizer=MINILM_TOKENIZER)
