@@ -131,10 +131,7 @@ class Repeat:
             return
         for number in range(1, self.folds + 1):
             maker, name = Fold(number, self.folds, seed=first), f"fold-{number}"
-            wanted = {"split": maker.name, **to_dict(maker)}
-            uri = f"{folder}/{name}/pairs"
-            data = _finished(uri, "pairs", (pairs,), lambda a, w=wanted: a.manifest.config == w)
-            yield name, data or resplit(pairs, maker, uri), self.recipe
+            yield name, _fold(pairs, maker, f"{folder}/{name}/pairs"), self.recipe
 
     def _train_and_evaluate(
         self, folder: str, pairs: Artifact, recipe: Recipe
@@ -182,6 +179,13 @@ def _finished(
             "another --out, or remove the folder of its runs."
         )
     return found
+
+
+def _fold(pairs: Artifact, maker: Fold, uri: str) -> Artifact:
+    """The pairs of a fold, made now or before."""
+    wanted = {"split": maker.name, **to_dict(maker)}
+    found = _finished(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
+    return found or resplit(pairs, maker, uri)
 
 
 def _is_of(teacher: Artifact, recipe: Recipe) -> bool:
