@@ -54,7 +54,7 @@ def write_repeat_report(
         direction: {metric: spread_of(found) for metric, found in metrics.items()}
         for direction, metrics in values.items()
     }
-    report = {
+    report: dict[str, Any] = {
         "metrics": _by_metric(spreads, lambda spread: spread.mean),
         "intervals": _by_metric(spreads, lambda spread: [spread.low, spread.high]),
         "standard_deviations": _by_metric(spreads, lambda spread: spread.deviation),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import fmean
 from typing import Annotated, Any
 
@@ -132,9 +131,7 @@ class Repeat:
             return
         for number in range(1, self.folds + 1):
             maker, name = Fold(number, self.folds, seed=first), f"fold-{number}"
-            uri = f"{folder}/{name}/pairs"
-            data = _finished(uri, "pairs", (pairs,), partial(_is_made_by, maker=maker))
-            yield name, data or resplit(pairs, maker, uri), self.recipe
+            yield name, _fold(pairs, maker, f"{folder}/{name}/pairs"), self.recipe
 
     def _train_and_evaluate(
         self, folder: str, pairs: Artifact, recipe: Recipe
@@ -184,8 +181,11 @@ def _finished(
     return found
 
 
-def _is_made_by(found: Artifact, maker: Fold) -> bool:
-    return found.manifest.config == {"split": maker.name, **to_dict(maker)}
+def _fold(pairs: Artifact, maker: Fold, uri: str) -> Artifact:
+    """The pairs of a fold, made now or before."""
+    wanted = {"split": maker.name, **to_dict(maker)}
+    found = _finished(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
+    return found or resplit(pairs, maker, uri)
 
 
 def _is_of(teacher: Artifact, recipe: Recipe) -> bool:
