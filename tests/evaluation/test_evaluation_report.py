@@ -153,13 +153,14 @@ def test_the_plots_exist_where_the_page_looks_for_them(written: Any) -> None:
     """The page would show broken pictures."""
     folder, _ = written
     page = (folder / "report.md").read_text(encoding="utf-8")
-    for name in ("recall_at_k.png", "precision_recall.png"):
+    for name in ("recall_at_k.png", "precision_recall.png", "top_n_precision.png"):
         assert f"]({name})" in page
         with Image.open(folder / name) as picture:
             picture.load()
             assert len(picture.convert("L").getcolors(1 << 24) or []) > 2
     assert sorted(path.name for path in folder.iterdir()) == [
         "precision_recall.png", "recall_at_k.png", "report.html", "report.json", "report.md",
+        "top_n_precision.png",
     ]  # fmt: skip
 
 

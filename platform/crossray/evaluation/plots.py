@@ -1,4 +1,4 @@
-"""The two figures of every evaluation report."""
+"""The figures of every evaluation report."""
 
 from __future__ import annotations
 
@@ -35,6 +35,19 @@ def plot_precision_recall(curves: dict[str, Curves], path: Path) -> None:
         axes.axhline(float(curve.precision[-1]), color=CHANCE, linestyle="--", label="chance")
         axes.set_xlim(0, 1)
         axes.set_xlabel("recall (share of relevant items found)")
+    panels[0].set_ylabel("precision")
+    save(figure, path)
+
+
+def plot_top_n(curves: dict[str, Curves], path: Path) -> None:
+    """Save the precision of the first N items against N, one panel a direction."""
+    figure, panels = panels_of(list(curves))
+    for axes, curve in zip(panels, curves.values(), strict=True):
+        axes.plot(curve.k, curve.precision, color=INK, label="model")
+        axes.axhline(float(curve.precision[-1]), color=CHANCE, linestyle="--", label="chance")
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlabel("N (first items of the ranking)")
     panels[0].set_ylabel("precision")
     save(figure, path)
 

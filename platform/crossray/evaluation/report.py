@@ -15,10 +15,10 @@ from crossray.evaluation.evaluate import DirectionResult
 from crossray.evaluation.gallery import Gallery
 from crossray.evaluation.label_section import labels_to_json, labels_to_markdown
 from crossray.evaluation.leak_section import LeakFindings, leak_section
-from crossray.evaluation.lookup_plots import plot_lookup
+from crossray.evaluation.lookup_plots import TOP_N_PLOT, plot_lookup
 from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.page import render_page
-from crossray.evaluation.plots import plot_precision_recall, plot_recall
+from crossray.evaluation.plots import plot_precision_recall, plot_recall, plot_top_n
 from crossray.evaluation.protocol import CROSS_MODAL, Protocol
 from crossray.evaluation.protocol_words import protocol_words
 from crossray.evaluation.published import Measured, set_beside
@@ -102,6 +102,9 @@ def write_report(
     lookups = {name: result.lookup for name, result in results.items() if result.lookup}
     if lookups:
         figures |= plot_lookup(lookups, directory)
+    else:
+        figures["Precision of the first N"] = directory / TOP_N_PLOT
+        plot_top_n(curves, directory / TOP_N_PLOT)
     (directory / "report.md").write_text(
         _markdown(report, protocol, figures, sections), encoding="utf-8"
     )
