@@ -115,14 +115,11 @@ def comparison_table(lines: Sequence[Line], names: Sequence[str]) -> Table:
 
 
 def _require_same_terms(first: Artifact, other: Artifact) -> None:
-    data = [
-        next((p.id for p in report.manifest.parents if p.kind in ("pairs", "features")), None)
-        for report in (first, other)
-    ]
-    if data[0] != data[1]:
+    wanted, found = (_measured_on(report) for report in (first, other))
+    if wanted != found:
         raise CrossRayError(
-            f"{other.uri} was measured on the data {data[1]} and {first.uri} on {data[0]}; "
-            "compare reports on the same data."
+            f"{other.uri} was measured on {found} and {first.uri} on {wanted}; compare reports on "
+            "the same data."
         )
     for term in ("split", "protocol"):
         wanted, found = (report.manifest.config[term] for report in (first, other))
@@ -131,6 +128,11 @@ def _require_same_terms(first: Artifact, other: Artifact) -> None:
                 f"{other.uri} has the {term} {found!r} and {first.uri} {wanted!r}; evaluate both "
                 "the same way."
             )
+
+
+def _measured_on(report: Artifact) -> str:
+    data = (p for p in report.manifest.parents if p.kind in ("pairs", "features"))
+    return next((f"the {parent.kind} {parent.id}" for parent in data), "unknown data")
 
 
 def _per_query(report: Artifact, direction: str) -> pa.Table:
