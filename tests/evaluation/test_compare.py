@@ -140,7 +140,7 @@ def test_the_table_marks_what_is_more_than_chance(
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"pairs": "q"}, "measured on the data q"),
+        ({"pairs": "q"}, "measured on the pairs q"),
         ({"split": "val"}, "has the split 'val'"),
         ({"protocol": "hier"}, "has the protocol 'hier'"),
     ],

@@ -170,11 +170,12 @@ def test_the_page_stands_alone(written: Any, directions: Any) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     root = html.document_fromstring(page)
     sources = root.xpath("//img/@src")
-    assert len(sources) == 3
+    assert len(sources) == 4
     assert all(source.startswith("data:image/") for source in sources)
     assert not root.xpath("//script | //link | //@href | //iframe")
     plots = [s.split(",", 1)[1] for s in sources if s.startswith("data:image/png")]
-    for data, name in zip(plots, ("recall_at_k.png", "precision_recall.png"), strict=True):
+    names = ("recall_at_k.png", "precision_recall.png", "top_n_precision.png")
+    for data, name in zip(plots, names, strict=True):
         assert b64decode(data) == (folder / name).read_bytes()
     rows = [[cell.text_content() for cell in row] for row in root.xpath("//tr")]
     for result in directions:

@@ -201,7 +201,7 @@ def test_other_runs_or_data_are_refused(tmp_path: Path) -> None:
         compare_repeats([base, publish(tmp_path, "three", run_reports(8, runs=3))])
     with pytest.raises(CrossRayError, match="has the repeat 'folds'"):
         compare_repeats([base, publish(tmp_path, "folds", run_reports(8), "folds")])
-    with pytest.raises(CrossRayError, match="measured on the data q"):
+    with pytest.raises(CrossRayError, match="measured on the pairs q"):
         compare_repeats([base, publish(tmp_path, "other", run_reports(8), pairs="q")])
     with pytest.raises(CrossRayError, match="two reports or more"):
         compare_repeats([base])

@@ -149,14 +149,11 @@ def comparison_table(
 
 def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -> None:
     """Raise CrossRayError for reports on other data or with other `terms` in their config."""
-    data = [
-        next((p.id for p in report.manifest.parents if p.kind in ("pairs", "features")), None)
-        for report in (first, other)
-    ]
-    if data[0] != data[1]:
+    wanted, found = (_measured_on(report) for report in (first, other))
+    if wanted != found:
         raise CrossRayError(
-            f"{other.uri} was measured on the data {data[1]} and {first.uri} on {data[0]}; "
-            "compare reports on the same data."
+            f"{other.uri} was measured on {found} and {first.uri} on {wanted}; compare reports on "
+            "the same data."
         )
     for term in terms:
         wanted, found = (report.manifest.config[term] for report in (first, other))
@@ -170,6 +167,11 @@ def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -
 def _directions(report: Artifact) -> list[str]:
     """The directions that a report asked in; all reports of a protocol share them."""
     return [name for name in get_args(Direction) if name in report.manifest.metrics]
+
+
+def _measured_on(report: Artifact) -> str:
+    data = (p for p in report.manifest.parents if p.kind in ("pairs", "features"))
+    return next((f"the {parent.kind} {parent.id}" for parent in data), "unknown data")
 
 
 def _per_query(report: Artifact, direction: str) -> pa.Table:
