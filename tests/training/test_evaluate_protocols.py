@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from crossray.codes import binarise, pack
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
-from crossray.data.corpus import PairCorpus
+from crossray.data.joined_corpus import JoinedCorpus
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
+from crossray.data.splits import Split
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill.models import TOKENIZER, WEIGHTS, load_model, method_to_dict, save_weights
 from crossray.distill.student import Student
@@ -41,7 +43,7 @@ from crossray.training.evaluate import Evaluate
 from crossray.training.validation import label_matrix
 from support.tiny import STUDENT, TINY
 
-ITEMS, BITS = 28, 16
+ITEMS, DATABASE, BITS = 28, 20, 16
 
 
 @pytest.fixture(scope="module")
@@ -51,21 +53,28 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The first two films have no label in `pairs`.
     """
     folder = tmp_path_factory.mktemp("store")
-    rows = [{**row, "split": "test"} for row in generate(PhantomConfig(items=ITEMS), 0, ITEMS)]
+    films = list(generate(PhantomConfig(items=ITEMS + DATABASE), 0, ITEMS + DATABASE))
+    split_of = ["test"] * ITEMS + ["train", "val"] * (DATABASE // 2)
+    films = [{**row, "split": split} for row, split in zip(films, split_of, strict=True)]
+    rows = films[:ITEMS]
     labels = {
         "pairs": lambda number, own: own if number > 1 else [],
         "single": lambda number, own: ["odd" if number % 2 else "even"],
         "bare": lambda number, own: [],
     }
-    for name, of in labels.items():
-        table = [{**row, "labels": of(n, row["labels"])} for n, row in enumerate(rows)]
+    tables = {
+        name: [{**row, "labels": of(n, row["labels"])} for n, row in enumerate(rows)]
+        for name, of in labels.items()
+    }
+    tables["retrieval"] = tables["pairs"] + films[ITEMS:]
+    for name, table in tables.items():
         with create(str(folder / name), "pairs", {}) as draft:
             with PairWriter(draft.path) as writer:
                 writer.write(pa.Table.from_pylist(table, PAIR_SCHEMA))
             draft.metrics.update(
                 labels=sorted({one for row in table for one in row["labels"]}),
-                splits={"train": 0, "val": 0, "test": ITEMS},
-                images=ITEMS,
+                splits=dict(Counter(row["split"] for row in table)),
+                images=len(table),
             )
     pairs = open_artifact(str(folder / "pairs"))
     texts = [text for row in rows for text in row["texts"]]
@@ -110,11 +119,18 @@ def evaluated(store: Path, **fields: Any) -> dict[str, Any]:
 class Seen:
     """The corpus through the model, all at once."""
 
-    def __init__(self, store: Path, model: str, pairs: str) -> None:
+    def __init__(
+        self,
+        store: Path,
+        model: str,
+        pairs: str,
+        splits: tuple[Split, ...] = ("test",),
+    ) -> None:
         loaded = load_model(open_artifact(str(store / model)))
         artifact: Artifact = open_artifact(str(store / pairs))
-        self.corpus: PairCorpus = pair_corpus(
-            loaded.method.config, artifact, "test", loaded.tokenizer
+        config, tokenizer = loaded.method.config, loaded.tokenizer
+        self.corpus = JoinedCorpus(
+            [pair_corpus(config, artifact, split, tokenizer) for split in splits]
         )
         rows = range(len(self.corpus))
         images = self.corpus.collate_images([self.corpus.image(row) for row in rows])
@@ -157,17 +173,23 @@ def test_images_for_images_without_the_query(store: Path, model: str) -> None:
 
 def test_codes_by_hamming_distance(store: Path) -> None:
     """`mmach` would rank vectors, or break ties by the order of the database."""
-    report = evaluated(store, model="student", pairs="pairs", protocol="mmach", codes=BITS)
-    seen = Seen(store, "student", "pairs")
+    report = evaluated(store, model="student", pairs="retrieval", protocol="mmach", codes=BITS)
+    seen = Seen(store, "student", "retrieval", ("test", "train", "val"))
+    queries, database = slice(ITEMS), slice(ITEMS, None)
+    labels_QC, labels_NC = seen.labels[queries], seen.labels[database]
     for direction, codes in (
         ("image_to_text", seen.codes), ("text_to_image", seen.codes[::-1])
     ):  # fmt: skip
-        values = hamming_average_precision(*codes, seen.labels, seen.labels)
-        values[np.isnan(values) & seen.labels.any(axis=1)] = 0
+        values = hamming_average_precision(
+            codes[0][queries], codes[1][database], labels_QC, labels_NC
+        )
+        values[np.isnan(values) & labels_QC.any(axis=1)] = 0
+        assert report["counts"][direction]["items"] == DATABASE
+        assert report["counts"][direction]["queries"] == ITEMS
         assert report["metrics"][direction]["mAP@all"] == pytest.approx(mean_over_queries(values))
         curves = report["curves"][direction]
         assert len(curves["radius"]["recall"]) == BITS + 1
-        assert len(curves["top_n"]) == ITEMS
+        assert len(curves["top_n"]) == DATABASE
 
 
 def test_one_class_an_item(store: Path) -> None:
@@ -225,7 +247,7 @@ def test_lookup_of_codes_under_other_protocols(store: Path, protocol: str, other
         ({"protocol": "mmach"}, "ranks codes by their Hamming distance; give a student"),
         ({"protocol": "mmach", "model": "teacher", "codes": BITS}, "has no codes"),
         ({"protocol": "mmach", "codes": BITS, "rescore": 5}, "rescores nothing"),
-        ({"protocol": "mmach", "codes": BITS, "pairs": "bare"}, "have no labels"),
+        ({"protocol": "mmach", "codes": BITS}, "searches the splits other than test"),
         ({"protocol": "mmdl", "pairs": "bare"}, "have no labels"),
         ({"protocol": "gpldan", "pairs": "bare"}, "have no labels"),
         ({"protocol": "gpldan"}, "exactly one label an item"),

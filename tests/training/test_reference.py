@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def publish_pairs(folder: Path, name: str, rows: list[dict[str, Any]]) -> Artifa
         with PairWriter(draft.path) as writer:
             writer.write(pa.Table.from_pylist(rows, PAIR_SCHEMA))
         draft.metrics["items"] = len(rows)
+        draft.metrics["splits"] = dict(Counter(row["split"] for row in rows))
     return open_artifact(str(folder / name))
 
 
@@ -86,8 +88,10 @@ def line(  # type: ignore[no-untyped-def]
     bits: int | None = None,
 ):
     """The line for a model that was asked about all items of a split."""
-    corpus = plain_split(data, split) if data.kind == "pairs" else FeatureCorpus(data, split)  # type: ignore[arg-type]
-    return reference_line(model, data, corpus, split, get_protocol(protocol), 0, bits)  # type: ignore[arg-type]
+    opened = plain_split if data.kind == "pairs" else FeatureCorpus
+    splits = (split, "train", "val") if protocol == "mmach" else (split,)
+    item_ids = [item_id for name in splits for item_id in opened(data, name).item_ids]  # type: ignore[arg-type]
+    return reference_line(model, data, item_ids, split, get_protocol(protocol), 0, bits)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ CROSS_MODAL: tuple[Direction, ...] = ("image_to_text", "text_to_image")
 IMAGE_TO_IMAGE: tuple[Direction, ...] = ("image_to_image",)
 RankedBy = Literal["scores", "hamming"]
 RANKED_BY: tuple[RankedBy, ...] = get_args(RankedBy)
+Database = Literal["same", "others"]
+DATABASES: tuple[Database, ...] = get_args(Database)
 Selection = Literal["validation"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
@@ -44,6 +46,7 @@ class Protocol:
         ndcg_k: adds NDCG@K whose gain is the number of labels in common (`graded`).
         directions: what asks for what; both ways between images and texts, or images for images.
         ranked_by: the model's scores, or the Hamming distance of its codes.
+        database: the queries' own split is searched, or all the others.
         leave_one_out: the queries are the database, and each is taken out of it while it asks.
         mean_of_directions: report the mean of the directions too.
         every_rank_to: curves have every rank up to this one.
@@ -65,6 +68,7 @@ class Protocol:
     ndcg_k: int | None = None
     directions: tuple[Direction, ...] = CROSS_MODAL
     ranked_by: RankedBy = "scores"
+    database: Database = "same"
     leave_one_out: bool = False
     mean_of_directions: bool = False
     every_rank_to: int = 1
@@ -80,6 +84,7 @@ class Protocol:
         check_choice(f"the tie rule of {where}", self.ties, TIES)
         check_choice(f"the rule for empty queries of {where}", self.empty, EMPTY_RULES)
         check_choice(f"the ranking of {where}", self.ranked_by, RANKED_BY)
+        check_choice(f"the database of {where}", self.database, DATABASES)
         check_choice(f"the selection of {where}", self.selection, SELECTIONS)
         ndcg = [] if self.ndcg_k is None else [self.ndcg_k]
         for k in (*self.ks, *(cutoff for cutoff, _ in self.ap_cuts), *ndcg, self.every_rank_to):
@@ -97,6 +102,12 @@ class Protocol:
             raise CrossRayError(
                 f"leave_one_out of {where} is {self.leave_one_out}: it belongs to images that ask "
                 f"for images, where a query would find itself, and to nothing else."
+            )
+
+        if self.database == "others" and self.ranked_by != "hamming":
+            raise CrossRayError(
+                f"the database of {where} is {self.database!r}: only codes are searched for in "
+                f"other splits than the queries' own; choose 'same', or rank by 'hamming'."
             )
 
     def _check_labels(self, where: str) -> None:
@@ -196,10 +207,11 @@ PROTOCOLS: dict[str, Protocol] = {
             ap_denominator="total",
             ties="expected",
             empty="zero",
-            description="Codes ranked by Hamming distance: mAP over the whole database by labels "
-            "in common, lookup within each Hamming radius, and the precision of the first N.",
+            description="Codes of all other splits ranked by Hamming distance: mAP over the whole "
+            "database by labels in common, lookup within each radius, precision of the first N.",
             headline=("mAP@all",),
             ranked_by="hamming",
+            database="others",
         ),
         Protocol(
             name="flickr",

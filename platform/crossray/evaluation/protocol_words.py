@@ -67,6 +67,8 @@ def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
         f"{cut_name(cutoff, denominator)}: divided by {DENOMINATOR_WORDS[denominator]}."
         for cutoff, denominator in protocol.ap_cuts
     ]
+    if protocol.database == "others":
+        words.append("Database: all splits but that of the queries.")
     if protocol.leave_one_out:
         words.append(
             "Leave-one-out: each query is taken out of the database while it asks, so it is "

@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from crossray.core.artifacts import Artifact, open_artifact, require_parent
 from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.corpus import Corpus, FeatureCorpus
-from crossray.data.splits import Split
+from crossray.data.joined_corpus import JoinedCorpus
+from crossray.data.splits import SPLITS, Split
 from crossray.distill.models import load_method, load_model
+from crossray.evaluation import Protocol
 from crossray.methods.contract import Method
 from crossray.training.corpora import pair_corpus
 from crossray.training.features import same_towers
 
+OpenSplit = Callable[[Split], Corpus]
+
 
 class Asked(NamedTuple):
-    """A model, the artifact whose split it is asked about, and that split."""
+    """A model, the artifact that it is asked about, and what opens a split of it."""
 
     method: Method
     data: Artifact
+    open_split: OpenSplit
+
+
+class Search(NamedTuple):
+    """A corpus of which the first `queries` items ask for the rest; None: all ask for all."""
+
     corpus: Corpus
+    queries: int | None
 
 
-def asked(trained: Artifact, pairs: str | None, features: str | None, split: Split) -> Asked:
+def searched(open_split: OpenSplit, data: Artifact, split: Split, protocol: Protocol) -> Search:
+    """The queries of a split with the database that the protocol searches.
+
+    Raises `CrossRayError` where that is the other splits and there are none.
+    """
+    queries = open_split(split)
+    if protocol.database == "same":
+        return Search(queries, None)
+    counts = data.manifest.metrics.get("splits", {})
+    others = [open_split(other) for other in SPLITS if other != split and counts.get(other)]
+    if not others:
+        raise CrossRayError(
+            f"protocol {protocol.name!r} searches the splits other than {split}, and {data.uri} "
+            "has none; give data with a database, or choose another protocol."
+        )
+    return Search(JoinedCorpus([queries, *others]), len(queries))
+
+
+def asked(trained: Artifact, pairs: str | None, features: str | None) -> Asked:
     """Open the model and either the pairs or the features of that name.
 
     Raises `CrossRayError` unless exactly one of the two is named, for features of other towers than
@@ -35,12 +65,12 @@ def asked(trained: Artifact, pairs: str | None, features: str | None, split: Spl
         )
     if pairs is not None:
         data, model = open_artifact(resolve(pairs), "pairs"), load_model(trained)
-        corpus = pair_corpus(model.method.config, data, split, model.tokenizer)
-        return Asked(model.method, data, corpus)
+        config, tokenizer = model.method.config, model.tokenizer
+        return Asked(model.method, data, lambda split: pair_corpus(config, data, split, tokenizer))
     assert features is not None
     data = open_artifact(resolve(features), "features")
     method = load_method(trained)
     same_towers(method.config, data)
     if not data.manifest.parents:
         require_parent(trained, data)
-    return Asked(method, data, FeatureCorpus(data, split))
+    return Asked(method, data, lambda split: FeatureCorpus(data, split))

@@ -13,6 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.data.corpus import PairCorpus
+from crossray.data.joined_corpus import JoinedCorpus
 from crossray.data.splits import Split
 from crossray.distill.code_scorer import CodeScorer
 from crossray.distill.student import Student
@@ -21,7 +22,7 @@ from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
 from crossray.evaluation.report import PER_QUERY, write_report
 from crossray.methods.contract import Method
-from crossray.training.asked import asked
+from crossray.training.asked import asked, searched
 from crossray.training.gallery import sample_gallery
 from crossray.training.judging import judge_method, label_names
 from crossray.training.leaks import look_for_leaks
@@ -67,19 +68,20 @@ class Evaluate:
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        method, data, corpus = asked(trained, self.pairs, self.features, self.split)
+        method, data, open_split = asked(trained, self.pairs, self.features)
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
         method, rerank = self._scorer(method, trained)
-        device = "cuda" if self.use_gpu else "cpu"
+        search = searched(open_split, data, self.split, protocol)
+        corpus, device = search.corpus, "cuda" if self.use_gpu else "cpu"
         others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
         print(f"scoring {len(corpus):,} images against {others}", flush=True)
-        judged = judge_method(method.to(device), corpus, protocol, rerank, self.seed, device)
+        judged = judge_method(method.to(device), search, protocol, rerank, self.seed, device)
         results = judged.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
         reference, unmatched = reference_line(
-            trained, data, corpus, self.split, protocol, self.seed, self.codes
+            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes
         )
         config = {
             "split": self.split,
@@ -97,8 +99,8 @@ class Evaluate:
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
             gallery = None  # features have neither pictures nor words
-            if isinstance(corpus, PairCorpus):
-                gallery = sample_gallery(judged.ranked, corpus, self.seed)
+            if isinstance(corpus, PairCorpus | JoinedCorpus) and data.kind == "pairs":
+                gallery = sample_gallery(judged.ranked, corpus, self.seed, search.queries)
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
                 label_names=label_names(corpus),

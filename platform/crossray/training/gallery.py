@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossray.data.corpus import PairCorpus
+from crossray.data.joined_corpus import JoinedCorpus
 from crossray.evaluation.gallery import Card, Example, Gallery, Hit, Verdict
 from crossray.training.scoring import ScoreMatrices
 
@@ -24,24 +25,39 @@ Thing = tuple[
 
 
 def sample_gallery(
-    ranked: ScoreMatrices | Mapping[str, RankedRow], corpus: PairCorpus, seed: int
+    ranked: ScoreMatrices | Mapping[str, RankedRow],
+    corpus: PairCorpus | JoinedCorpus,
+    seed: int,
+    queries: int | None = None,
 ) -> Gallery:
     """`QUERIES` queries a direction, drawn at random, each with its `HITS` first hits.
 
     `ranked` are the scores of the whole corpus, or those of a query by direction. What shows the
-    query's study is its own. Images that ask for images are no hits of themselves.
+    query's study is its own. Images that ask for images are no hits of themselves. The first
+    `queries` items ask for the others; None: all ask for all.
     """
     rows = range(len(corpus))
-    images: list[Thing] = [(row, None) for row in rows]
-    texts: list[Thing] = [(row, n) for row in rows for n in range(corpus.text_count(row))]
+    images, texts = _things(corpus, rows)
+    asking = (images, texts) if queries is None else _things(corpus, rows[:queries])
+    found = (images, texts) if queries is None else _things(corpus, rows[queries:])
     sides = {
-        "image_to_text": (images, texts),
-        "text_to_image": (texts, images),
+        "image_to_text": (asking[0], found[1]),
+        "text_to_image": (asking[1], found[0]),
         "image_to_image": (images, images),
     }
     rng = np.random.default_rng(seed)
     by_direction = ranked_by_scores(ranked) if isinstance(ranked, ScoreMatrices) else ranked
     return {name: _examples(corpus, row, *sides[name], rng) for name, row in by_direction.items()}
+
+
+def _things(
+    corpus: PairCorpus | JoinedCorpus, rows: Iterable[int]
+) -> tuple[list[Thing], list[Thing]]:
+    """The images and the texts of some items."""
+    return (
+        [(row, None) for row in rows],
+        [(row, n) for row in rows for n in range(corpus.text_count(row))],
+    )
 
 
 def ranked_by_scores(scores: ScoreMatrices) -> dict[str, RankedRow]:
@@ -53,7 +69,7 @@ def ranked_by_scores(scores: ScoreMatrices) -> dict[str, RankedRow]:
 
 
 def _examples(
-    corpus: PairCorpus,
+    corpus: PairCorpus | JoinedCorpus,
     ranked: RankedRow,
     queries: list[Thing],
     items: list[Thing],
@@ -76,13 +92,13 @@ def _examples(
     return examples
 
 
-def _verdict(corpus: PairCorpus, query: Thing, item: Thing) -> Verdict:
+def _verdict(corpus: PairCorpus | JoinedCorpus, query: Thing, item: Thing) -> Verdict:
     if corpus.keys_N[query[0]] == corpus.keys_N[item[0]]:
         return "own"
     return "wrong" if set(corpus.labels[query[0]]).isdisjoint(corpus.labels[item[0]]) else "label"
 
 
-def _card(corpus: PairCorpus, thing: Thing) -> Card:
+def _card(corpus: PairCorpus | JoinedCorpus, thing: Thing) -> Card:
     row, number = thing
     if number is None:
         return Card(picture=_thumbnail(corpus.picture(row)))

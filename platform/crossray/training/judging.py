@@ -25,6 +25,7 @@ from crossray.evaluation.lookup_curves import counts_of_others, lookup_curves
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.rules import check_labels
 from crossray.methods.contract import Method
+from crossray.training.asked import Search
 from crossray.training.gallery import RankedRow, ranked_by_scores
 from crossray.training.scoring import (
     Represented,
@@ -53,28 +54,33 @@ class Side:
     keys_N: NDArray[np.int64]
     labels_NC: NDArray[np.bool_] | None
 
+    def take(self, rows: slice) -> Side:
+        """Some of them."""
+        return Side(self.keys_N[rows], None if self.labels_NC is None else self.labels_NC[rows])
+
 
 def judge_method(
     method: Method,
-    corpus: Corpus,
+    search: Search,
     protocol: Protocol,
     rerank: int,
     seed: int,
     device: torch.device | str = "cpu",
 ) -> Judged:
-    """Judge a method, or a student's codes (`CodeScorer`), on a corpus.
+    """Judge a method, or a student's codes (`CodeScorer`), on the items of a search.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
     scores of images and texts. Raises CrossRayError, before anything is computed, for labels that
     the protocol cannot judge by.
     """
+    corpus = search.corpus
     check_labels(protocol, corpus_labels(corpus))
     if protocol.directions == IMAGE_TO_IMAGE:
         represented = represent_corpus(method, corpus, device=device, texts=False)
         return _judge_images(represented, corpus, protocol, seed)
     represented = represent_corpus(method, corpus, device=device)
     if protocol.ranked_by == "hamming":
-        return _judge_codes(represented, corpus, protocol, seed)
+        return _judge_codes(represented, search, protocol, seed)
     scores = score_represented(method, represented, rerank)
     results = judge(scores, corpus, protocol, seed)
     if isinstance(method, CodeScorer) and not rerank:
@@ -143,11 +149,14 @@ def _judge_images(
     return Judged((result,), {"image_to_image": others})
 
 
-def _judge_codes(represented: Represented, corpus: Corpus, protocol: Protocol, seed: int) -> Judged:
+def _judge_codes(represented: Represented, search: Search, protocol: Protocol, seed: int) -> Judged:
     """Images and texts that ask for each other, by the Hamming distance of their codes."""
-    images, texts = _sides(corpus, represented.text_rows_C)
+    images, texts = _sides(search.corpus, represented.text_rows_C)
     image_NK, text_CK = (_joined(part, "code") for part in (represented.images, represented.texts))
     image_NY, text_CY = _packed(represented.images), _packed(represented.texts)
+
+    asking, found = _roles(search.queries, np.arange(len(image_NY)))
+    text_asking, text_found = _roles(search.queries, represented.text_rows_C)
 
     def direction(query_QY: Packed, item_NY: Packed, queries: Side, items: Side) -> DirectionResult:
         keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
@@ -155,14 +164,26 @@ def _judge_codes(represented: Represented, corpus: Corpus, protocol: Protocol, s
 
     return Judged(
         (
-            direction(image_NY, text_CY, images, texts),
-            direction(text_CY, image_NY, texts, images),
+            direction(
+                image_NY[asking], text_CY[text_found], images.take(asking), texts.take(text_found)
+            ),
+            direction(
+                text_CY[text_asking], image_NY[found], texts.take(text_asking), images.take(found)
+            ),
         ),
         {
-            "image_to_text": lambda query: text_CK @ image_NK[query],
-            "text_to_image": lambda query: image_NK @ text_CK[query],
+            "image_to_text": lambda query: text_CK[text_found] @ image_NK[asking][query],
+            "text_to_image": lambda query: image_NK[found] @ text_CK[text_asking][query],
         },
     )
+
+
+def _roles(queries: int | None, row_N: NDArray[np.int64]) -> tuple[slice, slice]:
+    """Who asks and who is found among images or texts, given the item rows that they belong to."""
+    if queries is None:
+        return slice(None), slice(None)
+    asking = int(np.searchsorted(row_N, queries))
+    return slice(asking), slice(asking, None)
 
 
 def _looked_up(
