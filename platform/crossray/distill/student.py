@@ -36,7 +36,6 @@ class StudentConfig(MethodConfig):
 
     Attributes:
         grid: average the feature map to this many rows and columns; None keeps it whole.
-        cell_dropout: probability, on the feature map's cells before they enter the trunk.
         pooling: the first token's state, or the mean over the tokens.
         bits: of the codes, a multiple of 8.
         task: the loss of the embeddings: ranking by hard negatives (4.3), or InfoNCE over the
@@ -50,7 +49,6 @@ class StudentConfig(MethodConfig):
 
     name: ClassVar[str] = "student"
     grid: int | None = None
-    cell_dropout: float = 0.0
     pooling: Literal["cls", "mean"] = "mean"
     bits: int = 64
     task: Literal["ranking", "info_nce"] = "ranking"
@@ -91,7 +89,6 @@ class Student(Method):
         self.image_tokens = side * side + 1
         self.image_cls = nn.Parameter(torch.zeros(width))
         self.image_position = nn.Parameter(0.02 * torch.randn(self.image_tokens, width))
-        self.cell_dropout = nn.Dropout(config.cell_dropout)
         self.image_projection = nn.Identity() if channels == width else nn.Linear(channels, width)
         self.norm = nn.LayerNorm(width)
         self.image_head, self.text_head = (_head(width, config.embedding) for _ in range(2))
@@ -118,7 +115,7 @@ class Student(Method):
     def image_states(self, cells_BTC: Tensor) -> Tensor:
         """`states_BTD`: the trunk's last states of [CLS] and the cells of the feature map."""
         trunk = self.text_tower.trunk
-        cells_BTD = self.image_projection(self.cell_dropout(cells_BTC))
+        cells_BTD = self.image_projection(cells_BTC)
         cls_B1D = self.image_cls.expand(len(cells_BTD), 1, -1)
         tokens_BTD = torch.cat([cls_B1D, cells_BTD], dim=1) + self.image_position
         kind_D = trunk.embeddings.token_type_embeddings.weight[_IMAGE_TYPE]

@@ -51,9 +51,7 @@ def student_pretrained_small() -> StudentRecipe:
             text=TextTowerConfig(weights=MINILM.weights),
             embedding=256,
             grid=2,
-            cell_dropout=0.3,
             task="info_nce",
-            temperature=0.03,
         ),
         optimizer=OptimizerConfig(lr=3e-4),
         train=TrainConfig(
