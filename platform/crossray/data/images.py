@@ -25,11 +25,12 @@ class ImageFile:
     root: str
     name: str
 
-    def read(self, max_bytes: int = MAX_BYTES) -> bytes:
+    def read(self, max_bytes: int | None = None) -> bytes:
         """The file's bytes.
 
         Raises `Rejected` when the name leads out of the folder (`..`, an absolute path, a
-        symbolic link), when no such file exists or when it is larger than `max_bytes`.
+        symbolic link), when no such file exists or when it is larger than `max_bytes`,
+        by default `MAX_BYTES`.
         """
         root = Path(self.root).resolve()
         try:
@@ -38,7 +39,8 @@ class ImageFile:
                 raise Rejected("image outside the folder", f"{self.name!r}")
             if not path.is_file():
                 raise Rejected("missing image", f"there is no file {self.name!r}")
-            if (size := path.stat().st_size) > max_bytes:
+            limit = MAX_BYTES if max_bytes is None else max_bytes
+            if (size := path.stat().st_size) > limit:
                 raise Rejected("image too large", f"{self.name!r} has {size:,} bytes")
             return path.read_bytes()
         except (OSError, ValueError, RuntimeError) as error:  # name too long, NUL, link loop
