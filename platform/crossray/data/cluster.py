@@ -12,7 +12,6 @@ import ray.data
 from crossray.core.errors import CrossRayError
 
 BYTES_PER_CORE = 128 << 20
-BLOCK_BYTES = 16 << 20
 
 
 def ensure_ray(training: bool = False) -> None:
@@ -48,13 +47,8 @@ def ensure_ray(training: bool = False) -> None:
         ray.init(address="local", **private, **quiet)
 
 
-def modest(context: ray.data.DataContext) -> None:
-    """Keep a data set's rows in order, its blocks small and its own progress off the screen.
-
-    Until a task has returned something Ray Data takes its output for two blocks of the target
-    size, 128 MiB, and a small object store then has room for one task, however many cores wait.
-    """
-    context.target_max_block_size = BLOCK_BYTES
+def quiet(context: ray.data.DataContext) -> None:
+    """Keep a data set's rows in order and its own progress off the screen."""
     # At lower levels it prints a notice about its bars, and tracebacks of errors that are raised.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context.enable_progress_bars = False

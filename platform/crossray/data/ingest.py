@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.cluster import ensure_ray, modest
+from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.labelling import labelling_identity, with_labels
 from crossray.data.ledger import Ledger
 from crossray.data.report_labels import Policy
@@ -30,6 +30,7 @@ from crossray.data.shards import PairWriter, RejectedWriter
 from crossray.data.sources.source import Plan, Source
 from crossray.data.work import UNIT_COLUMN, Worker
 
+_BLOCK_BYTES = 16 << 20
 _STORE_BYTES_PER_CORE = 64 << 20
 
 
@@ -109,7 +110,8 @@ def _blocks(plan: Plan, seed: int) -> Iterator[pa.Table]:
     items = [{UNIT_COLUMN: json.dumps(unit)} for unit in plan.units]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     context = dataset.context
-    modest(context)
+    quiet(context)
+    context.target_max_block_size = _BLOCK_BYTES
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     budget = min(
         resources["object_store_memory"] / 2, _STORE_BYTES_PER_CORE * max(2, resources["CPU"])

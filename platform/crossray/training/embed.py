@@ -23,7 +23,7 @@ from rich.progress import Progress as ProgressBar
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.inspection import print_summary
 from crossray.core.store import filesystem, resolve, store_root
-from crossray.data.cluster import ensure_ray, modest
+from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
 from crossray.distill.encoder import Encoded, StudentEncoder
@@ -114,7 +114,7 @@ class Embed:
             if not units:
                 return
             dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
-            modest(dataset.context)
+            quiet(dataset.context)
             dataset = dataset.map_batches(
                 Embedder,
                 fn_constructor_args=(student.uri, pairs.uri, folder, self.split, self.use_gpu),

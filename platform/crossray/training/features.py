@@ -22,7 +22,7 @@ from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
-from crossray.data.cluster import ensure_ray, modest
+from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.corpus import study_key
 from crossray.data.feature_table import FeatureWriter, feature_table
 from crossray.data.schema import read_row_group, row_groups, text_entries
@@ -121,7 +121,7 @@ class Features:
     ) -> Iterator[pa.Table]:
         units = [{"unit": json.dumps(unit)} for unit in row_groups(pairs)]
         dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
-        modest(dataset.context)
+        quiet(dataset.context)
         dataset = dataset.map_batches(
             Towers,
             fn_constructor_args=(pairs.uri, image, text, tokenizer.to_str(), side, self.dtype),
