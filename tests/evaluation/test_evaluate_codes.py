@@ -56,7 +56,7 @@ def as_scores(data: dict[str, np.ndarray], **change: Any) -> DirectionResult:
     """The same ranking given as scores."""
     return evaluate_direction(
         -distances(data).astype(float), data["query_ids"], data["item_ids"], data["query_labels"],
-        data["item_labels"], replace(MMACH, ranked_by="scores", **change), resamples=50,
+        data["item_labels"], replace(MMACH, ranked_by="scores", database="same", **change), resamples=50,
     )  # fmt: skip
 
 
