@@ -54,9 +54,10 @@ def distances(data: dict[str, np.ndarray]) -> np.ndarray:
 
 def as_scores(data: dict[str, np.ndarray], **change: Any) -> DirectionResult:
     """The same ranking given as scores."""
+    protocol = replace(MMACH, ranked_by="scores", database="same", **change)
     return evaluate_direction(
         -distances(data).astype(float), data["query_ids"], data["item_ids"], data["query_labels"],
-        data["item_labels"], replace(MMACH, ranked_by="scores", database="same", **change), resamples=50,
+        data["item_labels"], protocol, resamples=50,
     )  # fmt: skip
 
 
