@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -21,6 +21,7 @@ from crossray.evaluation.page import show_value
 from crossray.evaluation.permutation import paired_permutation
 from crossray.evaluation.protocol import Direction
 from crossray.evaluation.report import PER_QUERY
+from crossray.evaluation.t_test import TTestResult
 
 QUERY_ID = "query_id"
 
@@ -88,19 +89,30 @@ def compare_reports(
         tested = [name for name in shared if name != MEDIAN_RANK]
         results = [_tested(rows, first, tested, seed, test) for rows in others]
         lines += [(direction, name, [r[name] for r in results if name in r]) for name in shared]
-    family = iter(
-        CORRECTIONS[correction]([result.p_value for _, _, results in lines for result in results])
-    )
+    return corrected_lines(lines, [report.manifest.metrics for report in reports], correction)
+
+
+def corrected_lines(
+    tested: Sequence[tuple[str, str, Sequence[BootstrapResult | TTestResult]]],
+    metrics: Sequence[Mapping[str, Mapping[str, float]]],
+    correction: Correction,
+) -> list[Line]:
+    """Direction, metric and test results of every line, with the p-values corrected together.
+
+    `metrics` are those of each report, by direction.
+    """
+    p_values = [result.p_value for _, _, results in tested for result in results]
+    family = iter(CORRECTIONS[correction](p_values))
     return [
         Line(
             direction,
-            name,
-            tuple(report.manifest.metrics[direction][name] for report in reports),
+            metric,
+            tuple(own[direction][metric] for own in metrics),
             tuple(
                 Difference(r.mean_difference, r.low, r.high, float(next(family))) for r in results
             ),
         )
-        for direction, name, results in lines
+        for direction, metric, results in tested
     ]
 
 

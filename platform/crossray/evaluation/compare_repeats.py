@@ -8,8 +8,8 @@ from typing import Any
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.compare import Difference, Line, require_same_terms
-from crossray.evaluation.corrections import CORRECTIONS, Correction
+from crossray.evaluation.compare import Line, corrected_lines, require_same_terms
+from crossray.evaluation.corrections import Correction
 from crossray.evaluation.t_test import TTestResult, paired_t_test
 
 
@@ -50,20 +50,7 @@ def compare_repeats(reports: Sequence[Artifact], correction: Correction = "holm"
         for metric in metrics
         if all(metric in other["metrics"].get(direction, {}) for other in others)
     ]
-    family = iter(
-        CORRECTIONS[correction]([result.p_value for _, _, results in lines for result in results])
-    )
-    return [
-        Line(
-            direction,
-            metric,
-            tuple(content["metrics"][direction][metric] for content in (first, *others)),
-            tuple(
-                Difference(r.mean_difference, r.low, r.high, float(next(family))) for r in results
-            ),
-        )
-        for direction, metric, results in lines
-    ]
+    return corrected_lines(lines, [content["metrics"] for content in (first, *others)], correction)
 
 
 def _content(report: Artifact) -> dict[str, Any]:

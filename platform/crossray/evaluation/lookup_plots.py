@@ -8,21 +8,38 @@ from pathlib import Path
 import numpy as np
 
 from crossray.evaluation.lookup_curves import LookupCurves
-from crossray.evaluation.plots import CHANCE, INK, panels_of, save
+from crossray.evaluation.plots import (
+    CHANCE,
+    INK,
+    TOP_N_CAPTION,
+    TOP_N_PLOT,
+    FirstN,
+    panels_of,
+    plot_top_n,
+    save,
+)
 
 RADIUS_PLOT = "hamming_radius.png"
-TOP_N_PLOT = "top_n_precision.png"
 
 
 def plot_lookup(curves: Mapping[str, LookupCurves], directory: Path) -> dict[str, Path]:
     """Save both figures, one panel a direction; returns the files by caption."""
     figures = {
         "Precision and recall within a Hamming radius": directory / RADIUS_PLOT,
-        "Precision of the first N": directory / TOP_N_PLOT,
+        TOP_N_CAPTION: directory / TOP_N_PLOT,
     }
     radius, top_n = figures.values()
     _plot_radius(curves, radius)
-    _plot_top_n(curves, top_n)
+    plot_top_n(
+        {
+            name: FirstN(
+                np.arange(1, len(curve.top_n_R) + 1), curve.top_n_R, curve.precision_at_random
+            )
+            for name, curve in curves.items()
+        },
+        top_n,
+        "codes",
+    )
     return figures
 
 
@@ -42,17 +59,5 @@ def _plot_radius(curves: Mapping[str, LookupCurves], path: Path) -> None:
         )
         axes.set_xlim(0, 1)
         axes.set_xlabel("recall (share of relevant items returned)")
-    panels[0].set_ylabel("precision")
-    save(figure, path)
-
-
-def _plot_top_n(curves: Mapping[str, LookupCurves], path: Path) -> None:
-    """Precision against N."""
-    figure, panels = panels_of(list(curves))
-    for axes, curve in zip(panels, curves.values(), strict=True):
-        n_R = np.arange(1, len(curve.top_n_R) + 1)
-        axes.plot(n_R, curve.top_n_R, color=INK, label="codes")
-        axes.axhline(curve.precision_at_random, color=CHANCE, linestyle="--", label="chance")
-        axes.set_xlabel("N (first items of the Hamming ranking)")
     panels[0].set_ylabel("precision")
     save(figure, path)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crossray.evaluation.arrays import Floats, Ints
 from crossray.evaluation.evaluate import Curves
 
+TOP_N_CAPTION, TOP_N_PLOT = "Precision of the first N", "top_n_precision.png"
 INK, CHANCE = "#1f5fa8", "#8a8a8a"
 
 
@@ -39,12 +42,20 @@ def plot_precision_recall(curves: dict[str, Curves], path: Path) -> None:
     save(figure, path)
 
 
-def plot_top_n(curves: dict[str, Curves], path: Path) -> None:
+class FirstN(NamedTuple):
+    """The precision of the first N items for some N, and that of any number drawn at random."""
+
+    n_R: Ints
+    precision_R: Floats
+    at_random: float
+
+
+def plot_top_n(curves: Mapping[str, FirstN], path: Path, what: str) -> None:
     """Save the precision of the first N items against N, one panel a direction."""
     figure, panels = panels_of(list(curves))
     for axes, curve in zip(panels, curves.values(), strict=True):
-        axes.plot(curve.k, curve.precision, color=INK, label="model")
-        axes.axhline(float(curve.precision[-1]), color=CHANCE, linestyle="--", label="chance")
+        axes.plot(curve.n_R, curve.precision_R, color=INK, label=what)
+        axes.axhline(curve.at_random, color=CHANCE, linestyle="--", label="chance")
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("N (first items of the ranking)")

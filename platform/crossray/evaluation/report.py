@@ -15,10 +15,17 @@ from crossray.evaluation.evaluate import DirectionResult
 from crossray.evaluation.gallery import Gallery
 from crossray.evaluation.label_section import labels_to_json, labels_to_markdown
 from crossray.evaluation.leak_section import LeakFindings, leak_section
-from crossray.evaluation.lookup_plots import TOP_N_PLOT, plot_lookup
+from crossray.evaluation.lookup_plots import plot_lookup
 from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.page import render_page
-from crossray.evaluation.plots import plot_precision_recall, plot_recall, plot_top_n
+from crossray.evaluation.plots import (
+    TOP_N_CAPTION,
+    TOP_N_PLOT,
+    FirstN,
+    plot_precision_recall,
+    plot_recall,
+    plot_top_n,
+)
 from crossray.evaluation.protocol import CROSS_MODAL, Protocol
 from crossray.evaluation.protocol_words import protocol_words
 from crossray.evaluation.published import Measured, set_beside
@@ -63,15 +70,8 @@ def write_report(
     vocabulary were judged.
     """
     results: dict[str, DirectionResult] = dict(zip(protocol.directions, directions, strict=True))
-    tables: dict[str, DirectionResult | DirectionMean] = {**results}
-    if protocol.mean_of_directions:
-        tables[MEAN] = mean_of_directions(directions, seed)
     report: dict[str, Any] = {
-        "metrics": {name: table.metrics for name, table in tables.items()},
-        "intervals": {name: _lists(table.intervals) for name, table in tables.items()},
-        "baseline": {name: table.baseline for name, table in tables.items()},
-        "by_label": labels_to_json(results, label_names),
-        "curves": {name: curves_to_json(result) for name, result in results.items()},
+        **_by_direction(results, protocol, label_names, seed),
         "protocol": json.loads(json.dumps(asdict(protocol))),
         "lineage": dict(lineage),
         "counts": {**{name: r.counts for name, r in results.items()}, **(counts or {})},
@@ -92,19 +92,7 @@ def write_report(
     directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
     (directory / "report.json").write_text(text + "\n", encoding="utf-8")
-    curves = {name: result.curves for name, result in results.items()}
-    plot_recall(curves, directory / RECALL_PLOT)
-    plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
-    figures = {
-        "Recall at K": directory / RECALL_PLOT,
-        "Precision and recall": directory / PRECISION_RECALL_PLOT,
-    }
-    lookups = {name: result.lookup for name, result in results.items() if result.lookup}
-    if lookups:
-        figures |= plot_lookup(lookups, directory)
-    else:
-        figures["Precision of the first N"] = directory / TOP_N_PLOT
-        plot_top_n(curves, directory / TOP_N_PLOT)
+    figures = _plot(results, directory)
     (directory / "report.md").write_text(
         _markdown(report, protocol, figures, sections), encoding="utf-8"
     )
@@ -115,6 +103,45 @@ def write_report(
     page = render_page(report, figures, words, facts, gallery or {}, sections)
     (directory / "report.html").write_text(page, encoding="utf-8")
     return report
+
+
+def _by_direction(
+    results: Mapping[str, DirectionResult],
+    protocol: Protocol,
+    label_names: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
+    """The parts of the JSON that have an entry a direction."""
+    tables: dict[str, DirectionResult | DirectionMean] = {**results}
+    if protocol.mean_of_directions:
+        tables[MEAN] = mean_of_directions(list(results.values()), seed)
+    return {
+        "metrics": {name: table.metrics for name, table in tables.items()},
+        "intervals": {name: _lists(table.intervals) for name, table in tables.items()},
+        "baseline": {name: table.baseline for name, table in tables.items()},
+        "by_label": labels_to_json(results, label_names),
+        "curves": {name: curves_to_json(result) for name, result in results.items()},
+    }
+
+
+def _plot(results: Mapping[str, DirectionResult], directory: Path) -> dict[str, Path]:
+    """Save the figures; returns the files by caption."""
+    curves = {name: result.curves for name, result in results.items()}
+    figures = {
+        "Recall at K": directory / RECALL_PLOT,
+        "Precision and recall": directory / PRECISION_RECALL_PLOT,
+    }
+    plot_recall(curves, directory / RECALL_PLOT)
+    plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
+    lookups = {name: result.lookup for name, result in results.items() if result.lookup}
+    if lookups:
+        return figures | plot_lookup(lookups, directory)
+    first = {
+        name: FirstN(curve.k, curve.precision, float(curve.precision[-1]))
+        for name, curve in curves.items()
+    }
+    plot_top_n(first, directory / TOP_N_PLOT, "model")
+    return figures | {TOP_N_CAPTION: directory / TOP_N_PLOT}
 
 
 def _lists(intervals: dict[str, tuple[float, float]]) -> dict[str, list[float]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,14 +19,15 @@ from crossray.data.joined_corpus import JoinedCorpus
 from crossray.data.splits import Split
 from crossray.distill.code_scorer import CodeScorer
 from crossray.distill.student import Student
-from crossray.evaluation import Protocol, get_protocol
+from crossray.evaluation import DirectionResult, Protocol, get_protocol
+from crossray.evaluation.gallery import Gallery
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
 from crossray.evaluation.report import PER_QUERY, write_report
 from crossray.methods.contract import Method
-from crossray.training.asked import asked, searched
+from crossray.training.asked import Search, asked, searched
 from crossray.training.gallery import sample_gallery
-from crossray.training.judging import judge_method, label_names
+from crossray.training.judging import Judged, judge_method, label_names
 from crossray.training.leaks import look_for_leaks
 from crossray.training.reference import reference_line
 from crossray.training.selection import selection_of
@@ -98,9 +101,7 @@ class Evaluate:
                 for artifact in (trained, data)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = None  # features have neither pictures nor words
-            if isinstance(corpus, PairCorpus | JoinedCorpus) and data.kind == "pairs":
-                gallery = sample_gallery(judged.ranked, corpus, self.seed, search.queries)
+            gallery = _gallery(judged, search, data, self.seed)
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
                 label_names=label_names(corpus),
@@ -113,9 +114,7 @@ class Evaluate:
                 selection=selection_of(trained, data),
                 reference=reference,
             )  # fmt: skip
-            for name, result in zip(protocol.directions, results, strict=True):
-                columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
-                pq.write_table(pa.table(columns), draft.path / f"{PER_QUERY}-{name}.parquet")
+            _write_per_query(draft.path, dict(zip(protocol.directions, results, strict=True)))
             draft.notes.extend(notes)
             draft.metrics.update(
                 report["metrics"],
@@ -157,6 +156,21 @@ class Evaluate:
                 "ask for those, or distil a student with the bits you want."
             )
         return CodeScorer(method), self.rescore
+
+
+def _gallery(judged: Judged, search: Search, data: Artifact, seed: int) -> Gallery | None:
+    """Examples, except of features, which have neither pictures nor words."""
+    corpus = search.corpus
+    if data.kind != "pairs" or not isinstance(corpus, PairCorpus | JoinedCorpus):
+        return None
+    return sample_gallery(judged.ranked, corpus, seed, search.queries)
+
+
+def _write_per_query(directory: Path, results: Mapping[str, DirectionResult]) -> None:
+    """The values of every query, one file a direction."""
+    for name, result in results.items():
+        columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
+        pq.write_table(pa.table(columns), directory / f"{PER_QUERY}-{name}.parquet")
 
 
 def _headline(metrics: dict[str, dict[str, float]], protocol: Protocol) -> dict[str, float]:

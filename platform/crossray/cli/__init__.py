@@ -1,0 +1,33 @@
+"""Command lines: the verbs of `crossray`, and the jobs."""
+
+from __future__ import annotations
+
+from crossray.cli.jobs import (
+    distill_job,
+    embed_job,
+    evaluate_job,
+    features_job,
+    index_job,
+    pretrain_job,
+    repeat_job,
+)
+from crossray.cli.verbs import Check, Compare, Ingest, Inspect, Search, Serve, Split, Summary, main
+
+__all__ = [
+    "Check",
+    "Compare",
+    "Ingest",
+    "Inspect",
+    "Search",
+    "Serve",
+    "Split",
+    "Summary",
+    "distill_job",
+    "embed_job",
+    "evaluate_job",
+    "features_job",
+    "index_job",
+    "main",
+    "pretrain_job",
+    "repeat_job",
+]
