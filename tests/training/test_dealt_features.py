@@ -84,6 +84,7 @@ def test_every_row_goes_where_its_item_went(pairs: Artifact, tmp_path: Path) -> 
     require_parent(dealt, fold)
     assert dealt.manifest.config == features.manifest.config
     assert dealt.manifest.metrics["items"] == ITEMS
+    assert dealt.manifest.metrics["splits"] == fold.manifest.metrics["splits"]
     assert (dealt.local() / "tokenizer.json").read_text() == "words"
     for split in SPLITS:
         corpus = FeatureCorpus(dealt, split)

@@ -222,6 +222,11 @@ def verify(artifact: Artifact) -> None:
                 )
 
 
+def inherited_notes(parents: Sequence[Artifact]) -> list[str]:
+    """The notes of all parents, each once."""
+    return list(dict.fromkeys(note for parent in parents for note in parent.manifest.notes))
+
+
 def require_parent(child: Artifact, expected: Artifact) -> None:
     """Refuse a child that was made from another artifact than `expected` (of the same kind)."""
     found = [parent for parent in child.manifest.parents if parent.kind == expected.kind]

@@ -7,6 +7,7 @@ from typing import Any
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.evaluate import DirectionResult
+from crossray.evaluation.section import markdown_cell
 
 Rows = dict[str, dict[str, float | int | None]]
 
@@ -42,8 +43,9 @@ def labels_to_markdown(by_label: Mapping[str, Rows]) -> list[str]:
             "|---|---:|---:|---:|---:|---:|",
         ]
         lines += [
-            f"| {_cell(label)} | {row['queries']} | {row['items']} | **{_percent(row['ap'])}** | "
-            f"{_percent(row['chance'])} | {_percent(row['protocol_ap'])} |"
+            f"| {markdown_cell(label)} | {row['queries']} | {row['items']} | "
+            f"**{_percent(row['ap'])}** | {_percent(row['chance'])} | "
+            f"{_percent(row['protocol_ap'])} |"
             for label, row in rows.items()
         ]
     return lines
@@ -60,7 +62,3 @@ def label_words(metric: str) -> str:
 
 def _percent(value: Any) -> str:
     return "-" if value is None else f"{100 * value:.2f} %"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from crossray.core.artifacts import Artifact, create, open_artifact
+from crossray.core.artifacts import Artifact, create, inherited_notes, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.inspection import print_summary
 from crossray.core.types import Batch, ImageBatch
@@ -59,8 +59,7 @@ class Fit:
             save_weights(dict(method.state_dict()), draft.path / WEIGHTS)
             if self.tokenizer is not None:
                 self.tokenizer.save(draft.path / TOKENIZER)
-            inherited = [note for parent in self.parents for note in parent.manifest.notes]
-            draft.notes.extend(dict.fromkeys(inherited))
+            draft.notes.extend(inherited_notes(self.parents))
             draft.metrics.update(
                 validation=validation,
                 items=len(corpus),

@@ -10,7 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
+from crossray.core.artifacts import (
+    Artifact,
+    check_writable,
+    create,
+    inherited_notes,
+    open_artifact,
+)
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
@@ -94,8 +100,7 @@ class Evaluate:
             "seed": self.seed,
         }
         with create(out, "report", config, (trained, data)) as draft:
-            inherited = [*trained.manifest.notes, *data.manifest.notes]
-            notes = [*dict.fromkeys(inherited), *unmatched]
+            notes = [*inherited_notes((trained, data)), *unmatched]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
                 for artifact in (trained, data)

@@ -16,7 +16,7 @@ from pyarrow import fs
 from ray.train.torch import TorchConfig, TorchTrainer
 from rich.console import Console
 
-from crossray.core.artifacts import Artifact, Kind, create, open_artifact
+from crossray.core.artifacts import Artifact, Kind, create, inherited_notes, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
@@ -74,8 +74,7 @@ class Run:
             fs.copy_files(best, str(draft.path / WEIGHTS), source_filesystem=system)
             if self.tokenizer is not None:
                 self.tokenizer.save(draft.path / TOKENIZER)
-            inherited = [note for parent in self.parents for note in parent.manifest.notes]
-            draft.notes.extend(dict.fromkeys(inherited + warnings))
+            draft.notes.extend([*inherited_notes(self.parents), *warnings])
             draft.metrics.update(
                 {self.recipe.train.selection: progress["best_metrics"]},
                 best_epoch=progress["best_epoch"],
