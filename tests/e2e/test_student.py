@@ -19,7 +19,7 @@ from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
 from crossray.data.schema import text_entries
 from crossray.data.sources.phantom import PhantomSource
-from crossray.distill.encoder import StudentEncoder
+from crossray.distill.encoder import ModelEncoder
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.index.build import BuildIndex
 from crossray.recipes import STUDENTS, get_recipe
@@ -90,7 +90,7 @@ def assert_vectors(
     texts = table.filter(pc.equal(table["modality"], "text"))
     assert images["item_id"].to_pylist() == [row["item_id"] for row in rows]
     assert vectors.manifest.metrics["rows"] == {"image": len(images), "text": len(texts)}
-    encoder = StudentEncoder(student)
+    encoder = ModelEncoder(student)
     for part, encoded in (
         (images, encoder.images([row["image"] for row in rows])),
         (texts, encoder.texts([t for r in rows for t in text_entries(r["texts"], r["sections"])])),

@@ -28,7 +28,7 @@ from ray import serve
 
 from crossray.cli import main
 from crossray.core.errors import CrossRayError
-from crossray.distill.encoder import StudentEncoder
+from crossray.distill.encoder import ModelEncoder
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig, Topology
 from crossray.serving.haproxy import environment
@@ -144,7 +144,7 @@ def test_all_topologies_answer_as_brute_force(
 def check_encoders(client: httpx2.Client, world: World) -> None:
     """Texts, images in both forms, and items are asked for and found."""
     torch.set_num_threads(1)
-    encoder, image = StudentEncoder(world.student), encoded_image(98)
+    encoder, image = ModelEncoder(world.model), encoded_image(98)
     large = encoded_image(97, "PNG", side=900)
     assert len(large) > 2 << 20
     asked: list[tuple[dict[str, Any], Any, str]] = [
