@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
+import shutil
 from collections.abc import Callable
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,10 +83,8 @@ def test_what_is_kept_of_items_is_what_the_model_sees(teachers: dict[str, World]
         for own, seen in zip(found, expected, strict=True):
             assert own.keys() == seen.keys()
             for part, tensor in seen.items():
-                assert own[part].shape == tensor.shape
-                torch.testing.assert_close(
-                    own[part], tensor.to(own[part].dtype), atol=2e-3, rtol=2e-3
-                )
+                kept = own[part]
+                torch.testing.assert_close(kept, tensor.to(kept.dtype), atol=2e-3, rtol=2e-3)
 
 
 def asked(world: World, kind: str) -> tuple[dict[str, Any], Representation, Modality]:
@@ -167,13 +168,10 @@ def test_only_the_first_hits_are_ranked_again(
     assert again[0][0] <= whole[0][0]
 
 
-HUGE: Literal[1000000000] = 10**9
-
-
 @pytest.mark.parametrize(
     ("name", "body", "words"),
     [
-        ("hier", {"text": WORDS, "rerank": HUGE}, "'rerank' .* less than or equal to 1000"),
+        ("hier", {"text": WORDS, "rerank": 10**9}, "'rerank' .* less than or equal to 1000"),
         ("hier", {"text": WORDS, "rerank": -1}, "'rerank' .* greater than or equal to 0"),
         ("hier", {"text": WORDS, "rerank": 2.5}, "'rerank' .* valid integer"),
         ("hier", {"text": WORDS, "rerank": True}, "'rerank' .* valid integer"),
@@ -194,8 +192,7 @@ def test_what_cannot_be_ranked_again(
     """An endless computation, a traceback, or an order that means something else."""
     answer = connect_to(teachers[name].index(3)).post("/v1/search", json=body)
     assert answer.status_code == 422, answer.text
-    with pytest.raises(AssertionError, match=words):
-        raise AssertionError(answer.json()["detail"])
+    assert re.search(words, answer.json()["detail"])
     assert answer.json()["detail"].count(". ") == 0, "one sentence"
 
 
@@ -210,11 +207,9 @@ def test_a_form_ranks_again_too(teachers: dict[str, World], connect_to: Connect)
 
 
 def test_another_method_in_the_place_of_the_teacher(
-    teachers: dict[str, World], tmp_path: Any
+    teachers: dict[str, World], tmp_path: Path
 ) -> None:
     """Queries would be compared with vectors of another space."""
-    import shutil
-
     world = teachers["clip"]
     moved = tmp_path / "teacher"
     shutil.move(world.model.uri, moved)
