@@ -27,7 +27,7 @@ from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
 from crossray.distill.encoder import Encoded, ModelEncoder
-from crossray.distill.models import method_from_dict
+from crossray.distill.models import method_from_dict, require_towers
 from crossray.index.modality import Modality
 from crossray.index.representations import Keep
 from crossray.index.vectors import MODELS
@@ -109,6 +109,7 @@ class Embed:
 
     def _shape(self, model: Artifact) -> dict[str, int]:
         method = method_from_dict(model.manifest.config["method"], model.uri)
+        require_towers(method, model)
         bits = method.bits if isinstance(method, HashingConfig) else 0
         return {"dim": method.embedding, "bits": bits}
 
