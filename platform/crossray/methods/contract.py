@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from tyro.conf import Suppress
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
@@ -64,6 +65,17 @@ class HashingConfig(MethodConfig):
             raise CrossRayError(
                 f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
             )
+
+
+@dataclass(frozen=True)
+class SupervisedConfig(MethodConfig):
+    """A method that learns from labels: its batches have `labels_BC`.
+
+    Attributes:
+        labels: the data's label vocabulary, in the order of the columns; filled in by a run.
+    """
+
+    labels: Suppress[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True)
