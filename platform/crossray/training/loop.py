@@ -37,6 +37,7 @@ from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpo
 from crossray.training.config import Recipe
 from crossray.training.corpora import training_corpora
 from crossray.training.engines import PhaseEngine
+from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
 from crossray.training.tracking import Track, Tracker, trackers
 from crossray.training.validation import Quality, validate
@@ -49,7 +50,8 @@ class Task:
     """What every worker is told.
 
     `source`: URI of the `pairs` or `features` artifact it reads. `tokenizer`: None where the source
-    is a feature set. `lesson`: who teaches, if anyone.
+    is a feature set. `lesson`: who teaches, if anyone. `init`: URI of the teacher whose weights the
+    model starts from, if any.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class Task:
     storage: str
     track: Track
     lesson: Lesson | None = None
+    init: str | None = None
 
 
 def train_worker(task: Task) -> None:
@@ -95,6 +98,10 @@ class _Worker:
         self.sampler = sampler_of(self.recipe, len(self.corpus))
         torch.manual_seed(self.recipe.train.seed)  # every process starts from the same weights
         self.method = self.recipe.method.build()
+        if task.init is not None:
+            earlier = open_artifact(task.init, "teacher")
+            taken = start_from(self.method, earlier, towers=source.kind == "pairs")
+            self._say(taken.words(task.init))
         if lesson is not None and teacher is not None:
             assert isinstance(self.method, Student)
             self.method = Distillation(self.method, teacher, lesson.config)

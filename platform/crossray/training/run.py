@@ -44,6 +44,7 @@ class Run:
         out: URI of the artifact.
         parents: of the artifact, which inherits their notes.
         lesson: who teaches, in distillation.
+        init: the teacher whose weights the model starts from, one of the parents.
         track: where metrics go besides TensorBoard.
     """
 
@@ -56,6 +57,7 @@ class Run:
     parents: tuple[Artifact, ...]
     track: Track
     lesson: Lesson | None = None
+    init: Artifact | None = None
 
     def publish(self) -> Artifact:
         """Train and publish; prints progress and one table."""
@@ -96,7 +98,10 @@ class Run:
         name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
         storage = f"{store_root()}/runs/{name}"
         words = None if self.tokenizer is None else self.tokenizer.to_str()
-        return Task(self.recipe, self.source.uri, words, name, storage, self.track, self.lesson)
+        init = None if self.init is None else self.init.uri
+        return Task(
+            self.recipe, self.source.uri, words, name, storage, self.track, self.lesson, init
+        )  # fmt: skip
 
 
 def _fit(task: Task) -> dict[str, Any]:
