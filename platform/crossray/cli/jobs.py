@@ -39,7 +39,12 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
     def default(recipe: Recipe) -> Pretrain:
         return Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe)
 
-    run_command(lambda: _with_recipe(default, RECIPES, "jobs/pretrain.py", args))
+    def run() -> Pretrain:
+        rest = _of_stage(list(sys.argv[1:] if args is None else args))
+        job: Pretrain = _with_recipe(default, RECIPES, "jobs/pretrain.py", rest)
+        return job
+
+    run_command(run)
 
 
 def repeat_job(args: Sequence[str] | None = None) -> None:
@@ -81,6 +86,20 @@ def distill_job(args: Sequence[str] | None = None) -> None:
         return Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe)
 
     run_command(lambda: _with_recipe(default, STUDENTS, "jobs/distill.py", args))
+
+
+def _of_stage(given: list[str]) -> list[str]:
+    """The arguments of `jobs/pretrain.py`, with its recipe's stage 1 in place of `--stage`."""
+    from crossray.recipes import first_stage
+
+    finder = argparse.ArgumentParser(prog="jobs/pretrain.py", add_help=False, allow_abbrev=False)
+    finder.add_argument("--recipe")
+    finder.add_argument("--stage", choices=("unimodal", "alignment"), default="alignment")
+    found, rest = finder.parse_known_args(given)
+    if found.recipe is None:
+        return rest
+    unimodal = found.stage == "unimodal"
+    return ["--recipe", first_stage(found.recipe) if unimodal else found.recipe, *rest]
 
 
 def _with_recipe(

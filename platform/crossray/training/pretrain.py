@@ -12,6 +12,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.distill.models import TOKENIZER
+from crossray.methods.contract import UnimodalConfig
 from crossray.training.closed_form import Fit
 from crossray.training.config import Recipe
 from crossray.training.features import same_towers, towers_of
@@ -27,7 +28,7 @@ class Pretrain:
 
     Attributes:
         pairs: the artifact to train on: a name in the store, an absolute path or a URI; nothing for
-            a feature set.
+            a feature set. Self-supervision also reads its items without a text or an image.
         out: the teacher artifact.
         recipe: the method and everything that trains it.
         features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
@@ -52,6 +53,11 @@ class Pretrain:
         if self.track == "mlflow":
             require_mlflow()
         init = self._init()
+        if self.features is not None and isinstance(recipe.method, UnimodalConfig):
+            raise CrossRayError(
+                f"{recipe.name} trains towers, so it reads images and texts themselves; leave "
+                "--features out."
+            )
         if self.features is not None:
             made = self._from_features(self.features)
         elif self.pairs is not None:

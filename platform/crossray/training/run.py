@@ -159,7 +159,10 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
 
 
 def headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:
-    """The figures of a model's validation that `summary` shows."""
+    """The figures of a model's validation that `summary` shows: R@10, or all that there are."""
     return {
-        f"{split} R@10 {name.replace('_', ' ')}": part["R@10"] for name, part in quality.items()
+        f"{split} {metric} {name.replace('_', ' ')}": value
+        for name, part in quality.items()
+        for metric, value in part.items()
+        if metric == "R@10" or "R@10" not in part
     }
