@@ -36,7 +36,7 @@ def queue_info_nce(
 
 
 def enqueued(queue_ND: Tensor, key_BD: Tensor) -> Tensor:
-    """The queue with new keys behind: first in, first out, oldest key first, of N keys as before."""
+    """The queue with new keys behind it and as many of the oldest gone: first in, first out."""
     return torch.cat([queue_ND, key_BD.detach()])[-len(queue_ND) :]
 
 
