@@ -39,6 +39,8 @@ from crossray.data.split_makers import (
 )
 from crossray.index.build import BuildIndex
 from crossray.recipes import RECIPES, STUDENTS, get_recipe
+from crossray.recipes.ablations import ABLATIONS
+from crossray.training.ablate import Ablate
 from crossray.training.distill import Distill
 from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
@@ -51,6 +53,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "crossray": cli.main,
     "python jobs/pretrain.py": cli.pretrain_job,
     "python jobs/repeat.py": cli.repeat_job,
+    "python jobs/ablate.py": cli.ablate_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
     "python jobs/distill.py": cli.distill_job,
@@ -88,6 +91,7 @@ COMMANDS = [
     "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
     "python jobs/repeat.py --recipe hier_tiny",
+    "python jobs/ablate.py --method hier",
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
@@ -225,6 +229,22 @@ CONTRACT = {
         "REPORT",
         replace(get_recipe("hier_tiny"), train=replace(get_recipe("hier_tiny").train, seed=7)),
         folds=5,
+    ),
+    "python jobs/ablate.py --method hier --pairs PAIRS --seeds 3 --train.epochs 2 "
+    "--out REPORT": Ablate(
+        "PAIRS",
+        "REPORT",
+        replace(get_recipe("hier_tiny"), train=replace(get_recipe("hier_tiny").train, epochs=2)),
+        ABLATIONS["hier"],
+        seeds=3,
+    ),
+    "python jobs/ablate.py --method hier --recipe hier_pretrained_tiny --pairs PAIRS "
+    "--features FEATURES --out REPORT": Ablate(
+        "PAIRS",
+        "REPORT",
+        get_recipe("hier_pretrained_tiny"),
+        ABLATIONS["hier"],
+        features="FEATURES",
     ),
     "python jobs/pretrain.py --recipe cca --features FEATURES --out TEACHER": Pretrain(
         None, "TEACHER", get_recipe("cca"), features="FEATURES"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crossray.cli.jobs import (
+    ablate_job,
     distill_job,
     embed_job,
     evaluate_job,
@@ -22,6 +23,7 @@ __all__ = [
     "Serve",
     "Split",
     "Summary",
+    "ablate_job",
     "distill_job",
     "embed_job",
     "evaluate_job",

@@ -58,6 +58,38 @@ def repeat_job(args: Sequence[str] | None = None) -> None:
     run_command(lambda: _with_recipe(default, RECIPES, "jobs/repeat.py", args))
 
 
+def ablate_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/ablate.py`: the grid is found by `--method`, and its recipe may be another."""
+    from crossray.recipes import get_recipe
+    from crossray.recipes.ablations import ABLATIONS, get_ablation
+    from crossray.training.ablate import Ablate
+
+    def parse() -> Ablate:
+        prog = "jobs/ablate.py"
+        given = list(sys.argv[1:] if args is None else args)
+        finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+        finder.add_argument("--method")
+        finder.add_argument("--recipe")
+        name, rest = finder.parse_known_args(given)
+        if name.method is None:
+            names = ", ".join(sorted(ABLATIONS))
+            raise CrossRayError(
+                f"{prog} needs --method NAME, one of {names}; add --help for the rest."
+            )
+        ablation = get_ablation(name.method)
+        recipe = ablation.base() if name.recipe is None else get_recipe(name.recipe)
+        if recipe.method.name != name.method:
+            raise CrossRayError(
+                f"the recipe {recipe.name} is of {recipe.method.name}, not of {name.method}; name "
+                "a recipe of that method, or leave --recipe out."
+            )
+        job = Ablate(pairs=None, out=tyro.MISSING, recipe=recipe, ablation=ablation)
+        prog = f"{prog} --method {name.method}"
+        return tyro.cli(Ablate, prog=prog, args=rest, default=job)
+
+    run_command(parse)
+
+
 def features_job(args: Sequence[str] | None = None) -> None:
     """`jobs/features.py`."""
     from crossray.recipes import RECIPES
