@@ -54,6 +54,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "python jobs/pretrain.py": cli.pretrain_job,
     "python jobs/repeat.py": cli.repeat_job,
     "python jobs/ablate.py": cli.ablate_job,
+    "python jobs/annotation_efficiency.py": cli.annotation_efficiency_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
     "python jobs/distill.py": cli.distill_job,
@@ -92,6 +93,7 @@ COMMANDS = [
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
     "python jobs/repeat.py --recipe hier_tiny",
     "python jobs/ablate.py --method hier",
+    "python jobs/annotation_efficiency.py --recipe hier_tiny",
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
@@ -252,6 +254,7 @@ CONTRACT = {
     "python jobs/evaluate.py --model TEACHER --features FEATURES --out REPORT": Evaluate(
         "TEACHER", None, "REPORT", features="FEATURES"
     ),
+    "python jobs/annotation_efficiency.py --recipe hier_tiny",
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")
     ),

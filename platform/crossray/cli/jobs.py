@@ -90,6 +90,20 @@ def ablate_job(args: Sequence[str] | None = None) -> None:
     run_command(parse)
 
 
+def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/annotation_efficiency.py`."""
+    from crossray.recipes import FIRST_STAGES, RECIPES, get_recipe
+    from crossray.training.annotation import AnnotationEfficiency
+
+    def default(recipe: Recipe) -> AnnotationEfficiency:
+        first = FIRST_STAGES.get(recipe.name)
+        unimodal = None if first is None else get_recipe(first)
+        missing: Any = tyro.MISSING
+        return AnnotationEfficiency(missing, missing, recipe, unimodal)
+
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/annotation_efficiency.py", args))
+
+
 def features_job(args: Sequence[str] | None = None) -> None:
     """`jobs/features.py`."""
     from crossray.recipes import RECIPES
