@@ -41,6 +41,7 @@ from crossray.index.build import BuildIndex
 from crossray.recipes import RECIPES, STUDENTS, get_recipe
 from crossray.recipes.ablations import ABLATIONS
 from crossray.training.ablate import Ablate
+from crossray.training.annotation import AnnotationEfficiency
 from crossray.training.distill import Distill
 from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
@@ -254,7 +255,28 @@ CONTRACT = {
     "python jobs/evaluate.py --model TEACHER --features FEATURES --out REPORT": Evaluate(
         "TEACHER", None, "REPORT", features="FEATURES"
     ),
-    "python jobs/annotation_efficiency.py --recipe hier_tiny",
+    "python jobs/annotation_efficiency.py --recipe hier_tiny --pairs PAIRS --fractions 1 0.3 "
+    "--out REPORT": AnnotationEfficiency(
+        "PAIRS",
+        "REPORT",
+        get_recipe("hier_tiny"),
+        get_recipe("hier_unimodal_tiny"),
+        fractions=(1.0, 0.3),
+    ),
+    "python jobs/pretrain.py --stage unimodal --recipe hier_tiny --pairs PAIRS --out STAGE1 "
+    "--method.objective byol": Pretrain(
+        "PAIRS",
+        "STAGE1",
+        replace(
+            get_recipe("hier_unimodal_tiny"),
+            method=replace(get_recipe("hier_unimodal_tiny").method, objective="byol"),
+        ),
+    ),
+    "python jobs/pretrain.py --recipe hier_tiny --pairs PAIRS --init STAGE1 --out TEACHER": (
+        Pretrain("PAIRS", "TEACHER", get_recipe("hier_tiny"), init="STAGE1")
+    ),
+    "python jobs/evaluate.py --model TEACHER --pairs PAIRS --query-labels Edema,Fracture "
+    "--out REPORT": Evaluate("TEACHER", "PAIRS", "REPORT", query_labels="Edema,Fracture"),
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")
     ),

@@ -60,9 +60,13 @@ def batch_of(size: int, keys: list[int] | None = None) -> Batch:
     )
 
 
-def pretext_batch(size: int, seed: int = 0) -> Batch:
-    """A batch with draws: some texts without an order, every third without a clinical term."""
-    torch.manual_seed(seed)
+def pretext_batch(size: int, seed: int | None = 0) -> Batch:
+    """A batch with draws: some texts without an order, every third without a clinical term.
+
+    Without a seed it is another one every time.
+    """
+    if seed is not None:
+        torch.manual_seed(seed)
     batch = batch_of(size)
     assert batch.text.tokens_BT is not None
     chosen = (torch.rand(size, 9) < 0.3) & batch.text.mask_BT
