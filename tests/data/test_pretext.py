@@ -63,7 +63,7 @@ def samples_of(
     )
     corpus = UnimodalCorpus(pairs, "train", whole, (one, other))
     config = config or PretextConfig(sentence_order=True)
-    return PretextSamples(corpus, tokenizer_for(pairs), 40, config, seed)
+    return PretextSamples(corpus, tokenizer_for(pairs), 120, config, seed)
 
 
 def tensors(batch: Batch) -> dict[str, Tensor]:
@@ -170,7 +170,7 @@ def test_only_terms_are_masked_and_fallbacks_are_told(pairs: Artifact, tmp_path:
     for row in range(34):
         (sentences,) = samples.corpus.entries(row)
         spans = [terms.spans(sentence) for sentence in sentences]
-        plain, units = tokenizer.encode_spans([sentences], [spans], 40)
+        plain, units = tokenizer.encode_spans([sentences], [spans], 120)
         assert plain.tokens_BT is not None
         width = plain.tokens_BT.shape[1]
         masked = found["targets_BT"][row, :width] != IGNORED

@@ -17,7 +17,7 @@ from crossray.recipes import get_recipe
 from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.pretrain import Pretrain
-from support.pairs import phantom_pairs
+from support.pairs import phantom_pairs, read_pairs
 from support.repeats import small_recipe
 
 
@@ -67,7 +67,8 @@ def test_stage_2_starts_from_stage_1(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     moved = [(table - tables[0]).norm() for table in tables[1:]]
     assert moved[0] < moved[1], "stage 2 is nearer to what it started from"
-    report = Evaluate("stage-2", "pairs", "report", query_labels="Cardiomegaly").run()
-    assert report.manifest.config["query_labels"] == ["Cardiomegaly"]
+    label = read_pairs(pairs, ["labels"], "test")["labels"].to_pylist()[0][0]
+    report = Evaluate("stage-2", "pairs", "report", query_labels=label).run()
+    assert report.manifest.config["query_labels"] == [label]
     assert any("no other label makes an item relevant" in note for note in report.manifest.notes)
     assert open_artifact(report.uri).manifest.metrics["items"] > 0

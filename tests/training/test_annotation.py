@@ -27,11 +27,12 @@ def untrained(job: Pretrain) -> Artifact:
     assert made.tokenizer is not None
     parents = made.parents if init is None else (*made.parents, init)
     torch.manual_seed(made.recipe.train.seed + (init is not None))
-    with create(job.out, "teacher", recipe_to_dict(made.recipe), parents) as draft:
+    out = resolve(job.out)
+    with create(out, "teacher", recipe_to_dict(made.recipe), parents) as draft:
         save_weights(dict(made.recipe.method.build().state_dict()), draft.path / WEIGHTS)
         made.tokenizer.save(draft.path / TOKENIZER)
         draft.metrics.update(seconds=1.0, best_epoch=1)
-    return open_artifact(job.out)
+    return open_artifact(out)
 
 
 def no_training(job: Pretrain) -> Artifact:

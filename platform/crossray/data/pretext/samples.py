@@ -85,7 +85,7 @@ class PretextSamples(Dataset[Any]):
         whole_CYX = self.corpus.whole(row, epoch) if config.whole or not views else views[0]
         views_VCYX = torch.stack(views) if views else whole_CYX.new_zeros((0, *whole_CYX.shape))
         turns, *view_turns = rng.integers(4, size=3).tolist()
-        if config.turned_views:
+        if views and config.turned_views:
             views_VCYX = torch.stack(
                 [
                     torch.rot90(view, times, dims=(1, 2))
