@@ -95,10 +95,9 @@ class Evaluate:
         )
         results = judged.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
-        reference, unmatched = reference_line(
-            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes,
-            chosen,
-        )  # fmt: skip
+        reference, remarks = reference_line(
+            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
+        )
         config = {
             "split": self.split,
             "protocol": protocol.name,
@@ -108,12 +107,12 @@ class Evaluate:
         }
         if chosen:
             config["query_labels"] = list(chosen)
-            unmatched.append(
+            remarks.append(
                 f"Queries are the items with {', '.join(chosen)}, the database is the whole split, "
                 "and no other label makes an item relevant."
             )
         with create(out, "report", config, (trained, data)) as draft:
-            notes = [*inherited_notes((trained, data)), *unmatched]
+            notes = [*inherited_notes((trained, data)), *remarks]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
                 for artifact in (trained, data)
