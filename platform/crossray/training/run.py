@@ -45,6 +45,7 @@ class Run:
         out: URI of the artifact.
         parents: of the artifact, which inherits their notes.
         lesson: who teaches, in distillation.
+        init: the teacher whose weights the model starts from, one of the parents.
         track: where metrics go besides TensorBoard.
     """
 
@@ -57,6 +58,7 @@ class Run:
     parents: tuple[Artifact, ...]
     track: Track
     lesson: Lesson | None = None
+    init: Artifact | None = None
 
     def publish(self) -> Artifact:
         """Train and publish; prints progress and one table."""
@@ -97,7 +99,10 @@ class Run:
         name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
         storage = f"{store_root()}/runs/{name}"
         words = None if self.tokenizer is None else self.tokenizer.to_str()
-        return Task(self.recipe, self.source.uri, words, name, storage, self.track, self.lesson)
+        init = None if self.init is None else self.init.uri
+        return Task(
+            self.recipe, self.source.uri, words, name, storage, self.track, self.lesson, init
+        )  # fmt: skip
 
 
 def _fit(task: Task) -> dict[str, Any]:
@@ -157,7 +162,10 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
 
 
 def headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:
-    """The figures of a model's validation that `summary` shows."""
+    """The figures of a model's validation that `summary` shows: R@10, or all that there are."""
     return {
-        f"{split} R@10 {name.replace('_', ' ')}": part["R@10"] for name, part in quality.items()
+        f"{split} {metric} {name.replace('_', ' ')}": value
+        for name, part in quality.items()
+        for metric, value in part.items()
+        if metric == "R@10" or "R@10" not in part
     }
