@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 import tyro
-from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from crossray.core.errors import CrossRayError
 
@@ -57,7 +56,7 @@ class NodeCheck:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         try:
-            mp.spawn(_add_up, (backend, processes, port), processes)  # type: ignore[no-untyped-call]
+            spawn(_add_up, (backend, processes, port), processes)  # type: ignore[no-untyped-call]
         except ProcessExitedException as error:
             raise CrossRayError(
                 f"{backend} does not add up over {processes} processes ({error}); look at what "
