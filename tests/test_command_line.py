@@ -207,6 +207,9 @@ CONTRACT = {
     'crossray search "a dog jumps over a hurdle" --k 5': cli.Search(
         "a dog jumps over a hurdle", k=5
     ),
+    'crossray search "There is a large left pleural effusion." --rerank 100': cli.Search(
+        "There is a large left pleural effusion.", rerank=100
+    ),
     "crossray search --image FILE --target text --mode rescore": cli.Search(
         image=Path("FILE"), target="text", mode="rescore"
     ),
@@ -303,6 +306,9 @@ CONTRACT = {
     ),
     "python jobs/embed.py --model STUDENT --pairs PAIRS --out VECTORS": Embed(
         "STUDENT", "PAIRS", "VECTORS"
+    ),
+    "python jobs/embed.py --model TEACHER --pairs PAIRS --keep representations --out VECTORS": (
+        Embed("TEACHER", "PAIRS", "VECTORS", keep="representations")
     ),
     "python jobs/index.py --vectors VECTORS --shards 2 --out INDEX": BuildIndex(
         "VECTORS", "INDEX", shards=2
