@@ -11,7 +11,6 @@ from scipy import stats
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.config import to_dict
-from crossray.core.store import resolve
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.encoders.text import BertShape
 from crossray.methods.hier import HierConfig
@@ -57,16 +56,14 @@ def assert_sums_up(report: Artifact, runs: list[str]) -> None:
 
 def untrained(job: Pretrain) -> Artifact:
     """What `job` would publish, with the weights that it would start from."""
-    assert job.pairs is not None
-    pairs = open_artifact(resolve(job.pairs), "pairs")
-    made = job._from_pairs(job.pairs) if job.features is None else job._from_features(job.features)
+    made = job._from_features(job.features) if job.features else job._from_pairs(job.pairs or "")
     tokenizer, recipe = made.tokenizer, made.recipe
-    assert tokenizer is not None
     config = {**to_dict(recipe), "method": method_to_dict(recipe.method)}
     torch.manual_seed(recipe.train.seed)
-    with create(job.out, "teacher", config, (pairs,)) as draft:
+    with create(job.out, "teacher", config, made.parents) as draft:
         save_weights(dict(recipe.method.build().state_dict()), draft.path / WEIGHTS)
-        tokenizer.save(draft.path / TOKENIZER)
+        if tokenizer is not None:
+            tokenizer.save(draft.path / TOKENIZER)
         draft.metrics["seconds"] = 1.0
     return open_artifact(job.out)
 

@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from crossray.cli import main
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.claims import Claim
 from crossray.evaluation.compare import compare_reports
+from crossray.recipes import get_recipe
 from crossray.training.ablate import Ablate, changes
 from crossray.training.ablation import FULL, Ablation, vary
 from crossray.training.config import Recipe
@@ -90,6 +92,32 @@ def test_finished_runs_are_taken_and_summed_up(
     other = replace(small_recipe(), optimizer=replace(small_recipe().optimizer, lr=1e-2))
     with pytest.raises(CrossRayError, match="by an earlier start with other pairs or another"):
         job(other, seeds=2).run()
+
+
+def test_a_feature_set_is_ablated_and_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Methods on published vectors have no pairs and no words, and must resume all the same."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    parts = {f"{key}_{n}": rng.random((n, d)) for key, d in (("I", 6), ("T", 4)) for n in (30, 20)}
+    parts |= {f"L_{n}": rng.integers(0, 3, n) for n in (30, 20)}
+    np.savez(tmp_path / "set.npz", **parts)  # type: ignore[arg-type]
+    keys = "--image-key I_30 --text-key T_30 --label-key L_30 --test-image-key I_20 "
+    keys += "--test-text-key T_20 --test-label-key L_20 --out features"
+    main(["ingest", "features", str(tmp_path / "set.npz"), *keys.split()])
+    base = get_recipe("clip_pretrained_tiny")
+    grid = Ablation(lambda: base, lambda base: {FULL: base, "cold": vary(base, temperature=1.0)})
+    ablate = Ablate(None, "out", base, grid, features="features", protocol="gpldan")
+    with monkeypatch.context() as patch:
+        patch.setattr(Pretrain, "run", untrained)
+        report = ablate.run()
+    assert [parent.kind for parent in report.manifest.parents] == ["features", "report", "report"]
+    assert "full mAP@50[found] image to text" in report.manifest.metrics["headline"]
+    shutil.rmtree(tmp_path / "out")
+    monkeypatch.setattr(Pretrain, "run", no_training)
+    assert ablate.run().id == report.id
 
 
 def test_changes_are_the_fields_that_differ() -> None:

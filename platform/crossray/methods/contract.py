@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tyro.conf import Suppress
 
 from crossray.core.config import Config
+from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.data.pretext.config import PretextConfig
 from crossray.encoders.image import ImageTower, ImageTowerConfig
@@ -48,6 +49,23 @@ class MethodConfig(Config):
         A map of `whole` rows and columns averaged into that many gives the same representations.
         """
         return whole
+
+
+@dataclass(frozen=True)
+class HashingConfig(MethodConfig):
+    """The fields of a method that also makes codes; what it builds is a `Hashing`.
+
+    Attributes:
+        bits: of the codes, a multiple of 8.
+    """
+
+    bits: int = 64
+
+    def __post_init__(self) -> None:
+        if self.bits < 8 or self.bits % 8:
+            raise CrossRayError(
+                f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
+            )
 
 
 @dataclass(frozen=True)
@@ -139,11 +157,16 @@ class Method(nn.Module, ABC):
         return (Phase(),)
 
     def represent_image(self, image: ImageBatch) -> Representation:
-        """What `score` needs to know of images; every tensor has one row an image."""
+        """What `score` needs to know of images; every tensor has one row an image.
+
+        `z` is among them, what `encode_image` gives. Only the second dimension of a tensor may
+        differ between items, as the number of words does; zeros after its end, in a mask too,
+        change no score.
+        """
         return {"z": self.encode_image(image)}
 
     def represent_text(self, text: TextBatch) -> Representation:
-        """What `score` needs to know of texts; every tensor has one row a text."""
+        """What `score` needs to know of texts, as `represent_image` of images."""
         return {"z": self.encode_text(text)}
 
     def score(self, images: Representation, texts: Representation) -> PairScores:
@@ -175,6 +198,30 @@ class Method(nn.Module, ABC):
         assert text.tokens_BT is not None
         states_BTD: Tensor = self.text_tower(text.tokens_BT, text.mask_BT)
         return states_BTD
+
+
+class Hashing(Method):
+    """A method that also makes codes, of `config.bits` bits: the signs of `h`, sign(0) = +1."""
+
+    config: HashingConfig
+
+    @abstractmethod
+    def hash_image(self, z_BD: Tensor) -> Tensor:
+        """`h_BK`, whose signs are the codes of image embeddings (`encode_image`)."""
+
+    @abstractmethod
+    def hash_text(self, z_BD: Tensor) -> Tensor:
+        """`h_BK`, whose signs are the codes of text embeddings (`encode_text`)."""
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """`z` and the hash outputs `h`, which codes are judged by."""
+        z_BD = self.encode_image(image)
+        return {"z": z_BD, "h": self.hash_image(z_BD)}
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """`z` and the hash outputs `h`, which codes are judged by."""
+        z_BD = self.encode_text(text)
+        return {"z": z_BD, "h": self.hash_text(z_BD)}
 
 
 class ClosedForm(Method):

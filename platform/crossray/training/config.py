@@ -83,6 +83,7 @@ class TrainConfig(Config):
         workers: training processes, each with a GPU of its own if `use_gpu`.
         use_gpu: train on GPUs instead of CPUs.
         cpus_per_worker: CPU cores that Ray reserves for a worker.
+        placement: workers on as few nodes as possible, or spread over as many.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
             `last` to keep the last one.
@@ -101,6 +102,7 @@ class TrainConfig(Config):
     workers: int = 2
     use_gpu: bool = False
     cpus_per_worker: int = 1
+    placement: Literal["PACK", "SPREAD"] = "PACK"
     loader_processes: int = 0
     select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"

@@ -70,7 +70,7 @@ def judge_method(
     device: torch.device | str = "cpu",
     query_labels: Sequence[str] = (),
 ) -> Judged:
-    """Judge a method, or a student's codes (`CodeScorer`), on the items of a search.
+    """Judge a method, or its codes (`CodeScorer`), on the items of a search.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
     scores of images and texts. `query_labels`: only items that carry one of these ask, and only

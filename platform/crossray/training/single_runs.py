@@ -18,7 +18,7 @@ from crossray.distill.models import TOKENIZER, method_to_dict
 from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import towers_of
-from crossray.training.fitting import fitted
+from crossray.training.fitting import fitted, labelled
 from crossray.training.pretrain import Pretrain
 
 
@@ -37,7 +37,7 @@ def train_once(job: Pretrain) -> Artifact:
         else:
             words = load_tokenizer(f"path:{teacher.local() / TOKENIZER}")
             wanted = fitted(job.recipe, words)
-        return teacher.manifest.config == recipe_to_dict(wanted)
+        return teacher.manifest.config == recipe_to_dict(labelled(wanted, sources[0]))
 
     return made_before(job.out, "teacher", sources, fits) or job.run()
 
