@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import torch
 import torch.distributed as dist
@@ -15,7 +16,9 @@ from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.methods.contract import Method
 from support.tiny import TINY, batch_of, distillation, taught
 
-METHODS = (*sorted(TINY), "distillation")
+FUSED = replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn")  # type: ignore[call-arg]
+TRAINED = {**TINY, "hier_fusion": FUSED}
+METHODS = (*sorted(TRAINED), "distillation")
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -38,7 +41,7 @@ def part_of(batch: Batch, rows: slice) -> Batch:
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
-    built: Method = distillation() if name == "distillation" else TINY[name].build()
+    built: Method = distillation() if name == "distillation" else TRAINED[name].build()
     method = built.double().eval()
     for module in method.modules():
         if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own

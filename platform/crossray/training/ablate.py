@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import safe_open
 from tyro.conf import Fixed, Suppress, arg
 
 from crossray.core.artifacts import (
@@ -20,6 +22,7 @@ from crossray.core.artifacts import (
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
+from crossray.distill.models import WEIGHTS
 from crossray.evaluation.ablation_report import write_ablation_report
 from crossray.evaluation.report import PER_QUERY
 from crossray.training.ablation import FULL, Ablation
@@ -32,6 +35,8 @@ from crossray.training.single_runs import (
     report_content,
     train_once,
 )
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Ablate:
         ablation: the method's variants and the paper's claims.
         features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
             or a feature set.
+        only: the variants to run beside the full system; nothing runs all. Claims about others are
+            left out.
         seeds: so many runs a variant, with the seeds from `train.seed` on.
         protocol: of the evaluation; by default the paper's, or the one that suits the data.
         codes: bits of the codes, for a protocol that ranks codes.
@@ -57,6 +64,7 @@ class Ablate:
     recipe: Annotated[Recipe, arg(name="")]
     ablation: Fixed[Suppress[Ablation]]
     features: str | None = None
+    only: tuple[str, ...] = ()
     seeds: int = 1
     protocol: str | None = None
     codes: int | None = None
@@ -65,7 +73,7 @@ class Ablate:
         """Train, evaluate and publish; prints progress and one table."""
         if self.seeds < 1:
             raise CrossRayError(f"--seeds {self.seeds} trains nothing; give 1 or more.")
-        variants = self.ablation.variants(self.recipe)
+        variants = self._variants()
         for recipe in variants.values():
             recipe.check()
         check_writable(out := resolve(self.out))
@@ -81,6 +89,17 @@ class Ablate:
         print_summary(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
+
+    def _variants(self) -> dict[str, Recipe]:
+        """Those that are run."""
+        variants = self.ablation.variants(self.recipe)
+        if unknown := set(self.only) - variants.keys():
+            raise CrossRayError(
+                f"there is no variant {', '.join(sorted(unknown))} of {self.recipe.method.name}; "
+                f"choose among {', '.join(variants)}."
+            )
+        wanted = {FULL, *self.only} if self.only else variants.keys()
+        return {name: recipe for name, recipe in variants.items() if name in wanted}
 
     def _data(self) -> Artifact:
         """What is trained and tested on."""
@@ -116,7 +135,8 @@ class Ablate:
         """The report over all variants."""
         reports = {name: [report for _, report in found] for name, found in runs.items()}
         first = report_content(reports[FULL][0])
-        metrics = [*first["protocol"]["headline"], *(c.metric for c in self.ablation.claims)]
+        claims = [c for c in self.ablation.claims if {c.better, c.worse} <= variants.keys()]
+        metrics = [*first["protocol"]["headline"], *(claim.metric for claim in claims)]
         recipes = {name: recipe_to_dict(recipe) for name, recipe in variants.items()}
         singles = {
             f"{name}, seed {number}": report
@@ -148,8 +168,9 @@ class Ablate:
                 {name: _pooled(found, first["protocol"]) for name, found in reports.items()},
                 FULL,
                 list(dict.fromkeys(metrics)),
-                self.ablation.claims,
+                claims,
                 {name: changes(recipe, recipes[FULL]) for name, recipe in recipes.items()},
+                {name: parameter_count(found[0][0]) for name, found in runs.items()},
                 facts,
             )
             draft.notes.extend(facts["notes"])
@@ -167,6 +188,16 @@ def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = ""
         elif value != other:
             found.append(f"{prefix}{name} = {value}")
     return found
+
+
+def parameter_count(teacher: Artifact) -> int:
+    """How many numbers its weights are, the statistics of batch normalisation left out."""
+    with safe_open(teacher.local() / WEIGHTS, "np") as weights:
+        return sum(
+            prod(weights.get_slice(name).get_shape())
+            for name in weights.keys()  # noqa: SIM118  (it is no mapping)
+            if name.rsplit(".", 1)[-1] not in _STATISTICS
+        )
 
 
 def _pooled(reports: list[Artifact], protocol: Mapping[str, Any]) -> dict[str, pa.Table]:
