@@ -41,6 +41,7 @@ from crossray.index.build import BuildIndex
 from crossray.recipes import RECIPES, STUDENTS, get_recipe
 from crossray.recipes.ablations import ABLATIONS
 from crossray.training.ablate import Ablate
+from crossray.training.annotation import AnnotationEfficiency
 from crossray.training.distill import Distill
 from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
@@ -54,6 +55,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "python jobs/pretrain.py": cli.pretrain_job,
     "python jobs/repeat.py": cli.repeat_job,
     "python jobs/ablate.py": cli.ablate_job,
+    "python jobs/annotation_efficiency.py": cli.annotation_efficiency_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
     "python jobs/distill.py": cli.distill_job,
@@ -92,6 +94,7 @@ COMMANDS = [
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
     "python jobs/repeat.py --recipe hier_tiny",
     "python jobs/ablate.py --method hier",
+    "python jobs/annotation_efficiency.py --recipe hier_tiny",
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
@@ -252,6 +255,28 @@ CONTRACT = {
     "python jobs/evaluate.py --model TEACHER --features FEATURES --out REPORT": Evaluate(
         "TEACHER", None, "REPORT", features="FEATURES"
     ),
+    "python jobs/annotation_efficiency.py --recipe hier_tiny --pairs PAIRS --fractions 1 0.3 "
+    "--out REPORT": AnnotationEfficiency(
+        "PAIRS",
+        "REPORT",
+        get_recipe("hier_tiny"),
+        get_recipe("hier_unimodal_tiny"),
+        fractions=(1.0, 0.3),
+    ),
+    "python jobs/pretrain.py --stage unimodal --recipe hier_tiny --pairs PAIRS --out STAGE1 "
+    "--method.objective byol": Pretrain(
+        "PAIRS",
+        "STAGE1",
+        replace(
+            get_recipe("hier_unimodal_tiny"),
+            method=replace(get_recipe("hier_unimodal_tiny").method, objective="byol"),
+        ),
+    ),
+    "python jobs/pretrain.py --recipe hier_tiny --pairs PAIRS --init STAGE1 --out TEACHER": (
+        Pretrain("PAIRS", "TEACHER", get_recipe("hier_tiny"), init="STAGE1")
+    ),
+    "python jobs/evaluate.py --model TEACHER --pairs PAIRS --query-labels Edema,Fracture "
+    "--out REPORT": Evaluate("TEACHER", "PAIRS", "REPORT", query_labels="Edema,Fracture"),
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crossray.cli.jobs import (
     ablate_job,
+    annotation_efficiency_job,
     distill_job,
     embed_job,
     evaluate_job,
@@ -24,6 +25,7 @@ __all__ = [
     "Split",
     "Summary",
     "ablate_job",
+    "annotation_efficiency_job",
     "distill_job",
     "embed_job",
     "evaluate_job",

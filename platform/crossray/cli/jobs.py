@@ -39,7 +39,12 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
     def default(recipe: Recipe) -> Pretrain:
         return Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe)
 
-    run_command(lambda: _with_recipe(default, RECIPES, "jobs/pretrain.py", args))
+    def run() -> Pretrain:
+        rest = _of_stage(list(sys.argv[1:] if args is None else args))
+        job: Pretrain = _with_recipe(default, RECIPES, "jobs/pretrain.py", rest)
+        return job
+
+    run_command(run)
 
 
 def repeat_job(args: Sequence[str] | None = None) -> None:
@@ -85,6 +90,20 @@ def ablate_job(args: Sequence[str] | None = None) -> None:
     run_command(parse)
 
 
+def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/annotation_efficiency.py`."""
+    from crossray.recipes import FIRST_STAGES, RECIPES, get_recipe
+    from crossray.training.annotation import AnnotationEfficiency
+
+    def default(recipe: Recipe) -> AnnotationEfficiency:
+        first = FIRST_STAGES.get(recipe.name)
+        unimodal = None if first is None else get_recipe(first)
+        missing: Any = tyro.MISSING
+        return AnnotationEfficiency(missing, missing, recipe, unimodal)
+
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/annotation_efficiency.py", args))
+
+
 def features_job(args: Sequence[str] | None = None) -> None:
     """`jobs/features.py`."""
     from crossray.recipes import RECIPES
@@ -113,6 +132,20 @@ def distill_job(args: Sequence[str] | None = None) -> None:
         return Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe)
 
     run_command(lambda: _with_recipe(default, STUDENTS, "jobs/distill.py", args))
+
+
+def _of_stage(given: list[str]) -> list[str]:
+    """The arguments of `jobs/pretrain.py`, with its recipe's stage 1 in place of `--stage`."""
+    from crossray.recipes import first_stage
+
+    finder = argparse.ArgumentParser(prog="jobs/pretrain.py", add_help=False, allow_abbrev=False)
+    finder.add_argument("--recipe")
+    finder.add_argument("--stage", choices=("unimodal", "alignment"), default="alignment")
+    found, rest = finder.parse_known_args(given)
+    if found.recipe is None:
+        return rest
+    unimodal = found.stage == "unimodal"
+    return ["--recipe", first_stage(found.recipe) if unimodal else found.recipe, *rest]
 
 
 def _with_recipe(

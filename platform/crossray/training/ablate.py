@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
@@ -57,6 +58,8 @@ class Ablate:
         seeds: so many runs a variant, with the seeds from `train.seed` on.
         protocol: of the evaluation; by default the paper's, or the one that suits the data.
         codes: bits of the codes, for a protocol that ranks codes.
+        query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
+            as for labels that were held out.
     """
 
     pairs: str | None
@@ -68,6 +71,7 @@ class Ablate:
     seeds: int = 1
     protocol: str | None = None
     codes: int | None = None
+    query_labels: str | None = None
 
     def run(self) -> Artifact:
         """Train, evaluate and publish; prints progress and one table."""
@@ -113,7 +117,9 @@ class Ablate:
         """The teacher and the report of one run, made now or before."""
         teacher = train_once(Pretrain(self.pairs, f"{folder}/teacher", recipe, self.features))
         protocol = self.protocol or self.ablation.protocol
-        name = "-".join(str(part) for part in ("report", protocol, self.codes) if part is not None)
+        asked = self.query_labels and re.sub(r"[^a-z0-9]+", "-", self.query_labels.lower())
+        terms = ("report", protocol, self.codes, asked)
+        name = "-".join(str(term) for term in terms if term is not None)
         evaluate = Evaluate(
             teacher.uri,
             self.pairs,
@@ -121,9 +127,19 @@ class Ablate:
             features=self.features if self.pairs is None else None,
             protocol=protocol,
             codes=self.codes,
+            query_labels=self.query_labels,
             use_gpu=recipe.train.use_gpu,
         )
         return teacher, evaluate_once(evaluate)
+
+    def _asked(self) -> list[str]:
+        """Who asked, where it is not every item."""
+        if self.query_labels is None:
+            return []
+        return [
+            f"Queries are the items with {self.query_labels}, the database is the whole split, and "
+            "no other label makes an item relevant."
+        ]
 
     def _publish(
         self,
@@ -153,7 +169,7 @@ class Ablate:
                 name: {"uri": artifact.uri, "id": artifact.id}
                 for name, artifact in {data.kind: data, **singles}.items()
             },
-            "notes": inherited_notes((data,)),
+            "notes": [*inherited_notes((data,)), *self._asked()],
         }
         config = {
             "ablation": self.recipe.method.name,
@@ -161,6 +177,7 @@ class Ablate:
             "seeds": self.seeds,
             "split": "test",
             "protocol": first["protocol"]["name"],
+            "query_labels": self.query_labels,
         }
         with create(out, "report", config, (data, *singles.values())) as draft:
             report = write_ablation_report(

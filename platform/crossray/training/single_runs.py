@@ -26,7 +26,8 @@ def train_once(job: Pretrain) -> Artifact:
     """The teacher of `job`, made now or before; raises what `made_before` raises."""
     pairs = None if job.pairs is None else open_artifact(resolve(job.pairs), "pairs")
     features = None if job.features is None else open_artifact(resolve(job.features), "features")
-    sources = [source for source in (pairs, features) if source is not None]
+    init = None if job.init is None else open_artifact(resolve(job.init), "teacher")
+    sources = [source for source in (pairs, features, init) if source is not None]
 
     def fits(teacher: Artifact) -> bool:
         if pairs is None and features is not None:
