@@ -16,8 +16,9 @@ from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.methods.contract import Method
 from support.tiny import TINY, UNIMODAL, batch_of, distillation, pretext_batch, taught
 
+FUSED = replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn")  # type: ignore[call-arg]
 UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
-METHODS = (*sorted(TINY), "distillation", *UNIMODALS)
+METHODS = (*sorted(TINY), "hier_fusion", "distillation", *UNIMODALS)
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -46,7 +47,7 @@ def _drawn_part(drawn: Pretext, rows: slice, width: int) -> Pretext:
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
-    configs = TINY | UNIMODALS
+    configs = TINY | UNIMODALS | {"hier_fusion": FUSED}
     built: Method = distillation() if name == "distillation" else configs[name].build()
     method = built.double().eval()
     for module in method.modules():

@@ -43,6 +43,11 @@ class MethodConfig(Config):
         """The model; `load_weights=False` leaves out the towers' pretrained weights."""
         raise TypeError(f"{type(self).__name__} does not name a method")
 
+    @property
+    def reads_boxes(self) -> bool:
+        """Whether the method's images must come with their boxes."""
+        return False
+
     def map_side(self, whole: int) -> int:
         """The side of the smallest feature map that serves as well as the whole one.
 
