@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
+from crossray.methods.cmfg import CmfgConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.hier import HierConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
     "clip": ClipConfig,
+    "cmfg": CmfgConfig,
     "hier": HierConfig,
 }
