@@ -18,7 +18,7 @@ from crossray.encoders.text import TextTower
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.cmfg.graph import Edges, all_scores
-from crossray.methods.cmfg.network import GraphNetwork, Nodes, pairwise_scores
+from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
 from crossray.methods.contract import (
     Method,
     MethodConfig,
@@ -218,6 +218,16 @@ class Cmfg(Method):
             image, text = pairs_P2.unbind(dim=1)
             added_P = added_P - all_scores(images["z"], texts["z"])[image, text]
         return PairScores(added_P, added_P)
+
+    def node_attention(self, images: Representation, texts: Representation) -> Tensor:
+        """`weights_BVV`: how much node u of image i and text i reads of node v (section 5.1).
+
+        Patches come first, row by row, then the text's tokens; special ones and padding have 0.
+        Of the first layer where edges are dynamic.
+        """
+        return pair_edges(
+            self._image_nodes(images).ends, self._text_nodes(texts).ends, self.config.edges
+        )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of each stage (section 4); training minimises their sum (4.1).
