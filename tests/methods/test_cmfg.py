@@ -14,7 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
-from crossray.losses.hard_negatives import bidirectional_ranking_loss
+from crossray.losses.hard_negatives import ranking_loss
 from crossray.methods.cmfg import Cmfg, CmfgConfig, network
 from crossray.methods.cmfg.model import hardest, patches
 from crossray.methods.cmfg.network import pairwise_scores
@@ -185,7 +185,7 @@ def test_gradients_reach_every_weight(per_edge_type: bool, edge_mode: str) -> No
 @pytest.mark.parametrize("reranked", ["pairwise", "sum"])
 def test_reranking_everything_is_the_exhaustive_ranking(reranked: str) -> None:
     """Test 10: with as many candidates as items, two stages rank as pair graphs of all pairs do."""
-    config = replace(TINY["cmfg"], reranked=reranked)  # type: ignore[type-var]
+    config = replace(TINY["cmfg"], reranked=reranked, layer="residual_ln")  # type: ignore[type-var]
     torch.manual_seed(0)
     method, corpus = config.build().eval(), RandomCorpus(7, 3)
     two_stage = score_corpus(method, corpus, rerank=21)
@@ -199,10 +199,13 @@ def test_reranking_everything_is_the_exhaustive_ranking(reranked: str) -> None:
     for ours in (two_stage.image_to_text_NC, two_stage.text_to_image_NC):
         torch.testing.assert_close(torch.from_numpy(ours), expected)
     ours = torch.from_numpy(two_stage.image_to_text_NC)
-    assert ours.argsort(dim=1).equal(expected.argsort(dim=1))
-    assert ours.argsort(dim=0).equal(expected.argsort(dim=0))
     coarse = torch.from_numpy(score_represented(method, whole, rerank=0).image_to_text_NC)
-    assert not coarse.argsort(dim=1).equal(ours.argsort(dim=1)), "the stages must differ"
+    for dim in (0, 1):  # both directions, up to the order of scores that rounding cannot tell
+        best = expected.sort(dim=dim, descending=True).values
+        found = expected.gather(dim, ours.argsort(dim=dim, descending=True))
+        torch.testing.assert_close(found, best, rtol=0, atol=1e-6)
+        first_stage = expected.gather(dim, coarse.argsort(dim=dim, descending=True))
+        assert (first_stage - best).abs().max() > 1e-5, "the stages must differ"
 
 
 def represent(method: Cmfg, corpus: RandomCorpus) -> Represented:
@@ -248,11 +251,14 @@ def test_the_re_ranker_learns_from_the_chosen_pairs_alone() -> None:
         chosen[q, sorted(others, key=lambda n: -coarse[q, n])[:2]] = True
         chosen[sorted(others, key=lambda n: -coarse[n, q])[:2], q] = True
     pairwise = small(mode="pairwise", layer="residual_ln").score(images, texts).image_to_text_BC
-    expected = bidirectional_ranking_loss(pairwise, pairwise.T, same | ~chosen, 0.2, 1)
     terms = method.losses(batch)
-    torch.testing.assert_close(terms["pairwise"], expected)
-    dual = bidirectional_ranking_loss(coarse, coarse.T, same, 0.2, 1)
-    torch.testing.assert_close(terms["dual"], dual)
+    for stage, scores, ignored in (
+        ("pairwise", pairwise, same | ~chosen),
+        ("dual", coarse, same),
+    ):
+        both = (scores, ignored), (scores.T, ignored.T)
+        expected = sum(ranking_loss(*direction, 0.2, 1) for direction in both)
+        torch.testing.assert_close(terms[stage], expected)
     everything = small(candidates=8).losses(batch)["pairwise"]
     torch.testing.assert_close(everything, small().losses(batch)["pairwise"])
 

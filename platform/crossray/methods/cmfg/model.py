@@ -15,7 +15,7 @@ from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.heads import PartProjection
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower
-from crossray.losses.hard_negatives import bidirectional_ranking_loss
+from crossray.losses.hard_negatives import ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.cmfg.graph import Edges, all_scores
 from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
@@ -265,8 +265,8 @@ class Cmfg(Method):
         """The loss of a stage's scores; `ignored_BB` is True where a pair is no negative."""
         if self.config.loss == "info_nce":
             return symmetric_info_nce(logit_scale(self.logit_scale[stage]) * scores_BB, ignored_BB)
-        return bidirectional_ranking_loss(
-            scores_BB, scores_BB.T, ignored_BB, self.config.margin, count=1
+        return ranking_loss(scores_BB, ignored_BB, self.config.margin, 1) + ranking_loss(
+            scores_BB.T, ignored_BB.T, self.config.margin, 1
         )
 
     def _pairwise(self, images: Representation, texts: Representation, pairs_P2: Tensor) -> Tensor:
