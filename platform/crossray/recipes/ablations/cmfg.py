@@ -16,7 +16,9 @@ def variants(base: Recipe) -> dict[str, Recipe]:
     """
     method = base.method
     assert isinstance(method, CmfgConfig)
-    full = vary(base, mode="both", edges="full", edge_mode="static", loss="info_nce", pooling="mean")
+    full = vary(
+        base, mode="both", edges="full", edge_mode="static", loss="info_nce", pooling="mean"
+    )
     other_layer = "faithful" if method.layer == "residual_ln" else "residual_ln"
     return {
         "full": full,
