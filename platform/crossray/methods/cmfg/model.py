@@ -305,7 +305,8 @@ class NodeProjection(nn.Module):
 def patches(grid_BCYX: Tensor, side: int | None) -> Tensor:
     """`patches_BRC`: the cells of a feature map, row by row, averaged to at most `side` a side."""
     if side is not None:
-        size = [min(side, cells) for cells in grid_BCYX.shape[2:]]
+        rows, columns = grid_BCYX.shape[2:]
+        size = (min(side, rows), min(side, columns))
         grid_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, size)
     return grid_BCYX.flatten(2).transpose(1, 2)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,12 +70,12 @@ class EdgeAttention(nn.Module):
     def queries(self, states_GVD: Tensor, u: Modality, v: Modality) -> Tensor:
         """`query_GVHE`: $W_Q h_u$ of nodes of modality u on edges to v."""
         projected: Tensor = self.query[self._name(u, v)](states_GVD)
-        return projected.unflatten(-1, (self.heads, -1))
+        return projected.view(*states_GVD.shape[:2], self.heads, -1)
 
     def keys(self, states_GVD: Tensor, u: Modality, v: Modality) -> Tensor:
         """`key_GVHE`: $W_K h_v$ of nodes of modality v on edges from u."""
         projected: Tensor = self.key[self._name(u, v)](states_GVD)
-        return projected.unflatten(-1, (self.heads, -1))
+        return projected.view(*states_GVD.shape[:2], self.heads, -1)
 
     def within(self, states_GVD: Tensor, modality: Modality) -> Tensor:
         """`logits_GHVV` of the edges among nodes of one modality."""
@@ -128,7 +128,7 @@ class GraphNetwork(nn.Module):
 
     def nodes(self, states_GVD: Tensor, mask_GV: Tensor, modality: Modality) -> Nodes:
         """Everything about h^(0) that does not depend on the pairing, once an item, not a pair."""
-        message_GVD = self.layers[0].weight(states_GVD)
+        message_GVD = self._layer(0).weight(states_GVD)
         return Nodes(states_GVD, message_GVD, self.ends(states_GVD, mask_GV, modality))
 
     def ends(self, states_GVD: Tensor, mask_GV: Tensor, modality: Modality) -> Ends:
@@ -185,12 +185,16 @@ class GraphNetwork(nn.Module):
         edges: Callable[[Tensor], Tensor],
     ) -> Tensor:
         """All layers; `edges` gives the weights anew where they are dynamic."""
-        for number, layer in enumerate(self.layers):
+        for number in range(len(self.layers)):
+            layer = self._layer(number)
             if number:
                 message_GVD = layer.weight(states_GVD)
                 weights_GVV = edges(states_GVD) if self.dynamic else weights_GVV
             states_GVD = layer(states_GVD, weights_GVV, message_GVD)
         return states_GVD
+
+    def _layer(self, number: int) -> GraphLayer:
+        return cast(GraphLayer, self.layers[number])
 
     def _read(self, states_GVD: Tensor, mask_GV: Tensor, modality: Modality) -> Tensor:
         if modality not in self.readout:
