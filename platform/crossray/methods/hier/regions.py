@@ -28,6 +28,17 @@ def grid_regions(grid_BCYX: Tensor, sides: tuple[int, ...]) -> Tensor:
     return torch.cat(cells, dim=2).transpose(1, 2)
 
 
+def region_maps(weight_BWR: Tensor, sides: tuple[int, ...], side: int) -> Tensor:
+    """`maps_BWYX`: weights of the regions laid out on a feature map of `side` rows and columns.
+
+    A region gives each cell that it averages an equal part of its weight, so the sums stay, and a
+    mixture of regions under the weights is the mixture of the map's cells under the result.
+    """
+    cells_GYX = torch.eye(side * side, device=weight_BWR.device, dtype=weight_BWR.dtype)
+    share_GR = grid_regions(cells_GYX.view(-1, 1, side, side), sides).squeeze(2)
+    return (weight_BWR @ share_GR.T).unflatten(2, (side, side))
+
+
 def zone_structures(grid_BCYX: Tensor) -> Tensor:
     """`structures_BOC`: means over the seven named zones of a 4 x 4 grid, in the order of `ZONES`.
 
