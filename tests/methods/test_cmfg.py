@@ -310,3 +310,26 @@ def test_a_batch_through_the_towers() -> None:
     assert texts["token_mask"].sum(dim=1).tolist() == [5, 7, 7]
     assert not texts["tokens"][~texts["token_mask"]].any()
     assert method.represent_image(batch.image)["patches"].shape == (3, 4, 16)
+
+
+@pytest.mark.parametrize("grid", [None, 2])
+def test_maps_are_the_edges_from_tokens_to_patches(grid: int | None) -> None:
+    """A word's map must show what its node reads of the image, at the patches' place."""
+    method, batch = small(grid=grid), features(3, cells=4)
+    found = method.alignment(batch.image, batch.text)
+    assert found is not None
+    images, texts = represented(method, batch)
+    weights = method.node_attention(images, texts)
+    count = images["patches"].shape[1]
+    side = 4 if grid is None else grid
+    assert weights.shape == (3, count + 6, count + 6)
+    for i in range(3):
+        for token in range(6):
+            row = weights[i, count + token, :count].view(side, side)
+            if not texts["token_mask"][i, token]:
+                assert not found.maps_BPYX[i, token].any()
+                continue
+            shares = row / row.sum() / (4 // side) ** 2
+            expected = shares.repeat_interleave(4 // side, 0).repeat_interleave(4 // side, 1)
+            torch.testing.assert_close(found.maps_BPYX[i, token], expected)
+    assert small(mode="dual").alignment(batch.image, batch.text) is None

@@ -20,6 +20,7 @@ from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.cmfg.graph import Edges, all_scores
 from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
 from crossray.methods.contract import (
+    Alignment,
     Method,
     MethodConfig,
     PairScores,
@@ -219,6 +220,21 @@ class Cmfg(Method):
             added_P = added_P - all_scores(images["z"], texts["z"])[image, text]
         return PairScores(added_P, added_P)
 
+    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+        """What each token reads of the patches in the pair's graph; see `Method.alignment`.
+
+        The edges from a token to patches, as shares of their sum.
+        """
+        if self.config.mode == "dual":
+            return None
+        grid_BCYX = self.image_grid(image)
+        images = self.represent_image(ImageBatch(grid_BCYX=grid_BCYX))
+        count = images["patches"].shape[1]
+        weights_BTR = self.node_attention(images, self.represent_text(text))[:, count:, :count]
+        total_BT1 = weights_BTR.sum(dim=2, keepdim=True)
+        share_BTR = weights_BTR / total_BT1.masked_fill(total_BT1 == 0, 1)
+        return Alignment(patch_maps(share_BTR, self.config.grid, grid_BCYX.shape[2:]))
+
     def node_attention(self, images: Representation, texts: Representation) -> Tensor:
         """`weights_BVV`: how much node u of image i and text i reads of node v (section 5.1).
 
@@ -309,6 +325,13 @@ def patches(grid_BCYX: Tensor, side: int | None) -> Tensor:
         size = (min(side, rows), min(side, columns))
         grid_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, size)
     return grid_BCYX.flatten(2).transpose(1, 2)
+
+
+def patch_maps(weights_BTR: Tensor, side: int | None, size: torch.Size) -> Tensor:
+    """`maps_BTYX`: weights of `patches` laid out on the feature map of `size`, sums kept."""
+    cells_GYX = torch.eye(size.numel(), device=weights_BTR.device, dtype=weights_BTR.dtype)
+    share_GR = patches(cells_GYX.view(-1, 1, *size), side)[:, :, 0]
+    return (weights_BTR @ share_GR.T).unflatten(2, tuple(size))
 
 
 @torch.no_grad()
