@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
+from crossray.methods.cmfg import CmfgConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
     "clip": ClipConfig,
+    "cmfg": CmfgConfig,
     "hier": HierConfig,
     "hier_unimodal": HierUnimodalConfig,
 }

@@ -127,6 +127,18 @@ class PairScores(NamedTuple):
     text_to_image_BC: Tensor
 
 
+class Alignment(NamedTuple):
+    """Where B images show P parts, each part by its map; row i is of image i and text i.
+
+    `maps_BPYX`: the share of each cell of the image in a part. A map sums to 1, or is 0 everywhere
+    where there is no such part (padding). `parts`: names of the P parts where they are the method's
+    own, such as labels or slots; None where part p is token p of the text.
+    """
+
+    maps_BPYX: Tensor
+    parts: tuple[str, ...] | None = None
+
+
 class Method(nn.Module, ABC):
     """A trainable cross-modal model. It never calls `backward` or `step` and never sees a rank."""
 
@@ -186,6 +198,10 @@ class Method(nn.Module, ABC):
 
         Each part of the result has shape P. None: `score` is the whole score.
         """
+        return None
+
+    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+        """Where image i shows the parts of text i by the method's own attention, if it has any."""
         return None
 
     def image_grid(self, image: ImageBatch) -> Tensor:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from crossray.core.errors import CrossRayError
 from crossray.recipes.cca import cca
 from crossray.recipes.clip import clip_pretrained_tiny
+from crossray.recipes.cmfg import cmfg_base, cmfg_pretrained_tiny, cmfg_tiny
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
 from crossray.recipes.hier_unimodal import hier_unimodal_base, hier_unimodal_tiny
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
@@ -24,6 +25,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         hier_unimodal_tiny,
         hier_unimodal_base,
         clip_pretrained_tiny,
+        cmfg_tiny,
+        cmfg_pretrained_tiny,
+        cmfg_base,
         cca,
     )
 }

@@ -7,10 +7,12 @@ docstring says which table that is.
 from __future__ import annotations
 
 from crossray.core.errors import CrossRayError
+from crossray.recipes.ablations.cmfg import CMFG
 from crossray.recipes.ablations.hier import HIER
 from crossray.training.ablation import Ablation
 
 ABLATIONS: dict[str, Ablation] = {
+    "cmfg": CMFG,
     "hier": HIER,
 }
 
