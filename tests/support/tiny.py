@@ -14,6 +14,7 @@ from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
+from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig
 
 IMAGE = ImageTowerConfig(name="resnet10t", image_size=64)
@@ -21,6 +22,9 @@ SHAPE = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
 TEXT = TextTowerConfig(shape=SHAPE, vocab_size=50, max_tokens=16)
 TINY: dict[str, MethodConfig] = {
     "clip": ClipConfig(image=IMAGE, text=TEXT, embedding=16, hidden=16),
+    "gpldan": GpldanConfig(
+        image=IMAGE, text=TEXT, embedding=8, slots=3, attention_width=5, classifier_width=6
+    ),
     "hier": HierConfig(
         image=IMAGE, text=TEXT, embedding=16, hidden=16, grids=(1, 2),
         structure_width=16, structure_heads=2, structure_feed_forward=16,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
+from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
     "clip": ClipConfig,
+    "gpldan": GpldanConfig,
     "hier": HierConfig,
 }

@@ -8,6 +8,7 @@ from typing import TypeVar
 from crossray.core.errors import CrossRayError
 from crossray.recipes.cca import cca
 from crossray.recipes.clip import clip_pretrained_tiny
+from crossray.recipes.gpldan import gpldan_base, gpldan_pretrained_tiny, gpldan_tiny
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
 from crossray.training.config import Recipe
@@ -22,6 +23,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         hier_large,
         clip_pretrained_tiny,
         cca,
+        gpldan_tiny,
+        gpldan_pretrained_tiny,
+        gpldan_base,
     )
 }
 

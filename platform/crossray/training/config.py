@@ -102,7 +102,7 @@ class TrainConfig(Config):
     use_gpu: bool = False
     cpus_per_worker: int = 1
     loader_processes: int = 0
-    select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
+    select_by: Literal["R@10", "mAP@all", "mAP@50[found]", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"
     patience: int = 5
     validation_items: int = 2000
