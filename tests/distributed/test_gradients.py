@@ -35,7 +35,7 @@ def test_gradient_equals_the_whole_batch_gradient(
 ) -> None:
     """Gathering without gradient would silently train on a part of it.
 
-    InfoNCE, HIER's levels, the terms of distillation.
+    InfoNCE, HIER's levels, GPLDAN's distances, the terms of distillation.
     """
     several = load_file(results(world) / f"{name}.safetensors")
     whole = gradients(name, global_batch())

@@ -23,7 +23,7 @@ from crossray.losses.modality import deception_loss, modality_loss
 from crossray.methods.gpldan import Gpldan, GpldanConfig
 from crossray.methods.gpldan.model import CLASSIFIER
 from support.corpora import RandomCorpus
-from support.tiny import TINY, batch_of
+from support.tiny import TINY
 
 VECTORS = GpldanConfig(
     image=given_images(30), text=given_texts(20), embedding=16, attention_width=8,
@@ -46,10 +46,12 @@ def vectors(image_BC: Tensor, text_BD: Tensor) -> Batch:
 
 
 def random_vectors(count: int) -> Batch:
+    """Independent features of both modalities."""
     return vectors(torch.randn(count, 30), torch.randn(count, 20))
 
 
 def scores(method: Gpldan, batch: Batch) -> Tensor:
+    """Of all images and texts of a batch."""
     with torch.no_grad():
         images, texts = method.represent_image(batch.image), method.represent_text(batch.text)
         return method.score(images, texts).image_to_text_BC

@@ -151,7 +151,7 @@ class Gpldan(Method):
         terms = ("paired", *self._optional_terms(), "deception")
         lr = self.config.classifier_lr
         return (
-            Phase("classifier", (f"{CLASSIFIER}.",), ("modality",), lr, "RMSprop"),
+            Phase("classifier", (f"{CLASSIFIER}.",), ("modality",), lr, "RMSprop", decayed=False),
             Phase("projector", others, terms),
         )
 
