@@ -91,7 +91,7 @@ class Benchmark:
         return open_artifact(str(teacher)), open_artifact(str(report))
 
     def _index(self, teacher: Artifact) -> dict[str, list[float]]:
-        """What the vectors that know no partner give, alone and ranked again, in both directions."""
+        """What vectors that know no partner give, alone and ranked again, in both directions."""
         corpus = FeatureCorpus(open_artifact(self.features), "test")
         method = load_model(teacher).method
         represented = represent_corpus(method, corpus)
