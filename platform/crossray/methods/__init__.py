@@ -6,11 +6,12 @@ from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.gpldan import GpldanConfig
-from crossray.methods.hier import HierConfig
+from crossray.methods.hier import HierConfig, HierUnimodalConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
     "clip": ClipConfig,
     "gpldan": GpldanConfig,
     "hier": HierConfig,
+    "hier_unimodal": HierUnimodalConfig,
 }
