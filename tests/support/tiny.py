@@ -15,6 +15,7 @@ from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.cmfg import CmfgConfig
 from crossray.methods.contract import MethodConfig
+from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
 
 IMAGE = ImageTowerConfig(name="resnet10t", image_size=64)
@@ -25,6 +26,9 @@ TINY: dict[str, MethodConfig] = {
     "cmfg": CmfgConfig(
         image=IMAGE, text=TEXT, embedding=16, grid=2, projection="normalised", key_width=8,
         heads=2, candidates=2, pair_block=8, learn_temperature=True,
+    ),
+    "gpldan": GpldanConfig(
+        image=IMAGE, text=TEXT, embedding=8, slots=3, attention_width=5, classifier_width=6
     ),
     "hier": HierConfig(
         image=IMAGE, text=TEXT, embedding=16, hidden=16, grids=(1, 2),

@@ -108,6 +108,7 @@ class Phase:
     `parameters`: prefixes of parameter names, empty for all. `terms`: the loss terms that this
     phase minimises, empty for all. `lr_scale`: its learning rate relative to the recipe's.
     `optimizer`: the recipe's AdamW, or RMSprop, which adversarial critics are trained with.
+    `decayed`: the recipe's weight decay holds for it.
     """
 
     name: str = "all"
@@ -115,6 +116,7 @@ class Phase:
     terms: tuple[str, ...] = ()
     lr_scale: float = 1.0
     optimizer: Literal["AdamW", "RMSprop"] = "AdamW"
+    decayed: bool = True
 
 
 class PairScores(NamedTuple):

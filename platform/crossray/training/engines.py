@@ -44,7 +44,9 @@ class PhaseEngine:
         ]
         self.engine, _, _, _ = deepspeed.initialize(
             model=_PhaseModule(method, phase),
-            model_parameters=_groups(parameters, recipe.optimizer.weight_decay),
+            model_parameters=_groups(
+                parameters, recipe.optimizer.weight_decay if phase.decayed else 0.0
+            ),
             config=recipe.deepspeed_dict(steps, phase.lr_scale, phase.optimizer),
             dist_init_required=False,
         )
