@@ -6,9 +6,11 @@ from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.hier import HierConfig
+from crossray.methods.mmach import MmachConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
     "clip": ClipConfig,
     "hier": HierConfig,
+    "mmach": MmachConfig,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tyro.conf import Suppress
 
 from crossray.core.config import Config
+from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower, ImageTowerConfig
 from crossray.encoders.text import TextTower, TextTowerConfig
@@ -61,19 +62,54 @@ class SupervisedConfig(MethodConfig):
 
 
 @dataclass(frozen=True)
+class HashingConfig(MethodConfig):
+    """The fields of a method that also makes codes; what it builds is a `Hashing`.
+
+    Attributes:
+        bits: of the codes, a multiple of 8.
+    """
+
+    bits: int = 64
+
+    def __post_init__(self) -> None:
+        if self.bits < 8 or self.bits % 8:
+            raise CrossRayError(
+                f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
+            )
+
+
+@dataclass(frozen=True)
 class Phase:
     """A part of training with an optimiser of its own (adversarial and alternating methods).
 
     `parameters`: prefixes of parameter names, empty for all. `terms`: the loss terms that this
     phase minimises, empty for all. `lr_scale`: its learning rate relative to the recipe's.
-    `optimizer`: the recipe's AdamW, or RMSprop, which adversarial critics are trained with.
+    `optimizer`: the recipe's AdamW, RMSprop, which adversarial critics are trained with, or SGD.
+    `turn`: a phase is taken every step, or takes turns with the others of its kind, a pass over the
+    training split each; then an epoch is as many passes as there are such phases, and every pass
+    shows every item.
     """
 
     name: str = "all"
     parameters: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     lr_scale: float = 1.0
-    optimizer: Literal["AdamW", "RMSprop"] = "AdamW"
+    optimizer: Literal["AdamW", "RMSprop", "SGD"] = "AdamW"
+    turn: Literal["step", "epoch"] = "step"
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a method may know of the training split before the first step.
+
+    `labels_NC`: float, rows as in `Batch.rows_B`; None for methods that learn without labels.
+    `encode`: texts as the text tower reads them; None on a feature set, which has no words.
+    `seed`: of the run.
+    """
+
+    seed: int
+    labels_NC: Tensor | None = None
+    encode: Callable[[Sequence[str]], TextBatch] | None = None
 
 
 class PairScores(NamedTuple):
@@ -104,6 +140,22 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named terms, each a scalar; a phase minimises the sum of its terms."""
+
+    def prepare(self, training: TrainingSet) -> Method:
+        """What is trained: the method itself, or what surrounds it in training only.
+
+        Every process of a run calls it once, before any optimiser is made.
+        """
+        return self
+
+    def phase_losses(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """The terms that a phase minimises, of those of `losses`."""
+        terms = self.losses(batch)
+        return {name: terms[name] for name in phase.terms or terms}
+
+    def observations(self) -> dict[str, float]:
+        """Numbers that a run logs beside its losses."""
+        return {}
 
     def product(self) -> Method:
         """What a run publishes: the method itself, unless it is only there to train another."""
@@ -150,6 +202,30 @@ class Method(nn.Module, ABC):
         assert text.tokens_BT is not None
         states_BTD: Tensor = self.text_tower(text.tokens_BT, text.mask_BT)
         return states_BTD
+
+
+class Hashing(Method):
+    """A method that also makes codes, of `config.bits` bits: the signs of `h`, sign(0) = +1."""
+
+    config: HashingConfig
+
+    @abstractmethod
+    def hash_image(self, z_BD: Tensor) -> Tensor:
+        """`h_BK`, whose signs are the codes of image embeddings (`encode_image`)."""
+
+    @abstractmethod
+    def hash_text(self, z_BD: Tensor) -> Tensor:
+        """`h_BK`, whose signs are the codes of text embeddings (`encode_text`)."""
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """`z` and the hash outputs `h`, which codes are judged by."""
+        z_BD = self.encode_image(image)
+        return {"z": z_BD, "h": self.hash_image(z_BD)}
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """`z` and the hash outputs `h`, which codes are judged by."""
+        z_BD = self.encode_text(text)
+        return {"z": z_BD, "h": self.hash_text(z_BD)}
 
 
 class ClosedForm(Method):
