@@ -166,11 +166,16 @@ class Method(nn.Module, ABC):
         return (Phase(),)
 
     def represent_image(self, image: ImageBatch) -> Representation:
-        """What `score` needs to know of images; every tensor has one row an image."""
+        """What `score` needs to know of images; every tensor has one row an image.
+
+        `z` is among them, what `encode_image` gives. Only the second dimension of a tensor may
+        differ between items, as the number of words does; zeros after its end, in a mask too,
+        change no score.
+        """
         return {"z": self.encode_image(image)}
 
     def represent_text(self, text: TextBatch) -> Representation:
-        """What `score` needs to know of texts; every tensor has one row a text."""
+        """What `score` needs to know of texts, as `represent_image` of images."""
         return {"z": self.encode_text(text)}
 
     def score(self, images: Representation, texts: Representation) -> PairScores:

@@ -24,13 +24,12 @@ from crossray.data.corpus import PairCorpus
 from crossray.data.joined_corpus import JoinedCorpus
 from crossray.data.splits import Split
 from crossray.distill.code_scorer import CodeScorer
-from crossray.distill.student import Student
 from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.gallery import Gallery
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
 from crossray.evaluation.report import PER_QUERY, write_report
-from crossray.methods.contract import Method
+from crossray.methods.contract import Hashing, Method
 from crossray.training.asked import Search, asked, searched
 from crossray.training.gallery import sample_gallery
 from crossray.training.judging import Judged, judge_method, label_names
@@ -54,7 +53,7 @@ class Evaluate:
             labels, else `flickr`. mmach needs codes.
         rerank: candidates a query that get the method's costly scores; as many as there are items
             scores every pair exactly.
-        codes: bits of the student's codes, to measure them in place of its vectors.
+        codes: bits of the model's codes, to measure them in place of its vectors.
         rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
         seed: of the bootstrap.
         use_gpu: score on a GPU instead of the CPU.
@@ -136,8 +135,8 @@ class Evaluate:
         """Refuse what the protocol cannot rank."""
         if protocol.ranked_by == "hamming" and self.codes is None:
             raise CrossRayError(
-                f"protocol {protocol.name!r} ranks codes by their Hamming distance; give a student "
-                "and the bits of its codes, --codes 64 for instance, or choose another protocol."
+                f"protocol {protocol.name!r} ranks codes by their Hamming distance; give a model "
+                "that makes codes and their bits, --codes 64 for instance, or another protocol."
             )
         scored = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
         if self.rescore and not scored:
@@ -150,15 +149,15 @@ class Evaluate:
         """What scores pairs, and how many candidates a query are scored again."""
         if self.codes is None:
             return method, self.rerank
-        if not isinstance(method, Student):
+        if not isinstance(method, Hashing):
             raise CrossRayError(
-                f"{trained.uri} is a {trained.kind} and has no codes; give a student, or leave "
-                "codes out."
+                f"{trained.uri} is a {trained.kind} and has no codes; give a model that makes "
+                "some, as every student does, or leave codes out."
             )
         if self.codes != method.config.bits:
             raise CrossRayError(
                 f"{trained.uri} makes codes of {method.config.bits} bits, not {self.codes}; "
-                "ask for those, or distil a student with the bits you want."
+                "ask for those, or train a model with the bits you want."
             )
         return CodeScorer(method), self.rescore
 

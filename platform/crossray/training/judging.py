@@ -67,7 +67,7 @@ def judge_method(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> Judged:
-    """Judge a method, or a student's codes (`CodeScorer`), on the items of a search.
+    """Judge a method, or its codes (`CodeScorer`), on the items of a search.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
     scores of images and texts. Raises CrossRayError, before anything is computed, for labels that
