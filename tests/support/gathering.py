@@ -13,7 +13,7 @@ from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.distill import Distillation
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.methods.contract import Method
-from support.tiny import TINY, batch_of, distillation, taught
+from support.tiny import TINY, batch_of, distillation, taught, training_set
 
 METHODS = (*sorted(TINY), "distillation")
 
@@ -32,6 +32,8 @@ def part_of(batch: Batch, rows: slice) -> Batch:
             tokens_BT=batch.text.tokens_BT[rows, :width],
         ),
         batch.keys_B[rows],
+        labels_BC=None if batch.labels_BC is None else batch.labels_BC[rows],
+        rows_B=None if batch.rows_B is None else batch.rows_B[rows],
     )
 
 
@@ -39,7 +41,7 @@ def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
     built: Method = distillation() if name == "distillation" else TINY[name].build()
-    method = built.double().eval()
+    method = built.prepare(training_set()).double().eval()
     for module in method.modules():
         if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own
             module.train()

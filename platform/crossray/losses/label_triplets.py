@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def label_triplet_loss(
-    anchor_AK: Tensor, near_AK: Tensor, far_AK: Tensor, margin: float
-) -> Tensor:
+def label_triplet_loss(anchor_AK: Tensor, near_AK: Tensor, far_AK: Tensor, margin: float) -> Tensor:
     r"""Equation 4: the sum over triplets of how far the near item is from being nearer.
 
     $$J(a; b, c \mid \gamma) = \sum \big[ \|a-b\|^2 - \|a-c\|^2 + \gamma \big]_+$$

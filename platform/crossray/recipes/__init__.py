@@ -9,6 +9,7 @@ from crossray.core.errors import CrossRayError
 from crossray.recipes.cca import cca
 from crossray.recipes.clip import clip_pretrained_tiny
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
+from crossray.recipes.mmach import mmach_base, mmach_pretrained_tiny, mmach_tiny
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
 from crossray.training.config import Recipe
 from crossray.training.distill import StudentRecipe
@@ -22,6 +23,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         hier_large,
         clip_pretrained_tiny,
         cca,
+        mmach_tiny,
+        mmach_pretrained_tiny,
+        mmach_base,
     )
 }
 

@@ -21,6 +21,9 @@ class MultiScale(nn.Module):
         super().__init__()
         self.scales = tuple(scales)
         self.maps = nn.ModuleList(nn.Conv1d(1, 1, 1) for _ in self.scales)
+        for convolution in self.maps:  # plain averages at first: one random sign may kill a scale
+            nn.init.ones_(convolution.weight)
+            nn.init.zeros_(convolution.bias)
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """`scales_BSD`: the vector itself, then one channel a scale."""

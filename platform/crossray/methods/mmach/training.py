@@ -179,9 +179,7 @@ class MmachTraining(Method):
             features = tuple(functional.normalize(x, dim=1, eps=1e-12) for x in features)
         return enhanced_labels(*features) if self.config.attention else features[0]
 
-    def _bridge(
-        self, other: str, live: str, tables: dict[str, Tensor], rows_B: Tensor
-    ) -> Tensor:
+    def _bridge(self, other: str, live: str, tables: dict[str, Tensor], rows_B: Tensor) -> Tensor:
         """Equation 5 or 6 with the labels and images or texts, or what MMACH-MSE has there."""
         label_NK, other_NK = tables["label"], tables[other]
         if self.config.objective == "mse":
