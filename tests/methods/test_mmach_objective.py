@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from crossray.methods.mmach.triplets import Triplets, draw_triplets
 
 N, K, ALPHA = 12, 8, 0.6
 GAMMAS = (2.0, 1.0, 3.0, 0.5)
-Rows = list[tuple[int, int, int]]
 
 
 class Case:
@@ -154,9 +152,9 @@ def test_a_hinge_that_rests_everywhere_leaves_the_codes_alone() -> None:
         assert not x.grad.any()
 
 
-def unit(make: Callable[..., Tensor] = torch.randn) -> Tensor:
+def unit() -> Tensor:
     """Five random rows of unit length."""
-    return torch.nn.functional.normalize(make(5, 6, dtype=torch.float64), dim=1)
+    return torch.nn.functional.normalize(torch.randn(5, 6, dtype=torch.float64), dim=1)
 
 
 def test_attention_by_hand() -> None:

@@ -58,7 +58,7 @@ def mmach_pretrained_tiny() -> Recipe:
         optimizer=_SGD,
         deepspeed=_NO_CLIPPING,
         train=TrainConfig(
-            batch_size=128, epochs=12, select_by="mAP@all", patience=12, validation_items=500,
+            batch_size=128, epochs=8, select_by="mAP@all", patience=8, validation_items=500,
             checkpoint_every=500,
         ),
     )  # fmt: skip
