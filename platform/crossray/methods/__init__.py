@@ -5,12 +5,13 @@ from __future__ import annotations
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
-from crossray.methods.hier import HierConfig
+from crossray.methods.hier import HierConfig, HierUnimodalConfig
 from crossray.methods.mmach import MmachConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
     "clip": ClipConfig,
     "hier": HierConfig,
+    "hier_unimodal": HierUnimodalConfig,
     "mmach": MmachConfig,
 }

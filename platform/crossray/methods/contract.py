@@ -14,6 +14,7 @@ from tyro.conf import Suppress
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.data.pretext.config import PretextConfig
 from crossray.encoders.image import ImageTower, ImageTowerConfig
 from crossray.encoders.text import TextTower, TextTowerConfig
 
@@ -51,17 +52,6 @@ class MethodConfig(Config):
 
 
 @dataclass(frozen=True)
-class SupervisedConfig(MethodConfig):
-    """A method that learns from labels: its batches have `labels_BC`.
-
-    Attributes:
-        labels: the data's label vocabulary, in the order of the columns; filled in by a run.
-    """
-
-    labels: Suppress[tuple[str, ...]] = ()
-
-
-@dataclass(frozen=True)
 class HashingConfig(MethodConfig):
     """The fields of a method that also makes codes; what it builds is a `Hashing`.
 
@@ -76,6 +66,34 @@ class HashingConfig(MethodConfig):
             raise CrossRayError(
                 f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
             )
+
+
+@dataclass(frozen=True)
+class SupervisedConfig(MethodConfig):
+    """A method that learns from labels: its batches have `labels_BC`.
+
+    Attributes:
+        labels: the data's label vocabulary, in the order of the columns; filled in by a run.
+    """
+
+    labels: Suppress[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
+class UnimodalConfig(MethodConfig):
+    """A method that learns from images and texts on their own: its batches have a `pretext`.
+
+    What it builds is a `Unimodal`.
+    """
+
+    def pretext(self) -> PretextConfig:
+        """What is drawn for its batches."""
+        raise TypeError(f"{type(self).__name__} does not say what it draws")
+
+    @property
+    def has_slow_encoder(self) -> bool:
+        """Whether weights follow others by small steps, which bfloat16 would round away."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -160,6 +178,13 @@ class Method(nn.Module, ABC):
     def product(self) -> Method:
         """What a run publishes: the method itself, unless it is only there to train another."""
         return self
+
+    def after_step(self, progress: float) -> None:
+        """Called after every optimiser step; `progress` is the share of training that is done.
+
+        Here buffers and weights that no gradient reaches are brought up to date.
+        """
+        return None
 
     def phases(self) -> tuple[Phase, ...]:
         """One phase over all parameters, unless the method says otherwise."""
@@ -246,6 +271,18 @@ class ClosedForm(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Nothing is minimised."""
         raise TypeError(f"{type(self).__name__} is fitted, not trained")
+
+
+class Unimodal(Method):
+    """A method that is trained on images and on texts alone, to be the start of another."""
+
+    @abstractmethod
+    def measure(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """By modality and name: a sum over the batch, and over how many it is, shape 2."""
+
+    @abstractmethod
+    def counted(self) -> dict[str, dict[str, float]]:
+        """By modality and name: shares of what training has seen so far."""
 
 
 def same_study(keys_B: Tensor) -> Tensor:

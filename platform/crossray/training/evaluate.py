@@ -55,6 +55,8 @@ class Evaluate:
             scores every pair exactly.
         codes: bits of the model's codes, to measure them in place of its vectors.
         rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
+        query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
+            and only they make items relevant by label, as for labels that were held out.
         seed: of the bootstrap.
         use_gpu: score on a GPU instead of the CPU.
     """
@@ -68,6 +70,7 @@ class Evaluate:
     rerank: int = 100
     codes: int | None = None
     rescore: int = 0
+    query_labels: str | None = None
     seed: int = 0
     use_gpu: bool = False
 
@@ -85,11 +88,14 @@ class Evaluate:
         corpus, device = search.corpus, "cuda" if self.use_gpu else "cpu"
         others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
         print(f"scoring {len(corpus):,} images against {others}", flush=True)
-        judged = judge_method(method.to(device), search, protocol, rerank, self.seed, device)
+        chosen = self._chosen_labels()
+        judged = judge_method(
+            method.to(device), search, protocol, rerank, self.seed, device, chosen
+        )
         results = judged.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
-        reference, unmatched = reference_line(
-            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes
+        reference, remarks = reference_line(
+            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
         )
         config = {
             "split": self.split,
@@ -98,18 +104,24 @@ class Evaluate:
             "codes": self.codes,
             "seed": self.seed,
         }
+        if chosen:
+            config["query_labels"] = list(chosen)
+            remarks.append(
+                f"Queries are the items with {', '.join(chosen)}, the database is the whole split, "
+                "and no other label makes an item relevant."
+            )
         with create(out, "report", config, (trained, data)) as draft:
-            notes = [*inherited_notes((trained, data)), *unmatched]
+            notes = [*inherited_notes((trained, data)), *remarks]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
                 for artifact in (trained, data)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = _gallery(judged, search, data, self.seed)
+            gallery = None if chosen else _gallery(judged, search, data, self.seed)
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
-                label_names=label_names(corpus),
-                measured=Measured.on(
+                label_names=label_names(corpus, chosen),
+                measured=None if chosen else Measured.on(
                     data.manifest.config,
                     data.manifest.metrics.get("splits", {}),
                     None if self.rescore else self.codes,
@@ -130,6 +142,11 @@ class Evaluate:
         print_summary(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
+
+    def _chosen_labels(self) -> tuple[str, ...]:
+        """The labels of the queries, none for all queries."""
+        given = (self.query_labels or "").split(",")
+        return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
 
     def _check_ranking(self, protocol: Protocol) -> None:
         """Refuse what the protocol cannot rank."""

@@ -9,7 +9,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,28 @@ from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem
 from crossray.core.types import Batch, TextBatch
+from crossray.data.corpus import Corpus
 from crossray.data.label_matrix import label_matrix
-from crossray.data.loading import training_loader
+from crossray.data.loading import pretext_loader, training_loader
+from crossray.data.pretext.samples import PretextSamples
 from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation, Student
 from crossray.distill.models import load_model, method_to_dict, save_weights
-from crossray.methods.contract import Method, SupervisedConfig, TrainingSet
+from crossray.methods.contract import (
+    Method,
+    SupervisedConfig,
+    TrainingSet,
+    Unimodal,
+    UnimodalConfig,
+)
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
-from crossray.training.corpora import training_corpora
+from crossray.training.corpora import pretext_samples, training_corpora
 from crossray.training.engines import engines_of, taking_part, turns_of
+from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
+from crossray.training.pretext_validation import validate_pretext
 from crossray.training.tracking import Track, Tracker, trackers
 from crossray.training.validation import Quality, validate
 
@@ -50,7 +60,8 @@ class Task:
     """What every worker is told.
 
     `source`: URI of the `pairs` or `features` artifact it reads. `tokenizer`: None where the source
-    is a feature set. `lesson`: who teaches, if anyone.
+    is a feature set. `lesson`: who teaches, if anyone. `init`: URI of the teacher whose weights the
+    model starts from, if any.
     """
 
     recipe: Recipe
@@ -60,6 +71,7 @@ class Task:
     storage: str
     track: Track
     lesson: Lesson | None = None
+    init: str | None = None
 
 
 def train_worker(task: Task) -> None:
@@ -84,7 +96,12 @@ class _Worker:
         tokenizer = None if task.tokenizer is None else Tokenizer.from_str(task.tokenizer)
         source = open_artifact(task.source, ("pairs", "features"))
         lesson, teacher = task.lesson, None
-        if lesson is None:
+        self.corpus: Corpus | PretextSamples
+        self.validation: Corpus | PretextSamples
+        if isinstance(self.recipe.method, UnimodalConfig):
+            assert tokenizer is not None
+            self.corpus, self.validation = pretext_samples(self.recipe, source, tokenizer)
+        elif lesson is None:
             self.corpus, self.validation = training_corpora(self.recipe, source, tokenizer)
         else:
             self._say("asking the teacher about the training split")
@@ -95,6 +112,10 @@ class _Worker:
             )
         torch.manual_seed(self.recipe.train.seed)  # every process starts from the same weights
         self.method = self.recipe.method.build()
+        if task.init is not None:
+            earlier = open_artifact(task.init, "teacher")
+            taken = start_from(self.method, earlier, towers=source.kind == "pairs")
+            self._say(taken.words(task.init))
         if lesson is not None and teacher is not None:
             assert isinstance(self.method, Student)
             self.method = Distillation(self.method, teacher, lesson.config)
@@ -128,11 +149,11 @@ class _Worker:
             assert tokenizer is not None
             return tokenizer.encode([[text] for text in texts], max_tokens)
 
-        return TrainingSet(
-            self.recipe.train.seed,
-            label_matrix(self.corpus.labels, names) if names else None,
-            None if tokenizer is None else encode,
-        )
+        labels_NC = None
+        if names and isinstance(self.corpus, Corpus):
+            labels_NC = label_matrix(self.corpus.labels, names)
+        seed = self.recipe.train.seed
+        return TrainingSet(seed, labels_NC, None if tokenizer is None else encode)
 
     def _resume(self) -> Progress:
         checkpoint = ray.train.get_checkpoint()
@@ -145,8 +166,7 @@ class _Worker:
 
     def train(self) -> None:
         sampler = replace(self.sampler, start=self.progress.step)
-        train, names = self.recipe.train, self.label_names
-        loader = training_loader(self.corpus, sampler, train.seed, train.loader_processes, names)
+        loader = self._loader(sampler)
         clock = _Clock(self.progress.step)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
             self._report()
@@ -158,9 +178,18 @@ class _Worker:
             for engine in taking_part(self.engines, number):
                 terms.update(engine.step(micro_batches))
             self.progress = replace(self.progress, step=self.progress.step + 1)
+            self.method.after_step(self.progress.step / self.sampler.steps)
             self._after_step(terms, clock)
         for tracker in self.trackers:
             tracker.close()
+
+    def _loader(self, sampler: BatchSampler) -> Iterable[Batch]:
+        train = self.recipe.train
+        if isinstance(self.corpus, PretextSamples):
+            return pretext_loader(self.corpus, sampler, train.loader_processes)
+        return training_loader(
+            self.corpus, sampler, train.seed, train.loader_processes, self.label_names
+        )
 
     def _after_step(self, terms: dict[str, Tensor], clock: _Clock) -> None:
         step, per_epoch = self.progress.step, self.steps_per_epoch
@@ -179,9 +208,14 @@ class _Worker:
     def _validate(self) -> None:
         train = self.recipe.train
         device, dtype = self.engines[0].engine.device, self.engines[0].dtype
-        quality = validate(
-            self.method, self.validation, train.validation_items, train.rerank, device, dtype
-        )
+        if isinstance(self.validation, PretextSamples):
+            assert isinstance(self.method, Unimodal)
+            items = train.validation_items
+            quality = validate_pretext(self.method, self.validation, items, device, dtype)
+        else:
+            quality = validate(
+                self.method, self.validation, train.validation_items, train.rerank, device, dtype
+            )
         self.method.train()
         epoch = self.progress.step // self.steps_per_epoch
         self.progress = judged(self.progress, self.recipe, quality, epoch)
