@@ -21,7 +21,7 @@ def label_features(method: Mmach, training: TrainingSet) -> tuple[Tensor, Tensor
     `CrossRayError` where names are asked for and there is no text tower to read them.
     """
     assert training.labels_NC is not None
-    sets_UC, set_N = training.labels_NC.unique(dim=0, return_inverse=True)
+    sets_UC, set_N = torch.unique(training.labels_NC, dim=0, return_inverse=True)
     if method.config.label_encoding == "multi_hot":
         return sets_UC @ fixed_map(sets_UC.shape[1], method.text_tower.width, training.seed), set_N
     if training.encode is None:

@@ -174,9 +174,9 @@ class MmachTraining(Method):
             text_BW = self.method.text_features(batch.text)
         if image_BW.shape[1] != label_BW.shape[1]:
             image_BW = image_BW @ self.image_map_CW
-        features = (label_BW, image_BW, text_BW)
+        features = [label_BW, image_BW, text_BW]
         if self.config.l2_inputs:
-            features = tuple(functional.normalize(x, dim=1, eps=1e-12) for x in features)
+            features = [functional.normalize(x, dim=1, eps=1e-12) for x in features]
         return enhanced_labels(*features) if self.config.attention else features[0]
 
     def _bridge(self, other: str, live: str, tables: dict[str, Tensor], rows_B: Tensor) -> Tensor:
