@@ -7,18 +7,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.types import ImageBatch, TextBatch
 from crossray.methods import METHODS
 from crossray.methods.contract import ClosedForm, Method, same_study
 from crossray.methods.hier import HierConfig
-from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of
+from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of, training_set
 
 
 @pytest.fixture(params=sorted(TINY))
 def method(request: pytest.FixtureRequest) -> Method:
     """Every method in turn, small and with the same weights each time."""
     torch.manual_seed(0)
-    return TINY[request.param].build()
+    return TINY[request.param].build().prepare(training_set())
 
 
 def test_registry_is_covered() -> None:
@@ -120,10 +120,10 @@ def test_cached_features_give_the_same_losses(method: Method) -> None:
     method.eval()
     batch = batch_of(4)
     with torch.no_grad():
-        cached = Batch(
-            ImageBatch(grid_BCYX=method.image_grid(batch.image)),
-            replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
-            batch.keys_B,
+        cached = replace(
+            batch,
+            image=ImageBatch(grid_BCYX=method.image_grid(batch.image)),
+            text=replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
         )
         for name, value in method.losses(batch).items():
             torch.testing.assert_close(value, method.losses(cached)[name])

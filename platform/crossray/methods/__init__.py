@@ -8,6 +8,7 @@ from crossray.methods.cmfg import CmfgConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
+from crossray.methods.mmach import MmachConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
@@ -16,4 +17,5 @@ METHODS: dict[str, type[MethodConfig]] = {
     "gpldan": GpldanConfig,
     "hier": HierConfig,
     "hier_unimodal": HierUnimodalConfig,
+    "mmach": MmachConfig,
 }
