@@ -89,6 +89,7 @@ COMMANDS = [
     "crossray check",
     "crossray summary",
     "crossray compare",
+    "crossray plan",
     "crossray serve",
     "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
@@ -198,6 +199,7 @@ CONTRACT = {
     "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
     "crossray compare REPORT REPORT": cli.Compare(("REPORT", "REPORT")),
+    "crossray plan hier_base --nodes 4 --gpu a100-80g": cli.PlanRecipe("hier_base", nodes=4),
     "crossray serve INDEX": cli.Serve("INDEX"),
     "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": cli.Serve(
         "INDEX", topology="fanout", replicas="1..4", port=8001, detach=True
