@@ -34,8 +34,8 @@ def joint_neighbours(image_mask_GR: Tensor, text_mask_GT: Tensor, edges: Edges) 
         return support_GVV
     patches, tokens = image_mask_GR.shape[1], text_mask_GT.shape[1]
     is_patch_V = torch.arange(patches + tokens, device=support_GVV.device) < patches
-    crosses_VV = is_patch_V[:, None] != is_patch_V[None, :]
-    return support_GVV.masked_fill(~crosses_VV, False)
+    crossing_GVV: Tensor = support_GVV & (is_patch_V[:, None] ^ is_patch_V[None, :])
+    return crossing_GVV
 
 
 def edge_logits(query_GUHE: Tensor, key_GVHE: Tensor) -> Tensor:
