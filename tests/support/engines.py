@@ -54,7 +54,9 @@ class Duel(Method):
     def phases(self) -> tuple[Phase, ...]:
         return (
             Phase("generator", ("generator.",), ("fool",)),
-            Phase("critic", ("critic.",), ("judge",), lr_scale=0.1, optimizer="RMSprop"),
+            Phase(
+                "critic", ("critic.",), ("judge",), lr_scale=0.1, optimizer="RMSprop", decayed=False
+            ),
         )
 
 
@@ -107,6 +109,9 @@ def duel(_: Path, zero_stage: int) -> None:
             moved = not torch.equal(before[name], parameter)
             assert moved == name.startswith(("generator", "critic")[number]), name
     assert engines[1].lr < engines[0].lr
+    for engine, decays in zip(engines, (True, False), strict=True):
+        decay = max(group["weight_decay"] for group in engine.engine.optimizer.param_groups)
+        assert (decay > 0) == decays
 
 
 def interrupted(

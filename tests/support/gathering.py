@@ -24,8 +24,9 @@ from support.tiny import (
     training_set,
 )
 
+FUSED = replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn")  # type: ignore[call-arg]
 UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
-METHODS = (*sorted(TINY), "distillation", *UNIMODALS)
+METHODS = (*sorted(TINY), "hier_fusion", "distillation", *UNIMODALS)
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -56,7 +57,7 @@ def _drawn_part(drawn: Pretext, rows: slice, width: int) -> Pretext:
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
-    configs = TINY | UNIMODALS
+    configs = TINY | UNIMODALS | {"hier_fusion": FUSED}
     built: Method = distillation() if name == "distillation" else configs[name].build()
     method = built.prepare(training_set()).double().eval()
     for module in method.modules():

@@ -14,7 +14,9 @@ from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
+from crossray.methods.cmfg import CmfgConfig
 from crossray.methods.contract import MethodConfig, TrainingSet
+from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
 from crossray.methods.mmach import MmachConfig
 
@@ -23,6 +25,13 @@ SHAPE = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
 TEXT = TextTowerConfig(shape=SHAPE, vocab_size=50, max_tokens=16)
 TINY: dict[str, MethodConfig] = {
     "clip": ClipConfig(image=IMAGE, text=TEXT, embedding=16, hidden=16),
+    "cmfg": CmfgConfig(
+        image=IMAGE, text=TEXT, embedding=16, grid=2, projection="normalised", key_width=8,
+        heads=2, candidates=2, pair_block=8, learn_temperature=True,
+    ),
+    "gpldan": GpldanConfig(
+        image=IMAGE, text=TEXT, embedding=8, slots=3, attention_width=5, classifier_width=6
+    ),
     "hier": HierConfig(
         image=IMAGE, text=TEXT, embedding=16, hidden=16, grids=(1, 2),
         structure_width=16, structure_heads=2, structure_feed_forward=16,

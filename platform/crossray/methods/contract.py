@@ -43,6 +43,11 @@ class MethodConfig(Config):
         """The model; `load_weights=False` leaves out the towers' pretrained weights."""
         raise TypeError(f"{type(self).__name__} does not name a method")
 
+    @property
+    def reads_boxes(self) -> bool:
+        """Whether the method's images must come with their boxes."""
+        return False
+
     def map_side(self, whole: int) -> int:
         """The side of the smallest feature map that serves as well as the whole one.
 
@@ -103,9 +108,9 @@ class Phase:
     `parameters`: prefixes of parameter names, empty for all. `terms`: the loss terms that this
     phase minimises, empty for all. `lr_scale`: its learning rate relative to the recipe's.
     `optimizer`: the recipe's AdamW, RMSprop, which adversarial critics are trained with, or SGD.
-    `turn`: a phase is taken every step, or takes turns with the others of its kind, a pass over the
-    training split each; then an epoch is as many passes as there are such phases, and every pass
-    shows every item.
+    `decayed`: the recipe's weight decay holds for it. `turn`: a phase is taken every step, or takes
+    turns with the others of its kind, a pass over the training split each; then an epoch is as many
+    passes as there are such phases, and every pass shows every item.
     """
 
     name: str = "all"
@@ -113,6 +118,7 @@ class Phase:
     terms: tuple[str, ...] = ()
     lr_scale: float = 1.0
     optimizer: Literal["AdamW", "RMSprop", "SGD"] = "AdamW"
+    decayed: bool = True
     turn: Literal["step", "epoch"] = "step"
 
 
@@ -138,6 +144,18 @@ class PairScores(NamedTuple):
 
     image_to_text_BC: Tensor
     text_to_image_BC: Tensor
+
+
+class Alignment(NamedTuple):
+    """Where B images show P parts, each part by its map; row i is of image i and text i.
+
+    `maps_BPYX`: the share of each cell of the image in a part. A map sums to 1, or is 0 everywhere
+    where there is no such part (padding). `parts`: names of the P parts where they are the method's
+    own, such as labels or slots; None where part p is token p of the text.
+    """
+
+    maps_BPYX: Tensor
+    parts: tuple[str, ...] | None = None
 
 
 class Method(nn.Module, ABC):
@@ -215,6 +233,10 @@ class Method(nn.Module, ABC):
 
         Each part of the result has shape P. None: `score` is the whole score.
         """
+        return None
+
+    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+        """Where image i shows the parts of text i by the method's own attention, if it has any."""
         return None
 
     def image_grid(self, image: ImageBatch) -> Tensor:

@@ -87,7 +87,7 @@ class TrainConfig(Config):
         placement: workers on as few nodes as possible, or spread over as many.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
-            `last` to keep the last one.
+            `last` to keep the last one. The mAPs need data with labels.
         selection: the split that the metric is measured on. `test` makes figures on the test split
             too good; it is there to compare with published figures that were selected that way.
         patience: epochs without a better one after which the run stops.
@@ -105,7 +105,7 @@ class TrainConfig(Config):
     cpus_per_worker: int = 1
     placement: Literal["PACK", "SPREAD"] = "PACK"
     loader_processes: int = 0
-    select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
+    select_by: Literal["R@10", "mAP@all", "mAP@50[found]", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"
     patience: int = 5
     validation_items: int = 2000

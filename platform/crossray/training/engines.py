@@ -44,7 +44,9 @@ class PhaseEngine:
         linear = recipe.optimizer.schedule == "linear"
         self.engine, _, _, _ = deepspeed.initialize(
             model=_PhaseModule(method, phase),
-            model_parameters=_groups(parameters, recipe.optimizer.weight_decay),
+            model_parameters=_groups(
+                parameters, recipe.optimizer.weight_decay if phase.decayed else 0.0
+            ),
             config=recipe.deepspeed_dict(steps, phase.lr_scale, phase.optimizer),
             lr_scheduler=partial(_linear, recipe, steps) if linear else None,
             dist_init_required=False,
