@@ -86,13 +86,8 @@ class Tokenizer:
                 f"max_tokens is {max_tokens} and the padded length {length}; use at least 3 "
                 "tokens and a length of at least max_tokens."
             )
-        # A pre-tokenised input is a list of sentences here: the number of a token's "word" is then
-        # its sentence. The space is what would part them in one string; byte-level BPE sees it.
         encodings = self._fast.encode_batch(
-            [
-                [sentence if n == 0 else f" {sentence}" for n, sentence in enumerate(sentences)]
-                for sentences in texts_per_item
-            ],
+            [_joined(sentences) for sentences in texts_per_item],
             is_pretokenized=True,
             add_special_tokens=False,
         )
@@ -103,6 +98,17 @@ class Tokenizer:
                     f"item {item} of the batch has no text; give it some or leave it out."
                 )
         return self._pad(rows, length)
+
+    def ends(self, sentences: Sequence[str], max_tokens: int) -> list[tuple[int, int]]:
+        """The sentence of each token of one text, and where in that sentence the token stops.
+
+        In the order of `encode`, without the special tokens.
+        """
+        encoding = self._fast.encode(
+            _joined(sentences), is_pretokenized=True, add_special_tokens=False
+        )
+        placed = list(zip(encoding.word_ids, encoding.offsets, strict=True))[: max_tokens - 2]
+        return [(number, stop - (number > 0)) for number, (_, stop) in placed]
 
     def _pad(
         self, rows: Sequence[tuple[Sequence[int], Sequence[int | None]]], length: int | None
@@ -122,6 +128,14 @@ class Tokenizer:
             sentence_BT=torch.from_numpy(sentence_BT),
             tokens_BT=torch.from_numpy(tokens_BT),
         )
+
+
+def _joined(sentences: Sequence[str]) -> list[str]:
+    """A pre-tokenised input whose "words" are sentences, so that a token's word is its sentence.
+
+    The space is what would part them in one string; byte-level BPE sees it.
+    """
+    return [sentence if n == 0 else f" {sentence}" for n, sentence in enumerate(sentences)]
 
 
 def train_wordpiece(texts: Iterable[str], vocab_size: int, min_frequency: int = 2) -> FastTokenizer:
