@@ -101,4 +101,5 @@ class ExplainCheck:
         pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
         explainer = Explainer(model, self.of, self.cam, self.level)
         found = check_findings(explainer, pairs, self.split, self.items, self.in_report, self.seed)
-        Console().print(findings_table(found))
+        console = Console()
+        Console(width=None if console.is_terminal else 120).print(findings_table(found))
