@@ -107,8 +107,12 @@ class Tokenizer:
         encoding = self._fast.encode(
             _joined(sentences), is_pretokenized=True, add_special_tokens=False
         )
-        placed = list(zip(encoding.word_ids, encoding.offsets, strict=True))[: max_tokens - 2]
-        return [(number, stop - (number > 0)) for number, (_, stop) in placed]
+        ends = [
+            (number, stop - (number > 0))
+            for number, (_, stop) in zip(encoding.word_ids, encoding.offsets, strict=True)
+            if number is not None
+        ]
+        return ends[: max_tokens - 2]
 
     def _pad(
         self, rows: Sequence[tuple[Sequence[int], Sequence[int | None]]], length: int | None

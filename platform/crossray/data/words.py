@@ -29,8 +29,8 @@ def words_of(tokenizer: Tokenizer, sentences: Sequence[str], max_tokens: int) ->
     A token belongs to the word in which its last character stands.
     """
     tokens_at: dict[tuple[int, int], list[int]] = {}
-    for place, (sentence, stop) in enumerate(tokenizer.ends(sentences, max_tokens), start=1):
-        tokens_at.setdefault((sentence, stop), []).append(place)
+    for place, end in enumerate(tokenizer.ends(sentences, max_tokens), start=1):
+        tokens_at.setdefault(end, []).append(place)
     words = []
     for number, sentence in enumerate(sentences):
         last = 0

@@ -66,11 +66,12 @@ def finding_cases(
                 for label in dict.fromkeys(box["label"] for box in row["boxes"])
                 if counts[label] < most
             ]
-            size = decode(row["image"]).shape[1:] if wanted else None
+            if not wanted:
+                continue
+            height, width = decode(row["image"]).shape[1:]
             for label in wanted:
-                assert size is not None
                 boxes = [box for box in row["boxes"] if box["label"] == label]
-                inside_YX = inside_boxes(boxes, *size, side)
+                inside_YX = inside_boxes(boxes, height, width, side)
                 text, rest = _texts(row, label, in_report)
                 if inside_YX.any() and (rest or not in_report):
                     counts[label] += 1

@@ -33,7 +33,7 @@ def save_picture(found: Explanation, path: Path) -> None:
     text_height = _MARGIN + LINE * (placed[-1].line + 1)
     heights = [_TOP, text_height, *([_MAPS] if len(found.parts) else [])]
     figure = Figure(figsize=(WIDTH, sum(heights)), dpi=120, facecolor="white")
-    rows = np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))
+    rows = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     _draw_top(rows[0], found)
     axes = rows[1].add_axes(
         (0.5 / WIDTH, 0.1 / text_height, _TEXT_WIDTH / WIDTH, 1 - _MARGIN / text_height)

@@ -46,4 +46,6 @@ def _covered(interval: tuple[float, float], length: int, cells: int) -> NDArray[
     """How far each of equal cells of a line of some length lies in an interval."""
     edges = np.clip(np.array(interval) * cells / length, 0, cells)
     starts = np.arange(cells)
-    return np.clip(np.minimum(edges[1], starts + 1) - np.maximum(edges[0], starts), 0, 1)
+    overlap = np.minimum(edges[1], starts + 1) - np.maximum(edges[0], starts)
+    covered: NDArray[np.float64] = np.clip(overlap, 0, 1)
+    return covered

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 from crossray.explain.explainer import Arrays, Words
@@ -34,7 +33,7 @@ class Placed(NamedTuple):
 
 def place_words(words: Words, width: float) -> list[Placed]:
     """Words set into lines of `width` inches; one that is wider has a line of its own."""
-    renderer = FigureCanvasAgg(Figure(dpi=72)).get_renderer()
+    renderer = RendererAgg(72, 72, dpi=72)
     font = FontProperties(size=FONT_SIZE)
     placed, left, line = [], 0.0, 0
     for number, word in enumerate(words.words):

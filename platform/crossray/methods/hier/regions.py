@@ -36,7 +36,8 @@ def region_maps(weight_BWR: Tensor, sides: tuple[int, ...], side: int) -> Tensor
     """
     cells_GYX = torch.eye(side * side, device=weight_BWR.device, dtype=weight_BWR.dtype)
     share_GR = grid_regions(cells_GYX.view(-1, 1, side, side), sides).squeeze(2)
-    return (weight_BWR @ share_GR.T).unflatten(2, (side, side))
+    maps_BWG = weight_BWR @ share_GR.T
+    return maps_BWG.view(*maps_BWG.shape[:2], side, side)
 
 
 def zone_structures(grid_BCYX: Tensor) -> Tensor:
