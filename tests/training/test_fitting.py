@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, train_wordpiece
+from crossray.methods.contract import SupervisedConfig
 from crossray.recipes import get_recipe
-from crossray.training.fitting import fitted
+from crossray.training.fitting import fitted, labelled
 
 
 @pytest.fixture
@@ -35,3 +39,34 @@ def test_another_tokenizer_than_the_weights_own_is_refused(
     recipe = replace(recipe, tokenizer=replace(recipe.tokenizer, source=source))
     with pytest.raises(CrossRayError, match=r"set tokenizer\.source"):
         fitted(recipe, tokenizer)
+
+
+@dataclass(frozen=True)
+class Taught(SupervisedConfig):
+    """Stands for a supervised method."""
+
+    name: ClassVar[str] = "taught"
+
+
+def data_with(tmp_path: Path, labels: dict[str, int]) -> Artifact:
+    """A `pairs` artifact of which only the manifest is read."""
+    with create(str(tmp_path / "pairs"), "pairs", {}) as draft:
+        draft.metrics.update(labels=labels)
+    return open_artifact(str(tmp_path / "pairs"))
+
+
+def test_a_supervised_method_is_given_the_labels_of_the_data(tmp_path: Path) -> None:
+    """Columns in another order than the model's mix the labels up."""
+    data = data_with(tmp_path, {"fracture": 3, "edema": 5})
+    recipe = replace(get_recipe("hier_tiny"), method=Taught())
+    method = labelled(recipe, data).method
+    assert isinstance(method, Taught)
+    assert method.labels == ("edema", "fracture")
+    assert labelled(get_recipe("hier_tiny"), data) == get_recipe("hier_tiny")
+
+
+def test_a_supervised_method_on_data_without_labels_is_refused(tmp_path: Path) -> None:
+    """It would train on nothing and look as if it had been trained."""
+    recipe = replace(get_recipe("hier_tiny"), method=Taught())
+    with pytest.raises(CrossRayError, match="learns from labels"):
+        labelled(recipe, data_with(tmp_path, {}))

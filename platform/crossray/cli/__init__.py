@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from crossray.cli.explaining import Explain, ExplainCheck
 from crossray.cli.jobs import (
+    ablate_job,
+    annotation_efficiency_job,
     distill_job,
     embed_job,
     evaluate_job,
@@ -25,6 +27,8 @@ __all__ = [
     "Serve",
     "Split",
     "Summary",
+    "ablate_job",
+    "annotation_efficiency_job",
     "distill_job",
     "embed_job",
     "evaluate_job",

@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from crossray.core.types import Batch, Teaching
 from crossray.data.corpus import Corpus
+from crossray.data.label_matrix import label_matrix
+from crossray.data.pretext.samples import PretextSamples
 from crossray.data.sampling import BatchSampler
 from crossray.data.teaching import collate_teaching
 
@@ -18,8 +20,9 @@ _Sample = tuple[object, object, int, Teaching | None]
 
 
 class _Samples(Dataset[Any]):
-    def __init__(self, corpus: Corpus, seed: int) -> None:
+    def __init__(self, corpus: Corpus, seed: int, label_names: Sequence[str]) -> None:
         self.corpus, self.seed = corpus, seed
+        self.labels_NC = label_matrix(corpus.labels, label_names) if label_names else None
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -33,28 +36,44 @@ class _Samples(Dataset[Any]):
 
     def collate(self, samples: Sequence[_Sample]) -> Batch:
         images, texts, rows, teachings = zip(*samples, strict=True)
+        rows_B = torch.tensor(rows)
         taught = [teaching for teaching in teachings if teaching is not None]
         return Batch(
             image=self.corpus.collate_images(images),
             text=self.corpus.collate_texts(texts),
-            keys_B=self.corpus.keys_N[torch.tensor(rows)],
+            keys_B=self.corpus.keys_N[rows_B],
             teaching=collate_teaching(taught) if taught else None,
+            labels_BC=None if self.labels_NC is None else self.labels_NC[rows_B],
+            rows_B=rows_B,
         )
 
 
 def training_loader(
-    corpus: Corpus, sampler: BatchSampler, seed: int, processes: int
+    corpus: Corpus,
+    sampler: BatchSampler,
+    seed: int,
+    processes: int,
+    label_names: Sequence[str] = (),
 ) -> DataLoader[Batch]:
     """Micro-batches of one process, in the sampler's order.
 
     Each item comes with one of its texts, drawn anew every epoch. What is drawn depends on the
     seed, the epoch and the item only, so neither resuming nor the number of loader processes
-    changes it.
+    changes it. `label_names` are the columns of `labels_BC`; without them it is left out.
     """
-    samples = _Samples(corpus, seed)
+    samples = _Samples(corpus, seed, label_names)
     return DataLoader(
         samples,
         batch_sampler=sampler,
         collate_fn=samples.collate,
         num_workers=processes,
+    )
+
+
+def pretext_loader(
+    samples: PretextSamples, sampler: BatchSampler, processes: int
+) -> DataLoader[Batch]:
+    """As `training_loader`, for images and texts that are read apart."""
+    return DataLoader(
+        samples, batch_sampler=sampler, collate_fn=samples.collate, num_workers=processes
     )

@@ -24,20 +24,17 @@ class Word(NamedTuple):
 
 
 def words_of(tokenizer: Tokenizer, sentences: Sequence[str], max_tokens: int) -> list[Word]:
-    """The words of one text, given as its sentences, in reading order.
-
-    A token belongs to the word in which its last character stands.
-    """
-    tokens_at: dict[tuple[int, int], list[int]] = {}
-    for place, end in enumerate(tokenizer.ends(sentences, max_tokens), start=1):
-        tokens_at.setdefault(end, []).append(place)
-    words = []
-    for number, sentence in enumerate(sentences):
+    """The words of one text, given as its sentences, in reading order."""
+    spans = [[match.span() for match in _WORD.finditer(sentence)] for sentence in sentences]
+    _, span_BT = tokenizer.encode_spans([sentences], [spans], max_tokens)
+    tokens: dict[int, list[int]] = {}
+    for place, span in enumerate(span_BT[0].tolist()):
+        tokens.setdefault(span, []).append(place)
+    words: list[Word] = []
+    for number, (sentence, places) in enumerate(zip(sentences, spans, strict=True)):
         last = 0
-        for match in _WORD.finditer(sentence):
-            inside = range(match.start() + 1, match.end() + 1)
-            tokens = [token for stop in inside for token in tokens_at.get((number, stop), ())]
-            spaced = match.start() > last or (match.start() == 0 and number > 0)
-            words.append(Word(match.group(), tuple(tokens), spaced))
-            last = match.end()
+        for start, stop in places:
+            spaced = start > last or (start == 0 and number > 0)
+            words.append(Word(sentence[start:stop], tuple(tokens.get(len(words), ())), spaced))
+            last = stop
     return words

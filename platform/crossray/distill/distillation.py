@@ -14,6 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.distill.student import Student, gathered
 from crossray.distill.teaching import attention_name, hidden_name
+from crossray.distill.whole_scores import whole_scores
 from crossray.encoders.image import ImageTower
 from crossray.encoders.layers import Layers
 from crossray.encoders.text import TextTower
@@ -37,9 +38,10 @@ class DistillationConfig(Config):
         temperature: tau of `L_ctr`.
         margin: m' of `L_rank`.
         layer_map: pairs of a student's and a teacher's layer, counted from 0, whose states and
-            attention maps of texts are compared.
+            attention maps of texts are compared; empty for none.
         image_layer_map: the same of images, for a teacher whose image tower is a vision transformer
             with as many tokens an image as the student; empty for any other.
+        contrastive: weight of `L_ctr`.
         hidden: weight of `L_hid`.
         attention: weight of `L_att`.
         embedding: weight of the distance of the final embeddings.
@@ -51,6 +53,7 @@ class DistillationConfig(Config):
     margin: float = 0.05
     layer_map: LayerMap = ((1, 3), (3, 7), (5, 11))
     image_layer_map: LayerMap = ()
+    contrastive: float = 1.0
     hidden: float = 0.1
     attention: float = 0.1
     embedding: float = 0.1
@@ -114,12 +117,10 @@ class Distillation(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The student's own terms, and one a kind of knowledge taken over from the teacher."""
         assert batch.teaching is not None
-        assert batch.text.tokens_BT is not None
         weights, teaching, mask_BT = self.weights, batch.teaching, batch.text.mask_BT
         image, image_layers = self._image(batch.image)
-        layers = self.student.text_tower.layers(batch.text.tokens_BT, mask_BT)
-        text = TextBatch(mask_BT, batch.text.sentence_BT, states_BTD=layers.hidden[-1])
-        images, texts = gathered(image), gathered(self.student.represent_text(text))
+        text, layers = self._text(batch.text)
+        images, texts = gathered(image), gathered(text)
         same_BB = same_study(gather(batch.keys_B))
         terms = self.student.own_losses(images, texts, same_BB)
         wanted = self._teacher_scores(teaching.images, teaching.texts)
@@ -128,9 +129,10 @@ class Distillation(Method):
             embedding_loss(self.embedding_map(images["z"]), gather(teaching.images["z"]))
             + embedding_loss(self.embedding_map(texts["z"]), gather(teaching.texts["z"]))
         )
-        terms["hidden"], terms["attention"] = self._layer_terms(
-            layers, teaching.text_layers, mask_BT, weights.layer_map, self.hidden_maps
-        )
+        if weights.layer_map:
+            terms["hidden"], terms["attention"] = self._layer_terms(
+                layers, teaching.text_layers, mask_BT, weights.layer_map, self.hidden_maps
+            )
         if weights.image_layer_map:
             whole_BT = mask_BT.new_ones(image_layers.hidden[0].shape[:2])
             terms["image_hidden"], terms["image_attention"] = self._layer_terms(
@@ -149,6 +151,15 @@ class Distillation(Method):
         with self.student.recorded_layers() as layers:
             return self.student.represent_image(image), layers
 
+    def _text(self, text: TextBatch) -> tuple[Representation, Layers]:
+        """What the student makes of texts, and its layers where they are compared."""
+        if not self.weights.layer_map:
+            return self.student.represent_text(text), Layers((), ())
+        assert text.tokens_BT is not None
+        layers = self.student.text_tower.layers(text.tokens_BT, text.mask_BT)
+        states = TextBatch(text.mask_BT, text.sentence_BT, states_BTD=layers.hidden[-1])
+        return self.student.represent_text(states), layers
+
     def _score_terms(
         self, images: Representation, texts: Representation, wanted: PairScores, same_BB: Tensor
     ) -> dict[str, Tensor]:
@@ -157,7 +168,8 @@ class Distillation(Method):
         h_BB = images["h"] @ texts["h"].T / self.student.config.bits
         tau, margin = self.weights.temperature, self.weights.margin
         return {
-            "contrastive": score_divergence(z_BB, to_text_BB, to_image_BB, tau),
+            "contrastive": self.weights.contrastive
+            * score_divergence(z_BB, to_text_BB, to_image_BB, tau),
             "rank": order_loss(z_BB, to_text_BB, same_BB, margin)
             + order_loss(z_BB.T, to_image_BB, same_BB, margin),
             "code_contrastive": self.weights.codes
@@ -190,13 +202,7 @@ class Distillation(Method):
             name: gather_ragged(part) if part.ndim > 1 else gather(part)
             for name, part in sorted(texts.items())  # all processes in the same order
         }
-        pairs_P2 = _all_pairs(len(images["z"]), len(whole["z"])).to(images["z"].device)
-        rows = self.teacher.score(images, whole)
-        added = self.teacher.refine(images, whole, pairs_P2)
-        if added is not None:
-            both = zip(rows, added, strict=True)
-            rows = PairScores(*(row_BC + more_P.view(row_BC.shape) for row_BC, more_P in both))
-        return PairScores(*(gather(row_BC) for row_BC in rows))
+        return PairScores(*(gather(rows) for rows in whole_scores(self.teacher, images, whole)))
 
 
 def check_layers(student: Student, teacher: Method, config: DistillationConfig) -> None:
@@ -247,7 +253,3 @@ def _linears(width: int, wanted: int, count: int) -> nn.ModuleList:
 
 def _linear(width: int, wanted: int) -> nn.Module:
     return nn.Identity() if width == wanted else nn.Linear(width, wanted)
-
-
-def _all_pairs(rows: int, columns: int) -> Tensor:
-    return torch.cartesian_prod(torch.arange(rows), torch.arange(columns))

@@ -11,7 +11,7 @@ from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.data.splits import Split
 from crossray.data.transforms import AugmentConfig
-from crossray.methods.contract import MethodConfig
+from crossray.methods.contract import MethodConfig, UnimodalConfig
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class TrainConfig(Config):
         workers: training processes, each with a GPU of its own if `use_gpu`.
         use_gpu: train on GPUs instead of CPUs.
         cpus_per_worker: CPU cores that Ray reserves for a worker.
+        placement: workers on as few nodes as possible, or spread over as many.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
             `last` to keep the last one.
@@ -101,6 +102,7 @@ class TrainConfig(Config):
     workers: int = 2
     use_gpu: bool = False
     cpus_per_worker: int = 1
+    placement: Literal["PACK", "SPREAD"] = "PACK"
     loader_processes: int = 0
     select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"
@@ -142,10 +144,25 @@ class Recipe(Config):
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
             )
+        self._check_unimodal()
         offload = self.deepspeed.offload_optimizer
         if self.train.use_gpu and offload and not self.deepspeed.zero_stage:
             raise CrossRayError(
                 "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
+            )
+
+    def _check_unimodal(self) -> None:
+        method, engine = self.method, self.deepspeed
+        if not isinstance(method, UnimodalConfig):
+            return
+        if self.train.select_by != "last":
+            raise CrossRayError(
+                f"{self.name} has no pairs to select an epoch by; set train.select_by to last."
+            )
+        if method.has_slow_encoder and (engine.bf16 or engine.zero_stage == 3):
+            raise CrossRayError(
+                "the slow encoder of contrast needs whole weights in float32, of which it takes "
+                "thousandths; switch deepspeed.bf16 off and set deepspeed.zero_stage to 2 or less."
             )
 
     def deepspeed_dict(

@@ -25,6 +25,7 @@ from crossray.core.store import resolve
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.corpus import study_key
 from crossray.data.feature_table import FeatureWriter, feature_table
+from crossray.data.placement import role_selector
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
@@ -129,6 +130,7 @@ class Features:
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(size=self.actors),
             num_cpus=1,
+            label_selector=role_selector("train"),
         )
         with ProgressBar() as bar:
             task = bar.add_task("features", total=pairs.manifest.metrics["items"])

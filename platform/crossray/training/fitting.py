@@ -13,6 +13,7 @@ from crossray.encoders.image import resolve as resolve_image
 from crossray.encoders.text import TextTowerConfig
 from crossray.encoders.text import resolve as resolve_text
 from crossray.encoders.weights import SCRATCH
+from crossray.methods.contract import SupervisedConfig
 from crossray.training.config import Recipe, TokenizerConfig
 
 
@@ -44,3 +45,21 @@ def fitted_towers(
         )
     text = replace(text, vocab_size=tokenizer.vocab_size, max_tokens=config.max_tokens)
     return resolve_image(image), resolve_text(text)
+
+
+def labelled(recipe: Recipe, data: Artifact) -> Recipe:
+    """The recipe of a supervised method with the label vocabulary of `data`; others as they are.
+
+    Raises `CrossRayError` for a supervised method on data without labels.
+    """
+    method = recipe.method
+    if not isinstance(method, SupervisedConfig):
+        return recipe
+    names = tuple(sorted(data.manifest.metrics.get("labels") or ()))
+    if not names:
+        raise CrossRayError(
+            f"{method.name} learns from labels and {data.uri} has none; ingest data with labels "
+            "(for radiology reports `crossray ingest ... --label-reports`), or take a method that "
+            "needs none."
+        )
+    return replace(recipe, method=replace(method, labels=names))
