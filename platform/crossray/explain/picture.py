@@ -88,7 +88,7 @@ def _axes(
 def _heat_title(found: Explanation) -> str:
     if found.phrase is None:
         return f"where the {_name(found)} of {found.score:.3f} comes from"
-    return f"where it sees “{_short(found.phrase, 42)}”"
+    return f"where it sees “{_short(found.phrase, 38)}”"
 
 
 def show_heat(axes: Axes, picture_YXC: NDArray[np.uint8], heat_YX: Arrays) -> None:
