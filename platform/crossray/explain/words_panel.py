@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.backends import backend_agg
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.font_manager import FontProperties
 
@@ -33,7 +33,8 @@ class Placed(NamedTuple):
 
 def place_words(words: Words, width: float) -> list[Placed]:
     """Words set into lines of `width` inches; one that is wider has a line of its own."""
-    renderer = RendererAgg(72, 72, dpi=72)
+    agg: Any = backend_agg  # untyped
+    renderer = agg.RendererAgg(72, 72, dpi=72)
     font = FontProperties(size=FONT_SIZE)
     placed, left, line = [], 0.0, 0
     for number, word in enumerate(words.words):
