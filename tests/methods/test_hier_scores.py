@@ -91,6 +91,17 @@ def test_one_region_reduces_to_the_mean_cosine(parts) -> None:  # type: ignore[n
 
 
 @pytest.mark.parametrize("both", [False, True])
+def test_regions_outside_the_mask_do_not_count(parts, both: bool) -> None:  # type: ignore[no-untyped-def]
+    """An image with few boxes beside one with many must keep its score."""
+    regions, words, mask = parts
+    real = torch.arange(5) < torch.tensor([5, 1, 3])[:, None]
+    ours = region_word_scores(regions, words, mask, LAMBDA, both, real)
+    for i in range(3):
+        own = regions[i : i + 1, : int(real[i].sum())]
+        torch.testing.assert_close(ours[i : i + 1], region_word_loop(own, words, mask, both))
+
+
+@pytest.mark.parametrize("both", [False, True])
 def test_padding_and_order_of_regions_do_not_matter(parts, both: bool) -> None:  # type: ignore[no-untyped-def]
     """A longer text elsewhere in the batch must not change this text's score."""
     regions, words, mask = parts

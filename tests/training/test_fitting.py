@@ -13,7 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.methods.contract import SupervisedConfig
 from crossray.recipes import get_recipe
-from crossray.training.fitting import fitted, labelled
+from crossray.training.fitting import check_selection, fitted, labelled
 
 
 @pytest.fixture
@@ -70,3 +70,17 @@ def test_a_supervised_method_on_data_without_labels_is_refused(tmp_path: Path) -
     recipe = replace(get_recipe("hier_tiny"), method=Taught())
     with pytest.raises(CrossRayError, match="learns from labels"):
         labelled(recipe, data_with(tmp_path, {}))
+
+
+@pytest.mark.parametrize("by", ["mAP@all", "mAP@50[found]"])
+def test_epochs_are_not_judged_by_labels_that_are_not_there(tmp_path: Path, by: str) -> None:
+    """Every epoch would be worth 0, and the first one would be kept."""
+    recipe = get_recipe("gpldan_pretrained_tiny")
+    recipe = replace(recipe, train=replace(recipe.train, select_by=by))  # type: ignore[arg-type]
+    with pytest.raises(CrossRayError, match=r"set train\.select_by"):
+        check_selection(recipe, data_with(tmp_path, {}))
+    check_selection(
+        replace(recipe, train=replace(recipe.train, select_by="R@10")),
+        data_with(tmp_path / "other", {}),
+    )
+    check_selection(recipe, data_with(tmp_path / "third", {"edema": 5}))

@@ -14,6 +14,7 @@ from crossray.cli.jobs import (
     pretrain_job,
     repeat_job,
 )
+from crossray.cli.planning import PlanRecipe
 from crossray.cli.verbs import Check, Compare, Ingest, Inspect, Search, Serve, Split, Summary, main
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ExplainCheck",
     "Ingest",
     "Inspect",
+    "PlanRecipe",
     "Search",
     "Serve",
     "Split",

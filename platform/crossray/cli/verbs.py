@@ -20,6 +20,7 @@ from tyro.conf import (
 )
 
 from crossray.cli.explaining import Explain, ExplainCheck
+from crossray.cli.planning import PlanRecipe
 from crossray.cli.running import run_command
 from crossray.cli.sources import Maker, Source
 from crossray.core.artifacts import open_artifact, verify
@@ -263,6 +264,7 @@ Verb = (
     | Annotated[Compare, subcommand("compare")]
     | Annotated[Explain, subcommand("explain")]
     | Annotated[ExplainCheck, subcommand("explain-check")]
+    | Annotated[PlanRecipe, subcommand("plan")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Search, subcommand("search")]
 )

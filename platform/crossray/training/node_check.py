@@ -1,9 +1,9 @@
 """Is this node fit to train?
 
-`python -m crossray.training.node_check --gpus 8` counts the GPUs, adds numbers up over all of them with
-NCCL, and compiles the DeepSpeed op that training needs; with `--gpus 0` the same with gloo between
-two processes on the CPU. A cluster's set-up commands run it, so that a broken driver shows when a
-node starts and not in mid-training.
+`python -m crossray.training.node_check --gpus 8` counts the GPUs, adds numbers up over all of them
+with NCCL, and compiles the DeepSpeed op that training needs; with `--gpus 0` the same with gloo
+between two processes on the CPU. A cluster's set-up commands run it, so that a broken driver shows
+when a node starts and not in mid-training.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 import tyro
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from crossray.core.errors import CrossRayError
 
@@ -56,13 +56,13 @@ class NodeCheck:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         try:
-            mp.spawn(_add_up, (backend, processes, port), processes)  # type: ignore[no-untyped-call]
-        except mp.ProcessExitedException as error:
+            spawn(_add_up, (backend, processes, port), processes)  # type: ignore[no-untyped-call]
+        except ProcessExitedException as error:
             raise CrossRayError(
                 f"{backend} does not add up over {processes} processes ({error}); look at what "
                 "they printed above, and run again with NCCL_DEBUG=INFO."
             ) from error
-        except mp.ProcessRaisedException as error:
+        except ProcessRaisedException as error:
             reason = str(error).strip().splitlines()[-1]
             raise CrossRayError(
                 f"{backend} does not add up over {processes} processes ({reason}); run again with "
