@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch
 from crossray.methods import METHODS
-from crossray.methods.contract import ClosedForm, Method, same_study
+from crossray.methods.contract import ClosedForm, Method, SupervisedConfig, same_study
 from crossray.methods.hier import HierConfig
 from support.tiny import CLOSED_FORM, TINY, batch_of
 
@@ -45,8 +46,19 @@ def test_closed_forms_keep_the_contract_too(name: str) -> None:
 def test_embeddings_are_unit_vectors(method: Method) -> None:
     """An index compares directions; lengths would bias it."""
     batch = batch_of(4)
-    for z in (method.encode_image(batch.image), method.encode_text(batch.text)):
+    encoded = [method.encode_image(batch.image)]
+    if not method.config.image_only:
+        encoded.append(method.encode_text(batch.text))
+    for z in encoded:
         torch.testing.assert_close(z.norm(dim=-1), torch.ones(4))
+
+
+def test_methods_without_texts_say_so() -> None:
+    """A wrong protocol would end in a traceback."""
+    for name, config in {**TINY, **CLOSED_FORM}.items():
+        if config.image_only:
+            with pytest.raises(CrossRayError, match=f"this {name} model reads images only"):
+                config.build().encode_text(batch_of(2).text)
 
 
 @pytest.mark.parametrize("whole", [7, 8, 12])
@@ -81,6 +93,14 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
     """A pair's score must be the same alone and among others (evaluation scores in blocks)."""
     method.eval()
     batch = batch_of(5)
+    if method.config.image_only:
+        with torch.no_grad():
+            images = method.represent_image(batch.image)
+            assert batch.image.pixels_BCYX is not None
+            alone = method.represent_image(ImageBatch(pixels_BCYX=batch.image.pixels_BCYX[2:3]))
+        for name, part in alone.items():
+            torch.testing.assert_close(images[name][2:3], part)
+        return
     with torch.no_grad():
         images, texts = method.represent_image(batch.image), method.represent_text(batch.text)
         whole = method.score(images, texts)
@@ -98,15 +118,23 @@ def test_cached_features_give_the_same_losses(method: Method) -> None:
     with torch.no_grad():
         cached = Batch(
             ImageBatch(grid_BCYX=method.image_grid(batch.image)),
-            replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
+            batch.text
+            if method.config.image_only
+            else replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
             batch.keys_B,
+            labels_BC=batch.labels_BC,
         )
         for name, value in method.losses(batch).items():
             torch.testing.assert_close(value, method.losses(cached)[name])
 
 
 def test_same_study_is_never_a_negative(method: Method) -> None:
-    """With all rows of one study there is nothing to push apart."""
+    """With all rows of one study there is nothing to push apart.
+
+    What learns from labels has negatives by labels, not by studies.
+    """
+    if isinstance(method.config, SupervisedConfig):
+        return
     method.eval()
     terms = method.losses(batch_of(3, keys=[7, 7, 7]))
     for name, value in terms.items():

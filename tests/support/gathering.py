@@ -32,6 +32,7 @@ def part_of(batch: Batch, rows: slice) -> Batch:
             tokens_BT=batch.text.tokens_BT[rows, :width],
         ),
         batch.keys_B[rows],
+        labels_BC=None if batch.labels_BC is None else batch.labels_BC[rows],
     )
 
 

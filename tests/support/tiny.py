@@ -5,28 +5,40 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch.nn import functional
 
 from crossray.core.types import Batch, ImageBatch, Teaching, TextBatch
 from crossray.distill import Distillation, DistillationConfig, StudentConfig
 from crossray.distill.teaching import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.hier import HierConfig
+from crossray.methods.image_features import ImageFeaturesConfig
+from crossray.methods.image_ranking import ImageRankingConfig
+from crossray.methods.mmdl import MmdlConfig
 
 IMAGE = ImageTowerConfig(name="resnet10t", image_size=64)
 SHAPE = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
 TEXT = TextTowerConfig(shape=SHAPE, vocab_size=50, max_tokens=16)
+LABELS = ("edema", "effusion", "fracture")
 TINY: dict[str, MethodConfig] = {
+    "ath": AthConfig(image=IMAGE, text=TEXT, labels=LABELS, bits=12),
     "clip": ClipConfig(image=IMAGE, text=TEXT, embedding=16, hidden=16),
     "hier": HierConfig(
         image=IMAGE, text=TEXT, embedding=16, hidden=16, grids=(1, 2),
         structure_width=16, structure_heads=2, structure_feed_forward=16,
     ),
+    "image_ranking": ImageRankingConfig(image=IMAGE, text=TEXT, labels=LABELS),
+    "mmdl": MmdlConfig(image=IMAGE, text=TEXT, labels=LABELS, embedding=16, hidden=16),
 }  # fmt: skip
-CLOSED_FORM: dict[str, MethodConfig] = {"cca": CcaConfig(image=IMAGE, text=TEXT, embedding=8)}
+CLOSED_FORM: dict[str, MethodConfig] = {
+    "cca": CcaConfig(image=IMAGE, text=TEXT, embedding=8),
+    "image_features": ImageFeaturesConfig(image=IMAGE, text=TEXT),
+}
 STUDENT = StudentConfig(image=IMAGE, text=TEXT, embedding=8, grid=1, bits=8)
 
 
@@ -45,13 +57,20 @@ def taught(batch: Batch, method: Distillation) -> Batch:
 
 
 def batch_of(size: int, keys: list[int] | None = None) -> Batch:
-    """Random pictures and texts; the first text is shorter than the others."""
+    """Random pictures and texts, and labels; the first text is shorter than the others.
+
+    Every third row has the same label, and some of these a second one.
+    """
     tokens = torch.randint(5, 50, (size, 9))
     sentence = torch.tensor([-1, 0, 0, 0, 1, 1, 2, 2, -1]).repeat(size, 1)
     mask = torch.ones(size, 9, dtype=torch.bool)
     sentence[0, 6:], mask[0, 7:] = -1, False
+    rows = torch.arange(size)
+    labels_BC = functional.one_hot(rows % 3, len(LABELS)).float()
+    labels_BC[rows % 4 == 3, 2] = 1.0
     return Batch(
         ImageBatch(pixels_BCYX=torch.randn(size, 3, 64, 64)),
         TextBatch(mask, sentence, tokens_BT=tokens),
         torch.tensor(keys or list(range(size))),
+        labels_BC=labels_BC,
     )

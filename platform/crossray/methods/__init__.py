@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.hier import HierConfig
+from crossray.methods.image_features import ImageFeaturesConfig
+from crossray.methods.image_ranking import ImageRankingConfig
+from crossray.methods.mmdl import MmdlConfig
 
 METHODS: dict[str, type[MethodConfig]] = {
+    "ath": AthConfig,
     "cca": CcaConfig,
     "clip": ClipConfig,
     "hier": HierConfig,
+    "image_features": ImageFeaturesConfig,
+    "image_ranking": ImageRankingConfig,
+    "mmdl": MmdlConfig,
 }

@@ -85,7 +85,8 @@ class TrainConfig(Config):
         cpus_per_worker: CPU cores that Ray reserves for a worker.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
-            `last` to keep the last one.
+            `last` to keep the last one; mAP@10[found] of methods for image search, the others of
+            methods for images and texts.
         selection: the split that the metric is measured on. `test` makes figures on the test split
             too good; it is there to compare with published figures that were selected that way.
         patience: epochs without a better one after which the run stops.
@@ -102,7 +103,7 @@ class TrainConfig(Config):
     use_gpu: bool = False
     cpus_per_worker: int = 1
     loader_processes: int = 0
-    select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
+    select_by: Literal["R@10", "mAP@all", "mAP@10[found]", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"
     patience: int = 5
     validation_items: int = 2000
@@ -141,6 +142,12 @@ class Recipe(Config):
                 f"train.batch_size={self.train.batch_size} does not divide into train.workers="
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
+            )
+        measured = ("mAP@10[found]",) if self.method.image_search else ("R@10", "mAP@all")
+        if self.train.select_by not in (*measured, "last") and not self.method.closed_form:
+            raise CrossRayError(
+                f"train.select_by={self.train.select_by!r} is not measured for {self.method.name}; "
+                f"choose {', '.join(measured)} or last."
             )
         offload = self.deepspeed.offload_optimizer
         if self.train.use_gpu and offload and not self.deepspeed.zero_stage:

@@ -50,8 +50,8 @@ class Evaluate:
         features: in place of pairs, features that the model's frozen towers made, or the feature
             set that it was trained on.
         split: of the data.
-        protocol: hier, cmfg, mmdl, gpldan, mmach or flickr; by default `hier` where the data has
-            labels, else `flickr`. mmach needs codes.
+        protocol: hier, cmfg, mmdl, gpldan, mmach or flickr; by default `mmdl` for a model of
+            image search, else `hier` where the data has labels, else `flickr`. mmach needs codes.
         rerank: candidates a query that get the method's costly scores; as many as there are items
             scores every pair exactly.
         codes: bits of the student's codes, to measure them in place of its vectors.
@@ -79,6 +79,8 @@ class Evaluate:
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
         method, data, open_split = asked(trained, self.pairs, self.features)
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
+        if method.config.image_search:
+            usual = "mmdl"
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
         method, rerank = self._scorer(method, trained)

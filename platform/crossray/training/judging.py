@@ -21,10 +21,11 @@ from crossray.evaluation import (
     hamming_counts,
     rare_labels,
 )
+from crossray.evaluation.label_accuracy import with_label_accuracy
 from crossray.evaluation.lookup_curves import counts_of_others, lookup_curves
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.rules import check_labels
-from crossray.methods.contract import Method
+from crossray.methods.contract import Method, SupervisedConfig
 from crossray.training.asked import Search
 from crossray.training.gallery import RankedRow, ranked_by_scores
 from crossray.training.scoring import (
@@ -77,7 +78,10 @@ def judge_method(
     check_labels(protocol, corpus_labels(corpus))
     if protocol.directions == IMAGE_TO_IMAGE:
         represented = represent_corpus(method, corpus, device=device, texts=False)
-        return _judge_images(represented, corpus, protocol, seed)
+        judged = _judge_images(represented, corpus, protocol, seed)
+        return _with_accuracy(judged, method, represented, corpus, seed)
+    if method.config.image_only:
+        raise method.config.no_text()
     represented = represent_corpus(method, corpus, device=device)
     if protocol.ranked_by == "hamming":
         return _judge_codes(represented, search, protocol, seed)
@@ -147,6 +151,25 @@ def _judge_images(
         return scores_N
 
     return Judged((result,), {"image_to_image": others})
+
+
+def _with_accuracy(
+    judged: Judged, method: Method, represented: Represented, corpus: Corpus, seed: int
+) -> Judged:
+    """Beside the ranking, how often the labels that a method thinks most probable are right.
+
+    Labels that it was not taught count for nothing.
+    """
+    config = method.config
+    if not isinstance(config, SupervisedConfig) or "classes" not in represented.images[0]:
+        return judged
+    known = set(config.labels)
+    labels_NC = label_matrix(
+        [[label for label in row if label in known] for row in corpus.labels], list(config.labels)
+    )
+    classes_NC = _joined(represented.images, "classes")
+    (result,) = judged.results
+    return replace(judged, results=(with_label_accuracy(result, classes_NC, labels_NC, seed),))
 
 
 def _judge_codes(represented: Represented, search: Search, protocol: Protocol, seed: int) -> Judged:

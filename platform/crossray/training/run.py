@@ -156,5 +156,8 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
 def headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:
     """The figures of a model's validation that `summary` shows."""
     return {
-        f"{split} R@10 {name.replace('_', ' ')}": part["R@10"] for name, part in quality.items()
+        f"{split} {metric} {name.replace('_', ' ')}": part[metric]
+        for name, part in quality.items()
+        for metric in part
+        if metric != "mAP@all"
     }
