@@ -9,6 +9,17 @@ from crossray.core.errors import CrossRayError
 from crossray.recipes.cca import cca
 from crossray.recipes.clip import clip_pretrained_tiny
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
+from crossray.recipes.mmdl import (
+    ath_mmdl_tiny,
+    ath_tiny,
+    image_features,
+    image_mmdl_pretrained_tiny,
+    image_ranking_base,
+    image_ranking_tiny,
+    mmdl_base,
+    mmdl_pretrained_tiny,
+    mmdl_tiny,
+)
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
 from crossray.training.config import Recipe
 from crossray.training.distill import StudentRecipe
@@ -22,6 +33,15 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         hier_large,
         clip_pretrained_tiny,
         cca,
+        mmdl_tiny,
+        mmdl_pretrained_tiny,
+        mmdl_base,
+        image_mmdl_pretrained_tiny,
+        image_features,
+        image_ranking_tiny,
+        image_ranking_base,
+        ath_tiny,
+        ath_mmdl_tiny,
     )
 }
 
