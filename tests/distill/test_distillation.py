@@ -104,3 +104,19 @@ def test_a_student_may_start_with_what_fits_of_its_teacher() -> None:
             torch.testing.assert_close(state[name], tensor, msg=name)
     state = student.text_tower.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in second.items())
+
+
+def test_without_a_layer_map_no_layer_is_compared() -> None:
+    """A recipe that compares scores only must not pay for attention maps."""
+    torch.manual_seed(0)
+    whole = distillation().eval()
+    bare = Distillation(
+        whole.student, whole.teacher, replace(whole.weights, layer_map=(), contrastive=3.0)
+    ).eval()
+    batch = taught(batch_of(5), whole)
+    with_layers, without = whole.losses(batch), bare.losses(batch)
+    assert with_layers.keys() - without.keys() == {"hidden", "attention"}
+    for name, value in without.items():
+        factor = 3.0 if name == "contrastive" else 1.0
+        if name != "embedding":  # its map is drawn anew
+            torch.testing.assert_close(value, factor * with_layers[name])

@@ -37,9 +37,10 @@ class DistillationConfig(Config):
         temperature: tau of `L_ctr`.
         margin: m' of `L_rank`.
         layer_map: pairs of a student's and a teacher's layer, counted from 0, whose states and
-            attention maps of texts are compared.
+            attention maps of texts are compared; empty for none.
         image_layer_map: the same of images, for a teacher whose image tower is a vision transformer
             with as many tokens an image as the student; empty for any other.
+        contrastive: weight of `L_ctr`.
         hidden: weight of `L_hid`.
         attention: weight of `L_att`.
         embedding: weight of the distance of the final embeddings.
@@ -51,6 +52,7 @@ class DistillationConfig(Config):
     margin: float = 0.05
     layer_map: LayerMap = ((1, 3), (3, 7), (5, 11))
     image_layer_map: LayerMap = ()
+    contrastive: float = 1.0
     hidden: float = 0.1
     attention: float = 0.1
     embedding: float = 0.1
@@ -114,12 +116,10 @@ class Distillation(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The student's own terms, and one a kind of knowledge taken over from the teacher."""
         assert batch.teaching is not None
-        assert batch.text.tokens_BT is not None
         weights, teaching, mask_BT = self.weights, batch.teaching, batch.text.mask_BT
         image, image_layers = self._image(batch.image)
-        layers = self.student.text_tower.layers(batch.text.tokens_BT, mask_BT)
-        text = TextBatch(mask_BT, batch.text.sentence_BT, states_BTD=layers.hidden[-1])
-        images, texts = gathered(image), gathered(self.student.represent_text(text))
+        text, layers = self._text(batch.text)
+        images, texts = gathered(image), gathered(text)
         same_BB = same_study(gather(batch.keys_B))
         terms = self.student.own_losses(images, texts, same_BB)
         wanted = self._teacher_scores(teaching.images, teaching.texts)
@@ -128,9 +128,10 @@ class Distillation(Method):
             embedding_loss(self.embedding_map(images["z"]), gather(teaching.images["z"]))
             + embedding_loss(self.embedding_map(texts["z"]), gather(teaching.texts["z"]))
         )
-        terms["hidden"], terms["attention"] = self._layer_terms(
-            layers, teaching.text_layers, mask_BT, weights.layer_map, self.hidden_maps
-        )
+        if weights.layer_map:
+            terms["hidden"], terms["attention"] = self._layer_terms(
+                layers, teaching.text_layers, mask_BT, weights.layer_map, self.hidden_maps
+            )
         if weights.image_layer_map:
             whole_BT = mask_BT.new_ones(image_layers.hidden[0].shape[:2])
             terms["image_hidden"], terms["image_attention"] = self._layer_terms(
@@ -149,6 +150,15 @@ class Distillation(Method):
         with self.student.recorded_layers() as layers:
             return self.student.represent_image(image), layers
 
+    def _text(self, text: TextBatch) -> tuple[Representation, Layers]:
+        """What the student makes of texts, and its layers where they are compared."""
+        if not self.weights.layer_map:
+            return self.student.represent_text(text), Layers((), ())
+        assert text.tokens_BT is not None
+        layers = self.student.text_tower.layers(text.tokens_BT, text.mask_BT)
+        states = TextBatch(text.mask_BT, text.sentence_BT, states_BTD=layers.hidden[-1])
+        return self.student.represent_text(states), layers
+
     def _score_terms(
         self, images: Representation, texts: Representation, wanted: PairScores, same_BB: Tensor
     ) -> dict[str, Tensor]:
@@ -157,7 +167,8 @@ class Distillation(Method):
         h_BB = images["h"] @ texts["h"].T / self.student.config.bits
         tau, margin = self.weights.temperature, self.weights.margin
         return {
-            "contrastive": score_divergence(z_BB, to_text_BB, to_image_BB, tau),
+            "contrastive": self.weights.contrastive
+            * score_divergence(z_BB, to_text_BB, to_image_BB, tau),
             "rank": order_loss(z_BB, to_text_BB, same_BB, margin)
             + order_loss(z_BB.T, to_image_BB, same_BB, margin),
             "code_contrastive": self.weights.codes

@@ -27,9 +27,11 @@ def image_outputs(
 
 @torch.inference_mode()
 def text_outputs(
-    teacher: Method, text: TextBatch, numbers: Iterable[int]
+    teacher: Method, text: TextBatch, numbers: Collection[int]
 ) -> tuple[Representation, Representation]:
     """What the teacher's score needs to know of texts, and its layers of the given numbers."""
+    if not numbers:
+        return teacher.represent_text(text), {}
     assert text.tokens_BT is not None
     layers = teacher.text_tower.layers(text.tokens_BT, text.mask_BT)
     states = TextBatch(text.mask_BT, text.sentence_BT, states_BTD=layers.hidden[-1])
