@@ -75,6 +75,6 @@ def test_a_text_of_the_training_split_is_found_by_its_vector(algorithm: str) -> 
 
 
 def test_too_few_words_are_refused() -> None:
-    """gensim itself would fail later with a sentence about its internals."""
+    """Gensim itself would fail later with a sentence about its internals."""
     with pytest.raises(CrossRayError, match=r"lower doc2vec\.min_count"):
         Doc2Vec(["a b c"], CONFIG)

@@ -76,7 +76,7 @@ def load_model(artifact: Artifact) -> Model:
     Raises `CrossRayError` for a method that was trained on a feature set and reads no texts.
     """
     method = load_method(artifact)
-    if method.config.text.weights == GIVEN:
+    if method.config.image.weights == GIVEN:
         raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")
     tokenizer = load_tokenizer(f"path:{artifact.local().absolute() / TOKENIZER}")
     return Model(method, tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])

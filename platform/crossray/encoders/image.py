@@ -102,8 +102,8 @@ class ImageTower(Tower):
 
     Every parameter that requires a gradient receives one: the classifier and whatever else the
     map does not depend on is left out. With `load_weights=False` only the architecture is built,
-    for an artifact's own weights, and the source of the weights is not touched. With a localiser the
-    map is that of the image cut to its main object.
+    for an artifact's own weights, and the source of the weights is not touched. With a localiser
+    the map is that of the image cut to its main object.
     """
 
     trunk: Any  # timm's models share methods, not a base class

@@ -62,7 +62,7 @@ def is_densenet(state: dict[str, Tensor]) -> bool:
 
 
 def densenet(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """torchvision's DenseNet tensors under timm's names; the classifier is left out.
+    """Torchvision's DenseNet tensors under timm's names; the classifier is left out.
 
     A prefix that wrappers put before all names (`module.`, `densenet121.`) is taken off.
     """

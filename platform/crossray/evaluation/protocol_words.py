@@ -81,8 +81,8 @@ def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
         )
     if any("Acc-1" in metrics for metrics in report["metrics"].values()):
         words.append(
-            "Acc-K: the share of labelled images of which one of the K most probable labels, as the "
-            "model predicts them, is right; no other image is asked."
+            "Acc-K: the share of labelled images of which one of the K labels that the model finds "
+            "most probable is right; nothing is searched."
         )
     if protocol.mean_of_directions:
         words.append("Mean: of the two directions; its intervals draw an id's queries of both.")

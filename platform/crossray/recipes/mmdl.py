@@ -35,13 +35,16 @@ _TINY_TRAIN = TrainConfig(
     batch_size=32, epochs=7, validation_items=128, select_by="mAP@10[found]", checkpoint_every=300
 )
 _HALF = (0.5, 0.5, 0.5)
+_TINY = MmdlConfig(image=_SMALL_CNN, text=_SMALL_BERT, hidden=256, embedding=64)
+_PRETRAINED = MmdlConfig(image=IMAGENET_MOBILENET, text=MINILM)
+_ATH_IMAGE = ImageTowerConfig(name=ATH_TRUNK, image_size=256, mean=_HALF, std=_HALF)
 
 
 def mmdl_tiny() -> Recipe:
     """From scratch on two CPU cores in minutes: a small CNN and a one-layer BERT."""
     return Recipe(
         name="mmdl_tiny",
-        method=MmdlConfig(image=_SMALL_CNN, text=_SMALL_BERT, hidden=256, embedding=64),
+        method=_TINY,
         tokenizer=_SMALL_TOKENIZER,
         augment=_MILD,
         optimizer=replace(_ADAM, lr=1e-3, warmup=0.1, schedule="cosine"),
@@ -53,7 +56,7 @@ def mmdl_pretrained_tiny() -> Recipe:
     """On frozen MobileNetV2 and MiniLM; minutes on two cores with cached features."""
     return Recipe(
         name="mmdl_pretrained_tiny",
-        method=MmdlConfig(image=IMAGENET_MOBILENET, text=MINILM),
+        method=_PRETRAINED,
         tokenizer=MINILM_TOKENIZER,
         optimizer=_ADAM,
         train=TrainConfig(
@@ -64,11 +67,10 @@ def mmdl_pretrained_tiny() -> Recipe:
 
 def image_mmdl_pretrained_tiny() -> Recipe:
     """Image-MMDL: `mmdl_pretrained_tiny` without texts."""
-    recipe = mmdl_pretrained_tiny()
     return replace(
-        recipe,
+        mmdl_pretrained_tiny(),
         name="image_mmdl_pretrained_tiny",
-        method=replace(recipe.method, modalities=("image",)),
+        method=replace(_PRETRAINED, modalities=("image",)),
     )
 
 
@@ -107,9 +109,8 @@ def image_ranking_base() -> Recipe:
 
 def image_ranking_tiny() -> Recipe:
     """The image tower of `mmdl_tiny`, trained by the ranking loss; minutes on two cores."""
-    tiny = mmdl_tiny()
     return replace(
-        tiny,
+        mmdl_tiny(),
         name="image_ranking_tiny",
         method=ImageRankingConfig(image=_SMALL_CNN, text=_SMALL_BERT),
     )
@@ -126,12 +127,10 @@ def image_features() -> Recipe:
 
 def ath_tiny() -> Recipe:
     """ATH's own small network from scratch; minutes on two cores."""
-    tiny = mmdl_tiny()
-    image = ImageTowerConfig(name=ATH_TRUNK, image_size=256, mean=_HALF, std=_HALF)
     return replace(
-        tiny,
+        mmdl_tiny(),
         name="ath_tiny",
-        method=AthConfig(image=image, text=_SMALL_BERT),
+        method=AthConfig(image=_ATH_IMAGE, text=_SMALL_BERT),
         optimizer=replace(_ADAM, lr=1e-3),
     )
 
@@ -141,6 +140,5 @@ def ath_mmdl_tiny() -> Recipe:
 
     The tower is frozen as it came.
     """
-    tiny = mmdl_tiny()
-    image = replace(ath_tiny().method.image, frozen=True)
-    return replace(tiny, name="ath_mmdl_tiny", method=replace(tiny.method, image=image))
+    method = replace(_TINY, image=replace(_ATH_IMAGE, frozen=True))
+    return replace(mmdl_tiny(), name="ath_mmdl_tiny", method=method)

@@ -9,6 +9,7 @@ from tyro.conf import Suppress
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
+from crossray.data.corpus import Pairing
 from crossray.data.splits import Split
 from crossray.data.transforms import AugmentConfig
 from crossray.methods.contract import MethodConfig
@@ -79,6 +80,8 @@ class TrainConfig(Config):
     Attributes:
         batch_size: items a step, over all workers and accumulation steps.
         epochs: passes over the training split, at most.
+        images: which images of the training split: those with texts, those without, or both; only
+            methods that read no texts take others than the first.
         seed: of the initial weights, the order of the items and the augmentation.
         workers: training processes, each with a GPU of its own if `use_gpu`.
         use_gpu: train on GPUs instead of CPUs.
@@ -98,6 +101,7 @@ class TrainConfig(Config):
 
     batch_size: int = 128
     epochs: int = 10
+    images: Pairing = "paired"
     seed: int = 0
     workers: int = 2
     use_gpu: bool = False
@@ -142,6 +146,11 @@ class Recipe(Config):
                 f"train.batch_size={self.train.batch_size} does not divide into train.workers="
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
+            )
+        if self.train.images != "paired" and not self.method.image_only:
+            raise CrossRayError(
+                f"{self.name} learns from texts and train.images={self.train.images!r} has images "
+                "without any; choose paired, or a method that reads images only."
             )
         measured = ("mAP@10[found]",) if self.method.image_search else ("R@10", "mAP@all")
         if self.train.select_by not in (*measured, "last") and not self.method.closed_form:

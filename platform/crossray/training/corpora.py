@@ -28,9 +28,9 @@ def training_corpora(
 
     Only features are read without a tokenizer.
     """
-    split = recipe.train.validation_split
+    split, pairing = recipe.train.validation_split, recipe.train.images
     if source.kind == "features":
-        return FeatureCorpus(source, "train"), FeatureCorpus(source, split)
+        return FeatureCorpus(source, "train", pairing), FeatureCorpus(source, split)
     assert tokenizer is not None
     method = recipe.method
     validation = pair_corpus(method, source, split, tokenizer)
@@ -39,5 +39,7 @@ def training_corpora(
     augmented = training_transform(
         method.image.image_size, mean, std, recipe.augment, recipe.train.seed
     )
-    training = PairCorpus(source, "train", tokenizer, method.text.max_tokens, plain, augmented)
+    training = PairCorpus(
+        source, "train", tokenizer, method.text.max_tokens, plain, augmented, pairing
+    )
     return training, validation

@@ -123,7 +123,9 @@ class _Worker:
         sampler = replace(self.sampler, start=self.progress.step)
         train, method = self.recipe.train, self.recipe.method
         names = method.labels if isinstance(method, SupervisedConfig) else ()
-        loader = training_loader(self.corpus, sampler, train.seed, train.loader_processes, names)
+        loader = training_loader(
+            self.corpus, sampler, train.seed, train.loader_processes, names, not method.image_only
+        )
         clock = _Clock(self.progress.step)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
             self._report()

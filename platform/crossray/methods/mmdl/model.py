@@ -19,8 +19,8 @@ from crossray.methods.mmdl.layers import (
     MODALITIES,
     Modality,
     OutAct,
-    Sharing,
     SharedEncoder,
+    Sharing,
     coupling_matrix,
 )
 
@@ -93,9 +93,7 @@ class Mmdl(Method):
         self.encoder = SharedEncoder(
             widths, config.hidden, config.embedding, config.sharing, config.out_act, config.dropout
         )
-        self.coupling = coupling_matrix(
-            config.embedding, len(config.labels), config.fixed_coupling
-        )
+        self.coupling = coupling_matrix(config.embedding, len(config.labels), config.fixed_coupling)
 
     def encode_image(self, image: ImageBatch) -> Tensor:
         """`z_BD`: the encoder's output, unit length; zeros where every ReLU is silent."""
@@ -135,4 +133,3 @@ class Mmdl(Method):
         pooled_BW = pool(self.text_states(text), text.mask_BT, self.config.text_pooling)
         h_BD: Tensor = self.encoder(pooled_BW, "text")
         return h_BD
-
