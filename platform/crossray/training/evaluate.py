@@ -33,7 +33,7 @@ from crossray.evaluation.report import PER_QUERY, write_report
 from crossray.methods.contract import Method
 from crossray.training.asked import Search, asked, searched
 from crossray.training.gallery import sample_gallery
-from crossray.training.judging import Judged, judge_method, label_names
+from crossray.training.judging import Held, Judged, judge_method, label_names
 from crossray.training.leaks import look_for_leaks
 from crossray.training.reference import reference_line
 from crossray.training.selection import selection_of
@@ -56,6 +56,8 @@ class Evaluate:
             scores every pair exactly.
         codes: bits of the student's codes, to measure them in place of its vectors.
         rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
+        held: what stands for an item where images ask for images: its image, the mean of its texts,
+            or the mean of both.
         seed: of the bootstrap.
         use_gpu: score on a GPU instead of the CPU.
     """
@@ -69,6 +71,7 @@ class Evaluate:
     rerank: int = 100
     codes: int | None = None
     rescore: int = 0
+    held: Held = "image"
     seed: int = 0
     use_gpu: bool = False
 
@@ -88,7 +91,9 @@ class Evaluate:
         corpus, device = search.corpus, "cuda" if self.use_gpu else "cpu"
         others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
         print(f"scoring {len(corpus):,} images against {others}", flush=True)
-        judged = judge_method(method.to(device), search, protocol, rerank, self.seed, device)
+        judged = judge_method(
+            method.to(device), search, protocol, rerank, self.seed, device, self.held
+        )
         results = judged.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
         reference, unmatched = reference_line(
@@ -99,6 +104,7 @@ class Evaluate:
             "protocol": protocol.name,
             "rerank": rerank,
             "codes": self.codes,
+            "held": self.held,
             "seed": self.seed,
         }
         with create(out, "report", config, (trained, data)) as draft:
@@ -142,6 +148,11 @@ class Evaluate:
                 "and the bits of its codes, --codes 64 for instance, or choose another protocol."
             )
         scored = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
+        if self.held != "image" and protocol.directions != IMAGE_TO_IMAGE:
+            raise CrossRayError(
+                f"protocol {protocol.name!r} asks images and texts for each other; leave held out, "
+                "or choose a protocol of images that ask for images."
+            )
         if self.rescore and not scored:
             raise CrossRayError(
                 f"protocol {protocol.name!r} ranks by the codes alone and rescores nothing; leave "

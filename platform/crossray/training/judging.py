@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ from crossray.training.validation import label_matrix
 
 Scores = NDArray[np.float32]
 Packed = NDArray[np.uint8]
+Held = Literal["image", "text", "both"]
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,21 @@ def judge_method(
     rerank: int,
     seed: int,
     device: torch.device | str = "cpu",
+    held: Held = "image",
 ) -> Judged:
     """Judge a method, or a student's codes (`CodeScorer`), on the items of a search.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
-    scores of images and texts. Raises CrossRayError, before anything is computed, for labels that
-    the protocol cannot judge by.
+    scores of images and texts. `held`: what stands for an item where images ask for images. Raises
+    CrossRayError, before anything is computed, for labels that the protocol cannot judge by.
     """
     corpus = search.corpus
     check_labels(protocol, corpus_labels(corpus))
     if protocol.directions == IMAGE_TO_IMAGE:
-        represented = represent_corpus(method, corpus, device=device, texts=False)
-        judged = _judge_images(represented, corpus, protocol, seed)
+        if held != "image" and method.config.image_only:
+            raise method.config.no_text()
+        represented = represent_corpus(method, corpus, device=device, texts=held != "image")
+        judged = _judge_images(represented, corpus, protocol, seed, held)
         return _with_accuracy(judged, method, represented, corpus, seed)
     if method.config.image_only:
         raise method.config.no_text()
@@ -126,18 +131,21 @@ def label_names(corpus: Corpus) -> list[str]:
 
 
 def _judge_images(
-    represented: Represented, corpus: Corpus, protocol: Protocol, seed: int
+    represented: Represented, corpus: Corpus, protocol: Protocol, seed: int, held: Held
 ) -> Judged:
     """Images that ask for images, by the cosine of their vectors or codes."""
-    hashed = "code" in represented.images[0]
-    vectors_ND = _joined(represented.images, "code" if hashed else "z")
-    vectors_ND /= np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
+    hashed = "code" in represented.images[0] and held == "image"
+    vectors_ND = _unit(_joined(represented.images, "code" if hashed else "z"))
+    database_ND = vectors_ND
+    if held != "image":
+        texts_ND = _text_means(represented, len(vectors_ND))
+        database_ND = texts_ND if held == "text" else _unit(vectors_ND + texts_ND)
     images, _ = _sides(corpus, represented.text_rows_C)
     keys_N, labels_NC = images.keys_N, images.labels_NC
     rare_C = None if labels_NC is None else rare_labels(labels_NC)
 
     def block(start: int, stop: int) -> Scores:
-        scores_BN: Scores = vectors_ND[start:stop] @ vectors_ND.T
+        scores_BN: Scores = vectors_ND[start:stop] @ database_ND.T
         return scores_BN
 
     result = evaluate_direction(block, keys_N, keys_N, labels_NC, labels_NC, protocol, rare_C, seed)
@@ -146,11 +154,25 @@ def _judge_images(
         result = _looked_up(result, (codes_NY, codes_NY), images, images, protocol)
 
     def others(query: int) -> Scores:
-        scores_N: Scores = vectors_ND @ vectors_ND[query]
+        scores_N: Scores = database_ND @ vectors_ND[query]
         scores_N[query] = -np.inf
         return scores_N
 
     return Judged((result,), {"image_to_image": others})
+
+
+def _text_means(represented: Represented, items: int) -> Scores:
+    """`texts_ND`: the mean direction of each item's texts."""
+    z_CD = _unit(_joined(represented.texts, "z"))
+    sums_ND = np.zeros((items, z_CD.shape[1]), dtype=np.float32)
+    np.add.at(sums_ND, represented.text_rows_C, z_CD)
+    return _unit(sums_ND)
+
+
+def _unit(vectors_ND: Scores) -> Scores:
+    lengths_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    unit_ND: Scores = vectors_ND / np.maximum(lengths_N1, 1e-12)
+    return unit_ND
 
 
 def _with_accuracy(
