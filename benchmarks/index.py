@@ -103,14 +103,16 @@ class Benchmark:
         began = time.perf_counter()
         write_floats([folder], kind, self.seed, lambda rows: None)
         seconds = time.perf_counter() - began
-        effort, reached = tune(kind, [open_part(folder, None)], trial, self.target_recall)
-        part = open_part(folder, effort)
+        effort, reached = tune(
+            kind, [open_part(folder, None, self.bits)], trial, self.target_recall
+        )
+        part = open_part(folder, effort, self.bits)
         ms = milliseconds(trial.queries, lambda query: part.nearest(query.vectors_QD, K))
         size = (folder / FLOATS).stat().st_size
         return Result(ms, reached, size, seconds, effort)
 
     def _codes(self, folder: Path, trial: Trial) -> dict[str, Result]:
-        part = open_part(folder, None)
+        part = open_part(folder, None, self.bits)
         candidates = candidates_for(K, None)
 
         def rescore(queries: Queries) -> Hits:

@@ -42,7 +42,7 @@ from crossray.core.store import resolve
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
 from crossray.data.tokenization import Tokenizer, train_wordpiece
-from crossray.distill.encoder import StudentEncoder
+from crossray.distill.encoder import ModelEncoder
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.distill.student import StudentConfig
 from crossray.encoders.image import ImageTowerConfig
@@ -118,7 +118,7 @@ class Benchmark:
     def _alone(self, lineage: Lineage, queries: Queries) -> dict[str, dict[int, Timing]]:
         """The encoder and the search in this process, in threads as the endpoint has them."""
         torch.set_num_threads(1)
-        encoder, shards = StudentEncoder(lineage.student), load_shards(lineage.index)
+        encoder, shards = ModelEncoder(lineage.model), load_shards(lineage.index)
         with ThreadPoolExecutor(1) as encoding, ThreadPoolExecutor(2) as searching:
 
             def encode(text: str) -> Any:

@@ -39,6 +39,9 @@ from crossray.data.split_makers import (
 )
 from crossray.index.build import BuildIndex
 from crossray.recipes import RECIPES, STUDENTS, get_recipe
+from crossray.recipes.ablations import ABLATIONS
+from crossray.training.ablate import Ablate
+from crossray.training.annotation import AnnotationEfficiency
 from crossray.training.distill import Distill
 from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
@@ -51,6 +54,8 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "crossray": cli.main,
     "python jobs/pretrain.py": cli.pretrain_job,
     "python jobs/repeat.py": cli.repeat_job,
+    "python jobs/ablate.py": cli.ablate_job,
+    "python jobs/annotation_efficiency.py": cli.annotation_efficiency_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
     "python jobs/distill.py": cli.distill_job,
@@ -88,6 +93,8 @@ COMMANDS = [
     "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
     "python jobs/repeat.py --recipe hier_tiny",
+    "python jobs/ablate.py --method hier",
+    "python jobs/annotation_efficiency.py --recipe hier_tiny",
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
@@ -226,12 +233,50 @@ CONTRACT = {
         replace(get_recipe("hier_tiny"), train=replace(get_recipe("hier_tiny").train, seed=7)),
         folds=5,
     ),
+    "python jobs/ablate.py --method hier --pairs PAIRS --seeds 3 --train.epochs 2 "
+    "--out REPORT": Ablate(
+        "PAIRS",
+        "REPORT",
+        replace(get_recipe("hier_tiny"), train=replace(get_recipe("hier_tiny").train, epochs=2)),
+        ABLATIONS["hier"],
+        seeds=3,
+    ),
+    "python jobs/ablate.py --method hier --recipe hier_pretrained_tiny --pairs PAIRS "
+    "--features FEATURES --out REPORT": Ablate(
+        "PAIRS",
+        "REPORT",
+        get_recipe("hier_pretrained_tiny"),
+        ABLATIONS["hier"],
+        features="FEATURES",
+    ),
     "python jobs/pretrain.py --recipe cca --features FEATURES --out TEACHER": Pretrain(
         None, "TEACHER", get_recipe("cca"), features="FEATURES"
     ),
     "python jobs/evaluate.py --model TEACHER --features FEATURES --out REPORT": Evaluate(
         "TEACHER", None, "REPORT", features="FEATURES"
     ),
+    "python jobs/annotation_efficiency.py --recipe hier_tiny --pairs PAIRS --fractions 1 0.3 "
+    "--out REPORT": AnnotationEfficiency(
+        "PAIRS",
+        "REPORT",
+        get_recipe("hier_tiny"),
+        get_recipe("hier_unimodal_tiny"),
+        fractions=(1.0, 0.3),
+    ),
+    "python jobs/pretrain.py --stage unimodal --recipe hier_tiny --pairs PAIRS --out STAGE1 "
+    "--method.objective byol": Pretrain(
+        "PAIRS",
+        "STAGE1",
+        replace(
+            get_recipe("hier_unimodal_tiny"),
+            method=replace(get_recipe("hier_unimodal_tiny").method, objective="byol"),
+        ),
+    ),
+    "python jobs/pretrain.py --recipe hier_tiny --pairs PAIRS --init STAGE1 --out TEACHER": (
+        Pretrain("PAIRS", "TEACHER", get_recipe("hier_tiny"), init="STAGE1")
+    ),
+    "python jobs/evaluate.py --model TEACHER --pairs PAIRS --query-labels Edema,Fracture "
+    "--out REPORT": Evaluate("TEACHER", "PAIRS", "REPORT", query_labels="Edema,Fracture"),
     "python jobs/features.py --recipe clip_pretrained_tiny --pairs PAIRS --out FEATURES": (
         Features.of(get_recipe("clip_pretrained_tiny"), "PAIRS", "FEATURES")
     ),

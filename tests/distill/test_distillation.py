@@ -10,7 +10,8 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.distill import Distillation, DistillationConfig
 from crossray.distill.teaching import text_outputs
-from support.tiny import SHAPE, STUDENT, TINY, batch_of, distillation, taught
+from crossray.methods.contract import ClosedForm
+from support.tiny import CLOSED_FORM, SHAPE, STUDENT, TINY, batch_of, distillation, taught
 
 
 def test_only_the_student_learns_and_is_published() -> None:
@@ -46,6 +47,33 @@ def test_teacher_scores_are_those_of_all_its_levels() -> None:
         gates = teacher.gate_weights(images["z"]), teacher.gate_weights(texts["z"])
     torch.testing.assert_close(wanted[0], torch.einsum("lbc,bl->bc", levels, gates[0]))
     torch.testing.assert_close(wanted[1], torch.einsum("lbc,cl->bc", levels, gates[1]))
+
+
+@pytest.mark.parametrize("name", sorted(TINY.keys() | CLOSED_FORM.keys()))
+def test_any_method_teaches_by_its_scores(name: str) -> None:
+    """Whoever has another teacher than HIER could not make it small."""
+    torch.manual_seed(0)
+    teacher, batch = (TINY | CLOSED_FORM)[name].build().eval(), batch_of(6)
+    if isinstance(teacher, ClosedForm):
+        teacher.fit([batch_of(12), batch])
+    method = Distillation(STUDENT.build(), teacher, DistillationConfig(layer_map=((0, 0),)))
+    taught_batch = taught(batch, method.train())
+    terms = method.losses(taught_batch)
+    assert taught_batch.teaching is not None
+    with torch.no_grad():
+        images, texts = teacher.represent_image(batch.image), teacher.represent_text(batch.text)
+        scores = method._teacher_scores(taught_batch.teaching.images, taught_batch.teaching.texts)
+        for row in range(6):
+            for column in range(6):
+                one = {key: part[row : row + 1] for key, part in images.items()}
+                other = {key: part[column : column + 1] for key, part in texts.items()}
+                coarse = teacher.score(one, other)
+                added = teacher.refine(one, other, torch.zeros(1, 2, dtype=torch.long))
+                for whole, part, more in zip(scores, coarse, added or (0, 0), strict=True):
+                    torch.testing.assert_close(whole[row, column], (part + more).squeeze())
+    sum(terms.values()).backward()  # type: ignore[union-attr]
+    assert all(term.isfinite() for term in terms.values())
+    assert method.student.image_head[0].weight.grad.abs().sum() > 0
 
 
 def test_layers_end_in_the_states_of_the_tower() -> None:

@@ -35,10 +35,10 @@ def test_gradient_equals_the_whole_batch_gradient(
 ) -> None:
     """Gathering without gradient would silently train on a part of it.
 
-    InfoNCE, HIER's levels, the terms of distillation.
+    InfoNCE, HIER's levels, its pretext tasks, the terms of distillation.
     """
     several = load_file(results(world) / f"{name}.safetensors")
-    whole = gradients(name, global_batch())
+    whole = gradients(name, global_batch(name))
     assert several.keys() == whole.keys()
     for key, expected in whole.items():
         # What a norm takes away again (a bias before it) has a gradient of rounding errors, 1e-13.

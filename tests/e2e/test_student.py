@@ -19,8 +19,9 @@ from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
 from crossray.data.schema import text_entries
 from crossray.data.sources.phantom import PhantomSource
-from crossray.distill.encoder import StudentEncoder
+from crossray.distill.encoder import ModelEncoder
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.index import load_shards
 from crossray.index.build import BuildIndex
 from crossray.recipes import STUDENTS, get_recipe
 from crossray.training.distill import Distill, StudentRecipe
@@ -75,6 +76,31 @@ def test_teacher_to_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         Evaluate("student", "pairs", "wrong", codes=64).run()
     with pytest.raises(CrossRayError, match="has no codes"):
         Evaluate("teacher", "pairs", "wrong", codes=16).run()
+    assert_teacher_goes_the_same_road(teacher, pairs)
+
+
+def assert_teacher_goes_the_same_road(teacher: Artifact, pairs: Artifact) -> None:
+    """Its vectors have no codes, and what its whole score needs lies in the shards of its index."""
+    vectors = Embed("teacher", "pairs", "seen", split="test", keep="representations").run()
+    assert [parent.id for parent in vectors.manifest.parents] == [teacher.id, pairs.id]
+    assert (vectors.manifest.config["bits"], vectors.manifest.config["keep"]) == (
+        0, "representations",
+    )  # fmt: skip
+    index = BuildIndex("seen", "seen-index", shards=2).run()
+    assert {parent.id for parent in index.manifest.parents} == {vectors.id, teacher.id, pairs.id}
+    rows = read_pairs(pairs, ["item_id", "split", "image"]).to_pylist()
+    images = [row["image"] for row in rows if row["split"] == "test"]
+    assert vectors.manifest.metrics["rows"]["image"] == len(images) > 0
+    encoded = ModelEncoder(teacher).images(images, represent=True)
+    assert encoded.parts is not None
+    kept = {
+        row: parts
+        for shard in load_shards(index)
+        for row, parts in shard.represented("image", range(len(images))).items()
+    }
+    for row, expected in enumerate(encoded.parts):
+        for name, array in expected.items():
+            np.testing.assert_allclose(kept[row][name], array, atol=4e-3, rtol=4e-3)
 
 
 def assert_vectors(
@@ -90,7 +116,7 @@ def assert_vectors(
     texts = table.filter(pc.equal(table["modality"], "text"))
     assert images["item_id"].to_pylist() == [row["item_id"] for row in rows]
     assert vectors.manifest.metrics["rows"] == {"image": len(images), "text": len(texts)}
-    encoder = StudentEncoder(student)
+    encoder = ModelEncoder(student)
     for part, encoded in (
         (images, encoder.images([row["image"] for row in rows])),
         (texts, encoder.texts([t for r in rows for t in text_entries(r["texts"], r["sections"])])),

@@ -20,6 +20,7 @@ from transformers import (
 
 from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
+from crossray.encoders import text
 from crossray.encoders.text import BertShape, TextTower, TextTowerConfig, pool, resolve
 
 SMALL = TextTowerConfig(shape=BertShape(2, 32, 4, 64), vocab_size=50, max_tokens=16)
@@ -62,6 +63,19 @@ def test_padding_changes_nothing() -> None:
     for row, length in enumerate((9, 5, 3)):
         alone_1TD = tower(tokens_BT[row : row + 1, :length], mask_BT[row : row + 1, :length])
         torch.testing.assert_close(states_BTD[row, :length], alone_1TD[0], atol=1e-5, rtol=1e-4)
+
+
+def test_texts_by_length_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States of another row would pair every photo with another caption."""
+    tower = TextTower(SMALL).eval()
+    length_B = torch.randint(1, 10, (11,))
+    mask_BT = torch.arange(9) < length_B[:, None]
+    tokens_BT = torch.randint(5, 50, (11, 9)) * mask_BT
+    whole_BTD = tower(tokens_BT, mask_BT)
+    monkeypatch.setattr(text, "TEXTS_AT_A_TIME", 4)
+    by_length_BTD = tower(tokens_BT, mask_BT)
+    assert by_length_BTD.shape == whole_BTD.shape
+    torch.testing.assert_close(by_length_BTD[mask_BT], whole_BTD[mask_BT], atol=1e-5, rtol=1e-4)
 
 
 def test_pooling_against_a_loop() -> None:

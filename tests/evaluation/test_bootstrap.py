@@ -16,6 +16,7 @@ from crossray.evaluation import (
     paired_bootstrap,
     paired_bootstraps,
 )
+from crossray.evaluation.bootstrap import ratio_of_means
 
 
 def test_identical_systems_are_not_told_apart() -> None:
@@ -167,3 +168,25 @@ def test_values_that_cannot_be_paired_are_refused() -> None:
         confidence_interval([1.0], statistic="mode")  # type: ignore[arg-type]
     with pytest.raises(CrossRayError, match="resamples"):
         paired_bootstrap([1.0], [2.0], resamples=0)
+
+
+def test_ratio_of_means_draws_the_same_queries() -> None:
+    """A share of a score that was drawn from other queries would spread for no reason."""
+    rng = np.random.default_rng(8)
+    b_Q = rng.random(60)
+    exact = ratio_of_means(0.3 * b_Q, b_Q, resamples=300)
+    assert (exact.value, exact.low, exact.high) == pytest.approx((0.3, 0.3, 0.3))
+    a_Q = np.where(np.arange(60) % 7 == 0, np.nan, rng.random(60))
+    b_Q = np.where(np.isnan(a_Q), np.nan, b_Q)
+    found = ratio_of_means(a_Q, b_Q, resamples=4000, seed=1)
+    assert found.value == pytest.approx(np.nanmean(a_Q) / np.nanmean(b_Q))
+    kept = ~np.isnan(a_Q)
+    ratios = []
+    for _ in range(4000):
+        drawn = rng.choice(np.flatnonzero(kept), kept.sum())
+        ratios.append(a_Q[drawn].mean() / b_Q[drawn].mean())
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    assert found.low == pytest.approx(low, abs=0.03)
+    assert found.high == pytest.approx(high, abs=0.03)
+    with pytest.raises(CrossRayError, match="a mean of 0 says nothing"):
+        ratio_of_means([0.5, 0.5], [0.0, 0.0])

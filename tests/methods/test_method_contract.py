@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch
+from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.methods import METHODS
 from crossray.methods.contract import ClosedForm, Method, SupervisedConfig, same_study
 from crossray.methods.hier import HierConfig
-from support.tiny import CLOSED_FORM, TINY, batch_of
+from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of
 
 
 @pytest.fixture(params=sorted(TINY))
@@ -24,7 +24,7 @@ def method(request: pytest.FixtureRequest) -> Method:
 
 def test_registry_is_covered() -> None:
     """A method without these tests could break its users unseen."""
-    assert TINY.keys() | CLOSED_FORM.keys() == METHODS.keys()
+    assert TINY.keys() | CLOSED_FORM.keys() | {UNIMODAL.name} == METHODS.keys()
     closed = {name for name, config in METHODS.items() if config.closed_form}
     assert closed == CLOSED_FORM.keys()
 
@@ -109,6 +109,30 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
         part = method.score(some_images, some_texts)
     torch.testing.assert_close(whole.image_to_text_BC[2:3, 1:4], part.image_to_text_BC)
     torch.testing.assert_close(whole.text_to_image_BC[2:3, 1:4], part.text_to_image_BC)
+
+
+def test_zeros_after_the_end_of_a_text_change_no_score(method: Method) -> None:
+    """Re-ranking puts stored representations of unequal lengths into one batch, padded with 0."""
+    method.eval()
+    batch = batch_of(4)
+    text, length = batch.text, int(batch.text.mask_BT[0].sum())
+    assert text.tokens_BT is not None
+    assert length < text.mask_BT.shape[1]
+    with torch.no_grad():
+        images, texts = method.represent_image(batch.image), method.represent_text(text)
+        own = (part[:1, :length] for part in (text.mask_BT, text.sentence_BT, text.tokens_BT))
+        alone = method.represent_text(TextBatch(*own))
+        for name, part in alone.items():
+            missing = texts[name].shape[1] - part.shape[1] if part.ndim > 1 else 0
+            behind = [0, 0] * (part.ndim - 2) + [0, missing]
+            alone[name] = torch.nn.functional.pad(part, behind) if missing else part
+        whole, padded = method.score(images, texts), method.score(images, alone)
+        pairs_P2 = torch.tensor([[row, 0] for row in range(4)])
+        refined = [method.refine(images, part, pairs_P2) for part in (texts, alone)]
+    for expected, found in zip(whole, padded, strict=True):
+        torch.testing.assert_close(found, expected[:, :1])
+    if refined[0] is not None:
+        torch.testing.assert_close(refined[1], refined[0])
 
 
 def test_cached_features_give_the_same_losses(method: Method) -> None:

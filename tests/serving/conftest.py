@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from crossray.core.artifacts import Artifact
 from crossray.index import load_shards
 from crossray.serving.access_token import digest
 from crossray.serving.catalogue import Catalogue
@@ -18,7 +19,7 @@ from crossray.serving.items import Items
 from crossray.serving.lineage import open_lineage
 from crossray.serving.local import LocalBackend
 from crossray.serving.searching import Searcher
-from support.endpoint import World, make_world
+from support.endpoint import CLIP, HIER, World, make_world
 
 TOKEN = "a-token-of-the-tests"
 LIMITS = Limits(body_bytes=1 << 20, text_characters=200, image_pixels=1_000_000)
@@ -39,19 +40,51 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def searcher(world: World) -> Searcher:
-    """What answers in this process."""
-    lineage = open_lineage(world.index(2).uri)
+def teachers(tmp_path_factory: pytest.TempPathFactory, world: World) -> dict[str, World]:
+    """The same items by teachers: HIER's vectors with representations, CLIP's without."""
+    return {
+        "hier": make_world(tmp_path_factory.mktemp("hier"), "teacher", HIER, "representations"),
+        "clip": make_world(tmp_path_factory.mktemp("clip"), "teacher", CLIP),
+    }
+
+
+def searcher_of(index: Artifact) -> Searcher:
+    """What answers from an index in this process."""
+    lineage = open_lineage(index.uri)
     config = ServingConfig(lineage.index.uri, limits=LIMITS)
-    encoder = QueryEncoder(lineage.student, config, "cpu")
+    encoder = QueryEncoder(lineage.model, config, "cpu")
     backend = LocalBackend(encoder, load_shards(lineage.index), config)
     catalogue = Catalogue(lineage.index, Items(lineage.pairs))
     return Searcher(backend, catalogue, lineage, LIMITS)
 
 
 @pytest.fixture(scope="session")
+def searcher(world: World) -> Searcher:
+    """What answers in this process."""
+    return searcher_of(world.index(2))
+
+
+@pytest.fixture(scope="session")
 def connect(searcher: Searcher) -> Callable[..., TestClient]:
     """Gives clients of the endpoint; by default with the right token."""
+    return connector(searcher)
+
+
+@pytest.fixture(scope="session")
+def connect_to() -> Callable[[Artifact], TestClient]:
+    """Gives a client, with the right token, of an endpoint of any index."""
+    clients: dict[str, TestClient] = {}
+
+    def client(index: Artifact) -> TestClient:
+        if index.id not in clients:
+            clients[index.id] = connector(searcher_of(index))()
+        return clients[index.id]
+
+    return client
+
+
+def connector(searcher: Searcher) -> Callable[..., TestClient]:
+    """Gives clients of an endpoint."""
     app = build_gateway(searcher, LIMITS, digest(TOKEN))
 
     def client(token: str | None = TOKEN) -> TestClient:

@@ -25,10 +25,12 @@ import psutil
 import pytest
 import torch
 from ray import serve
+from starlette.testclient import TestClient
 
 from crossray.cli import main
+from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.distill.encoder import StudentEncoder
+from crossray.distill.encoder import ModelEncoder
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig, Topology
 from crossray.serving.haproxy import environment
@@ -85,11 +87,12 @@ def serving(port: int, world: World) -> Iterator[Callable[..., httpx2.Client]]:
         timeout=60,
     ) as client:
 
-        def run(topology: Topology, shards: int, replicas: int = 1) -> httpx2.Client:
-            fixed = Replicas(min=replicas, max=replicas, cpus=0.1)
-            config = ServingConfig(world.index(shards).uri, topology, fixed, SMALL, SMALL)
-            deploy(config)
-            wait_for(lambda: client.get("/readyz").json().get("index") == world.index(shards).id)
+        def run(
+            topology: Topology, shards: int, replicas: int = 1, served: World = world
+        ) -> httpx2.Client:
+            fixed, index = Replicas(min=replicas, max=replicas, cpus=0.1), served.index(shards)
+            deploy(ServingConfig(index.uri, topology, fixed, SMALL, SMALL))
+            wait_for(lambda: client.get("/readyz").json().get("index") == index.id)
             return client
 
         yield run
@@ -144,7 +147,7 @@ def test_all_topologies_answer_as_brute_force(
 def check_encoders(client: httpx2.Client, world: World) -> None:
     """Texts, images in both forms, and items are asked for and found."""
     torch.set_num_threads(1)
-    encoder, image = StudentEncoder(world.student), encoded_image(98)
+    encoder, image = ModelEncoder(world.model), encoded_image(98)
     large = encoded_image(97, "PNG", side=900)
     assert len(large) > 2 << 20
     asked: list[tuple[dict[str, Any], Any, str]] = [
@@ -165,6 +168,27 @@ def check_encoders(client: httpx2.Client, world: World) -> None:
     assert told(answer.json()) == world.expected(
         "text", vector_D, side.codes_NY[row], 10, "rescore"
     )
+
+
+@pytest.mark.parametrize("topology", ["fused", "fanout"])
+def test_a_teacher_ranks_again_in_every_topology(
+    serving: Callable[..., httpx2.Client],
+    teachers: dict[str, World],
+    connect_to: Callable[[Artifact], TestClient],
+    topology: Topology,
+) -> None:
+    """Representations would get lost, or change places, between shards and encoder."""
+    world = teachers["hier"]
+    client, here = serving(topology, 3, served=world), connect_to(world.index(3))
+    image = base64.b64encode(encoded_image(98)).decode()
+    for query in ({"text": "dog jumps"}, {"image": image}, {"item_id": "item-001"}):
+        request = {**query, "k": 20, "rerank": 30}
+        answer = client.post("/v1/search", json=request)
+        assert answer.status_code == 200, answer.text
+        agree(answer.json(), told(here.post("/v1/search", json=request).json()))
+    for wrong in ({"mode": "binary"}, {"rerank": 10**9}, {"rerank": 30, "target": "text"}):
+        refused = client.post("/v1/search", json={"text": "dog", **wrong})
+        assert refused.status_code == 422
 
 
 def test_command_line(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from crossray.distill.encoder import StudentEncoder
+from crossray.distill.encoder import ModelEncoder
 from crossray.serving.schema import ItemAnswer, SearchAnswer
 from support.endpoint import DIM, ODD_ID, World, told
 from support.images import encoded_image
@@ -47,7 +47,7 @@ def test_vectors_are_answered_as_by_brute_force(
 
 def test_texts_and_images_are_encoded_by_the_student(client: TestClient, world: World) -> None:
     """A query would be answered for something else than what was asked."""
-    encoder = StudentEncoder(world.student)
+    encoder = ModelEncoder(world.model)
     image = encoded_image(99)
     asked = (
         ({"json": {"text": "dog jumps left"}}, encoder.texts([["dog jumps left"]]), "image"),
@@ -66,7 +66,7 @@ def test_fields_of_a_form(client: TestClient, world: World) -> None:
     files = {"image": ("x.jpg", encoded_image(5))}
     data = {"k": "3", "target": "any", "mode": "rescore"}
     answer = client.post("/v1/search", files=files, data=data)
-    encoded = StudentEncoder(world.student).images([encoded_image(5)])
+    encoded = ModelEncoder(world.model).images([encoded_image(5)])
     expected = world.expected("any", encoded.z_BD[0], encoded.codes_BY[0], 3, "rescore")
     assert told(answer.json()) == expected
 
@@ -87,7 +87,8 @@ def test_what_is_told_of_a_hit(client: TestClient, world: World) -> None:
     """A card would show another item's text or labels, or a link that leads nowhere."""
     answer = client.post("/v1/search", json={"text": "lung", "target": "any", "k": 1000}).json()
     index = world.index(2)
-    assert (answer["index"], answer["student"]) == (index.id, world.student.id)
+    assert (answer["index"], answer["model"]) == (index.id, world.model.id)
+    assert answer["student"] == world.model.id
     assert SearchAnswer.model_validate(answer, strict=True)
     assert len(answer["hits"]) == len(world.side("image").keys) + len(world.side("text").keys)
     for hit in answer["hits"]:
@@ -137,7 +138,8 @@ def test_health_and_description(connect: Callable[..., TestClient], world: World
     assert stranger.get("/readyz").json() == {
         "status": "ready",
         "index": world.index(2).id,
-        "student": world.student.id,
+        "model": world.model.id,
+        "student": world.model.id,
     }
     described = client.get("/openapi.json").json()
     assert set(described["paths"]) == {

@@ -27,7 +27,7 @@ ANSWER = {
             "labels": ["cat", "lung"], "image": "/v1/items/item-8/image",
         },
     ],
-    "index": "1" * 64, "student": "2" * 64, "took_ms": 1.5,
+    "index": "1" * 64, "model": "2" * 64, "student": "2" * 64, "took_ms": 1.5,
 }  # fmt: skip
 DROP = None
 

@@ -12,7 +12,7 @@ from crossray.core.artifacts import Kind, Parent, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.serving.application import build
 from crossray.serving.lineage import open_lineage
-from support.endpoint import World, publish_student
+from support.endpoint import STUDENT, World, publish_model
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def copy(world: World, tmp_path: Path) -> Any:
 def test_the_lineage_of_an_index(world: World) -> None:
     """Nothing could be served."""
     lineage = open_lineage(world.index(2).uri)
-    assert (lineage.student.id, lineage.pairs.id) == (world.student.id, world.pairs.id)
+    assert (lineage.model.id, lineage.pairs.id) == (world.model.id, world.pairs.id)
     assert (lineage.dim, lineage.bits, lineage.shards) == (16, 24, 2)
 
 
@@ -43,11 +43,11 @@ def test_another_student_in_the_place_of_the_right_one(
     world: World, copy: Any, tmp_path: Path
 ) -> None:
     """Queries would be compared with vectors of another space: all hits would be wrong."""
-    other = publish_student(tmp_path, seed=1)
-    assert other.id != world.student.id
+    other = publish_model(tmp_path, "student", STUDENT, seed=1)
+    assert other.id != world.model.id
     with pytest.raises(CrossRayError) as caught:
-        open_lineage(copy({"student": Parent("student", world.student.id, other.uri)}))
-    assert world.student.id[:12] in str(caught.value)
+        open_lineage(copy({"student": Parent("student", world.model.id, other.uri)}))
+    assert world.model.id[:12] in str(caught.value)
     assert other.id[:12] in str(caught.value)
 
 
@@ -56,7 +56,7 @@ def test_another_student_in_the_place_of_the_right_one(
     [
         ({}, {"dim": 8}, "8 dimensions and its student .* 16"),
         ({}, {"bits": 64}, "64 bits and its student .* 24"),
-        ({"student": None}, {}, "does not say which student"),
+        ({"student": None}, {}, "does not say which student or teacher"),
         ({"pairs": Parent("pairs", "0" * 64, "/nowhere")}, {}, "no artifact at /nowhere"),
     ],
 )
@@ -72,7 +72,7 @@ def test_indexes_that_cannot_be_served(
 def test_what_is_no_index(world: World, tmp_path: Path) -> None:
     """A wrong name on the command line would end in a traceback."""
     with pytest.raises(CrossRayError, match="student artifact, but index was expected"):
-        build({"index": world.student.uri})
+        build({"index": world.model.uri})
     whole = world.index(2).local()
     half = tmp_path / "half"
     shutil.copytree(whole, half)

@@ -1,11 +1,12 @@
-"""A tiny data set, an untrained student, its vectors and an index: what an endpoint serves."""
+"""A tiny data set, an untrained model, its vectors and an index: what an endpoint serves."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import numpy as np
@@ -23,6 +24,10 @@ from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.index.build import BuildIndex
 from crossray.index.modality import MODALITIES, Modality
+from crossray.index.representations import Keep
+from crossray.methods.clip import ClipConfig
+from crossray.methods.contract import MethodConfig
+from crossray.methods.hier import Hier, HierConfig
 from crossray.training.embed import Embedder
 from support import bruteforce
 from support.images import encoded_image
@@ -70,40 +75,52 @@ def publish_pairs(folder: Path, rows: list[dict[str, Any]]) -> Artifact:
     return open_artifact(str(folder / "pairs"))
 
 
-def publish_student(folder: Path, name: str = "student", seed: int = 0) -> Artifact:
-    """A `student` artifact with random weights."""
+STUDENT = StudentConfig(embedding=DIM, bits=BITS, grid=2)
+HIER = HierConfig(
+    embedding=DIM, hidden=16, grids=(1, 2),
+    structure_width=16, structure_heads=2, structure_feed_forward=16,
+)  # fmt: skip
+CLIP = ClipConfig(embedding=DIM, hidden=16)
+
+
+def publish_model(
+    folder: Path, kind: Literal["teacher", "student"], config: MethodConfig, seed: int = 0
+) -> Artifact:
+    """A model of that method with random weights and tiny towers."""
     tokenizer = Tokenizer(train_wordpiece(WORDS, 200, min_frequency=1))
     shape = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
     text = TextTowerConfig(shape=shape, vocab_size=tokenizer.vocab_size, max_tokens=MAX_TOKENS)
-    image = ImageTowerConfig(name="test_byobnet", image_size=64)
-    config = StudentConfig(image=image, text=text, embedding=DIM, bits=BITS, grid=2)
+    config = replace(config, image=ImageTowerConfig(name="test_byobnet", image_size=64), text=text)
     torch.manual_seed(seed)
-    student = config.build()
+    method = config.build()
+    if isinstance(method, Hier):  # at first it is uniform, and both directions score alike
+        torch.nn.init.normal_(method.gate.weight, std=4.0)
     manifest = {"method": method_to_dict(config), "tokenizer": {"max_tokens": MAX_TOKENS}}
-    with create(str(folder / name), "student", manifest) as draft:
-        save_weights(student.state_dict(), draft.path / WEIGHTS)
+    with create(str(folder / kind), kind, manifest) as draft:
+        save_weights(method.state_dict(), draft.path / WEIGHTS)
         tokenizer.save(draft.path / TOKENIZER)
-    return open_artifact(str(folder / name))
+    return open_artifact(str(folder / kind))
 
 
-def publish_vectors(folder: Path, student: Artifact, pairs: Artifact) -> Artifact:
-    """The `vectors` artifact of a student and its pairs."""
+def publish_vectors(
+    folder: Path, model: Artifact, pairs: Artifact, keep: Keep = "vectors"
+) -> Artifact:
+    """The `vectors` artifact of a model and its pairs."""
     parts = folder / "parts"
     parts.mkdir()
     units = row_groups(pairs)
     names = [f"part-{number:05d}.parquet" for number in range(len(units))]
-    Embedder(student.uri, pairs.uri, str(parts), None, False)(
+    Embedder(model.uri, pairs.uri, str(parts), None, False, keep)(
         pa.table({"name": names, "unit": [json.dumps(unit) for unit in units]})
     )
-    with create(
-        str(folder / "vectors"), "vectors", {"dim": DIM, "bits": BITS}, (student, pairs)
-    ) as draft:
+    bits = model.manifest.config["method"].get("bits", 0)
+    config = {"dim": DIM, "bits": bits, "keep": keep}
+    with create(str(folder / "vectors"), "vectors", config, (model, pairs)) as draft:
         rows = dict.fromkeys(MODALITIES, 0)
         for name in names:
-            table = pq.read_table(parts / name)
-            pq.write_table(table, draft.path / name)
-            for modality in table["modality"].to_pylist():
+            for modality in pq.read_table(parts / name)["modality"].to_pylist():
                 rows[modality] += 1
+        shutil.copytree(parts, draft.path, dirs_exist_ok=True)
         draft.metrics["rows"] = rows
     return open_artifact(str(folder / "vectors"))
 
@@ -123,7 +140,7 @@ class World:
 
     folder: Path
     rows: list[dict[str, Any]]
-    student: Artifact
+    model: Artifact
     pairs: Artifact
     vectors: Artifact
 
@@ -145,7 +162,7 @@ class World:
         own = [row for row in rows if row["modality"] == modality]
         return Side(
             np.array([row["vector"] for row in own], np.float16),
-            np.array([np.frombuffer(row["code"], np.uint8) for row in own]),
+            np.array([np.frombuffer(row.get("code", b""), np.uint8) for row in own]),
             [(row["item_id"], row["number"]) for row in own],
         )
 
@@ -180,11 +197,16 @@ def _answer(
     return bruteforce.rescored(scores, distances, max(10 * k, 100), k)
 
 
-def make_world(folder: Path, seed: int = 0, items: int = ITEMS) -> World:
-    """Pairs, a student and vectors under a folder."""
-    rows = make_items(seed, items)
-    pairs, student = publish_pairs(folder, rows), publish_student(folder)
-    return World(folder, rows, student, pairs, publish_vectors(folder, student, pairs))
+def make_world(
+    folder: Path,
+    kind: Literal["teacher", "student"] = "student",
+    config: MethodConfig = STUDENT,
+    keep: Keep = "vectors",
+) -> World:
+    """Pairs, a model and vectors under a folder."""
+    rows = make_items(0)
+    pairs, model = publish_pairs(folder, rows), publish_model(folder, kind, config)
+    return World(folder, rows, model, pairs, publish_vectors(folder, model, pairs, keep))
 
 
 def told(answer: dict[str, Any]) -> list[tuple[float, str, str, int]]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
 from crossray.core.distributed import gather, gather_ragged
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
 from crossray.distill import Distillation
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.methods.contract import Method
-from support.tiny import TINY, batch_of, distillation, taught
+from support.tiny import TINY, UNIMODAL, batch_of, distillation, pretext_batch, taught
 
-METHODS = (*sorted(TINY), "distillation")
+UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
+METHODS = (*sorted(TINY), "distillation", *UNIMODALS)
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -33,13 +35,20 @@ def part_of(batch: Batch, rows: slice) -> Batch:
         ),
         batch.keys_B[rows],
         labels_BC=None if batch.labels_BC is None else batch.labels_BC[rows],
+        pretext=None if batch.pretext is None else _drawn_part(batch.pretext, rows, width),
     )
+
+
+def _drawn_part(drawn: Pretext, rows: slice, width: int) -> Pretext:
+    parts = {name: value[rows] for name, value in vars(drawn).items()}
+    return Pretext(**parts | {"targets_BT": drawn.targets_BT[rows, :width]})
 
 
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
-    built: Method = distillation() if name == "distillation" else TINY[name].build()
+    configs = TINY | UNIMODALS
+    built: Method = distillation() if name == "distillation" else configs[name].build()
     method = built.double().eval()
     for module in method.modules():
         if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own
@@ -54,12 +63,14 @@ def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     return {n: p.grad for n, p in method.named_parameters() if p.grad is not None}
 
 
-def global_batch() -> Batch:
-    """Six rows of different lengths, two of them of one study."""
+def global_batch(name: str = "hier") -> Batch:
+    """Six rows of different lengths, two of them of one study; for stage 1 with its draws."""
     torch.manual_seed(1)
-    batch = batch_of(6, keys=[0, 1, 2, 3, 3, 4])
+    batch = pretext_batch(6) if name in UNIMODALS else batch_of(6, keys=[0, 1, 2, 3, 3, 4])
     batch.text.mask_BT[:3, 7:] = False
     batch.text.sentence_BT[:3, 7:] = -1
+    if batch.pretext is not None:
+        batch.pretext.targets_BT[:3, 7:] = -1
     return batch
 
 
@@ -71,7 +82,8 @@ def worker(rank: int, world: int, folder: str, port: int) -> None:
     )
     share = 6 // world
     for name in METHODS:
-        found = gradients(name, part_of(global_batch(), slice(rank * share, (rank + 1) * share)))
+        rows = slice(rank * share, (rank + 1) * share)
+        found = gradients(name, part_of(global_batch(name), rows))
         for grad in found.values():
             dist.all_reduce(grad)
             grad /= world

@@ -6,13 +6,17 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 from scipy import stats
 
-from crossray.core.artifacts import Artifact, open_artifact
+from crossray.core.artifacts import Artifact, create, open_artifact
+from crossray.core.config import to_dict
+from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.encoders.text import BertShape
 from crossray.methods.hier import HierConfig
 from crossray.recipes import get_recipe
 from crossray.training.config import Recipe
+from crossray.training.pretrain import Pretrain
 
 
 def small_recipe() -> Recipe:
@@ -48,3 +52,22 @@ def assert_sums_up(report: Artifact, runs: list[str]) -> None:
                 assert content["intervals"][direction][metric] == pytest.approx(tuple(ends))
         assert report.manifest.metrics[direction] == content["metrics"][direction]
     assert "R@10 image to text" in report.manifest.metrics["headline"]
+
+
+def untrained(job: Pretrain) -> Artifact:
+    """What `job` would publish, with the weights that it would start from."""
+    made = job._from_features(job.features) if job.features else job._from_pairs(job.pairs or "")
+    tokenizer, recipe = made.tokenizer, made.recipe
+    config = {**to_dict(recipe), "method": method_to_dict(recipe.method)}
+    torch.manual_seed(recipe.train.seed)
+    with create(job.out, "teacher", config, made.parents) as draft:
+        save_weights(dict(recipe.method.build().state_dict()), draft.path / WEIGHTS)
+        if tokenizer is not None:
+            tokenizer.save(draft.path / TOKENIZER)
+        draft.metrics["seconds"] = 1.0
+    return open_artifact(job.out)
+
+
+def no_training(job: Pretrain) -> Artifact:
+    """Stands in for a training that must not happen."""
+    raise AssertionError(f"{job.out} is trained again")

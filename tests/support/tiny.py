@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch.nn import functional
 
-from crossray.core.types import Batch, ImageBatch, Teaching, TextBatch
+from crossray.core.types import Batch, ImageBatch, Pretext, Teaching, TextBatch
 from crossray.distill import Distillation, DistillationConfig, StudentConfig
 from crossray.distill.teaching import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
@@ -16,7 +16,7 @@ from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
-from crossray.methods.hier import HierConfig
+from crossray.methods.hier import HierConfig, HierUnimodalConfig
 from crossray.methods.image_features import ImageFeaturesConfig
 from crossray.methods.image_ranking import ImageRankingConfig
 from crossray.methods.mmdl import MmdlConfig
@@ -39,6 +39,9 @@ CLOSED_FORM: dict[str, MethodConfig] = {
     "cca": CcaConfig(image=IMAGE, text=TEXT, embedding=8),
     "image_features": ImageFeaturesConfig(image=IMAGE, text=TEXT),
 }
+UNIMODAL = HierUnimodalConfig(
+    image=IMAGE, text=TEXT, embedding=16, hidden=16, queue=8, decoder=8, sentence_order=0.5
+)
 STUDENT = StudentConfig(image=IMAGE, text=TEXT, embedding=8, grid=1, bits=8)
 
 
@@ -74,3 +77,25 @@ def batch_of(size: int, keys: list[int] | None = None) -> Batch:
         torch.tensor(keys or list(range(size))),
         labels_BC=labels_BC,
     )
+
+
+def pretext_batch(size: int, seed: int | None = 0) -> Batch:
+    """A batch with draws: some texts without an order, every third without a clinical term.
+
+    Without a seed it is another one every time.
+    """
+    if seed is not None:
+        torch.manual_seed(seed)
+    batch = batch_of(size)
+    assert batch.text.tokens_BT is not None
+    chosen = (torch.rand(size, 9) < 0.3) & batch.text.mask_BT
+    chosen[:, 1] = True
+    drawn = Pretext(
+        views_BVCYX=torch.randn(size, 2, 3, 64, 64),
+        turns_B=torch.arange(size) % 4,
+        hidden_BYX=torch.rand(size, 64, 64) < 0.25,
+        targets_BT=torch.where(chosen, torch.randint(5, 50, (size, 9)), -1),
+        ordered_B=torch.tensor([1, 0, -1])[torch.arange(size) % 3],
+        fallback_B=torch.arange(size) % 3 == 0,
+    )
+    return replace(batch, pretext=drawn)

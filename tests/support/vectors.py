@@ -16,6 +16,7 @@ from crossray.index.build import BuildIndex
 from crossray.index.kinds import Kind, build
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.part import Part
+from crossray.index.representations import Parts, to_batch, writing
 from crossray.index.shard import Shard
 from crossray.index.sharding import shard_of
 
@@ -86,8 +87,10 @@ def make_shards(corpus: Corpus, shards: int, kind: Kind = "flat", effort: int = 
     def part(side: Side, shard: int) -> Part:
         own = [row for row, item in enumerate(side.item_ids) if shard_of(item, shards) == shard]
         rows = np.array(own, np.int64)
-        codes = faiss.IndexBinaryFlat(8 * side.codes_NY.shape[1])
-        codes.add(side.codes_NY[rows])
+        codes = None
+        if bits := 8 * side.codes_NY.shape[1]:
+            codes = faiss.IndexBinaryFlat(bits)
+            codes.add(side.codes_NY[rows])
         vectors = side.vectors_ND[rows]
         return Part(vectors, rows, build(kind, vectors, 0, lambda done: None), codes, effort)
 
@@ -115,16 +118,16 @@ def interleaved(corpus: Corpus) -> pa.Table:
     values = np.concatenate([np.zeros(0, np.float16), *flat])
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(values, pa.float16()), dim)
     codes = [side.codes_NY[row].tobytes() for side, row, _ in sides]
-    return pa.table(
+    table = pa.table(
         {
             "item_id": pa.array([side.item_ids[row] for side, row, _ in sides], pa.string()),
             "modality": pa.array([modality for *_, modality in sides], pa.string()),
             "number": pa.array([side.numbers[row] for side, row, _ in sides], pa.int32()),
             "split": pa.array(["test"] * len(sides), pa.string()),
             "vector": vectors,
-            "code": pa.array(codes, pa.binary(width)),
         }
     )
+    return table.append_column("code", pa.array(codes, pa.binary(width))) if width else table
 
 
 def publish_vectors(
@@ -134,14 +137,23 @@ def publish_vectors(
     table: pa.Table | None = None,
     files: int = 2,
     metrics: dict[str, Any] | None = None,
+    representations: dict[Modality, list[Parts]] | None = None,
 ) -> Artifact:
-    """A `vectors` artifact in several files, with a `student` and a `pairs` parent."""
+    """A `vectors` artifact in several files, with a model and a `pairs` parent.
+
+    The model is a `student` where there are codes, else a `teacher`.
+    """
     pairs = _publish_parent(folder, "pairs", ())
-    student = _publish_parent(folder, "student", (pairs,))
     side = corpus["image"]
-    config = {"dim": side.vectors_ND.shape[1], "bits": 8 * side.codes_NY.shape[1], "batch": 4}
+    bits = 8 * side.codes_NY.shape[1]
+    model = _publish_parent(folder, "student" if bits else "teacher", (pairs,))
+    config = {"dim": side.vectors_ND.shape[1], "bits": bits, "batch": 4}
+    if representations is not None:
+        config["keep"] = "representations"
     table = interleaved(corpus) if table is None else table
-    with create(str(folder / name), "vectors", config, (student, pairs)) as draft:
+    with create(str(folder / name), "vectors", config, (model, pairs)) as draft:
+        for modality, rows in (representations or {}).items():
+            _write_representations(draft.path, modality, rows)
         step = -(-len(table) // files) or 1
         for part in range(files):
             own = table.slice(part * step, step)
@@ -152,6 +164,17 @@ def publish_vectors(
         draft.metrics.update(metrics or {})
         draft.notes.append("made up")
     return open_artifact(str(folder / name))
+
+
+def _write_representations(folder: Path, modality: Modality, rows: list[Parts]) -> None:
+    """In two files of several batches."""
+    half = len(rows) // 2
+    for number, own in enumerate((rows[:half], rows[half:])):
+        if own:
+            batches = [to_batch(own[start : start + 7]) for start in range(0, len(own), 7)]
+            with writing(folder / f"{modality}-{number:05d}.arrow", batches[0].schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
 
 
 def _publish_parent(folder: Path, kind: Any, parents: tuple[Artifact, ...]) -> Artifact:

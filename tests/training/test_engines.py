@@ -23,7 +23,8 @@ def test_engines(check: str, failures: dict[str, str]) -> None:
     """What an engine must not get wrong.
 
     An adversary that is updated by its opponent's loss does not train adversarially. A resumed run
-    must be the run: weights, moments, schedule and random states.
+    must be the run: weights, moments, schedule and random states; in stage 1
+    also the weights that follow and the queue.
     """
     assert check not in failures, failures[check]
 

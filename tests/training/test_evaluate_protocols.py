@@ -261,7 +261,7 @@ def test_lookup_of_codes_under_other_protocols(store: Path, protocol: str, other
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"protocol": "mmach"}, "ranks codes by their Hamming distance; give a student"),
+        ({"protocol": "mmach"}, "ranks codes by their Hamming distance; give a model"),
         ({"protocol": "mmach", "model": "teacher", "codes": BITS}, "has no codes"),
         ({"protocol": "mmach", "codes": BITS, "rescore": 5}, "rescores nothing"),
         ({"protocol": "mmach", "codes": BITS}, "searches the splits other than test"),

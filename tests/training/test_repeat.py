@@ -7,39 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
-from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.core.config import to_dict
+from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.core.store import resolve
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.training.evaluate import Evaluate
 from crossray.training.pretrain import Pretrain
 from crossray.training.repeat import Repeat
 from support.pairs import phantom_pairs, read_pairs
-from support.repeats import assert_sums_up, small_recipe
-
-
-def untrained(job: Pretrain) -> Artifact:
-    """What `job` would publish, with the weights that it would start from."""
-    assert job.pairs is not None
-    pairs = open_artifact(resolve(job.pairs), "pairs")
-    made = job._from_pairs(job.pairs) if job.features is None else job._from_features(job.features)
-    tokenizer, recipe = made.tokenizer, made.recipe
-    assert tokenizer is not None
-    config = {**to_dict(recipe), "method": method_to_dict(recipe.method)}
-    torch.manual_seed(recipe.train.seed)
-    with create(job.out, "teacher", config, (pairs,)) as draft:
-        save_weights(dict(recipe.method.build().state_dict()), draft.path / WEIGHTS)
-        tokenizer.save(draft.path / TOKENIZER)
-        draft.metrics["seconds"] = 1.0
-    return open_artifact(job.out)
-
-
-def no_training(job: Pretrain) -> Artifact:
-    """Stands in for a training that must not happen."""
-    raise AssertionError(f"{job.out} is trained again")
+from support.repeats import assert_sums_up, no_training, small_recipe, untrained
 
 
 def test_finished_runs_are_taken_and_summed_up(

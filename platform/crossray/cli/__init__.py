@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from crossray.cli.jobs import (
+    ablate_job,
+    annotation_efficiency_job,
     distill_job,
     embed_job,
     evaluate_job,
@@ -22,6 +24,8 @@ __all__ = [
     "Serve",
     "Split",
     "Summary",
+    "ablate_job",
+    "annotation_efficiency_job",
     "distill_job",
     "embed_job",
     "evaluate_job",

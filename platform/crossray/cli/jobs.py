@@ -39,7 +39,12 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
     def default(recipe: Recipe) -> Pretrain:
         return Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe)
 
-    run_command(lambda: _with_recipe(default, RECIPES, "jobs/pretrain.py", args))
+    def run() -> Pretrain:
+        rest = _of_stage(list(sys.argv[1:] if args is None else args))
+        job: Pretrain = _with_recipe(default, RECIPES, "jobs/pretrain.py", rest)
+        return job
+
+    run_command(run)
 
 
 def repeat_job(args: Sequence[str] | None = None) -> None:
@@ -51,6 +56,52 @@ def repeat_job(args: Sequence[str] | None = None) -> None:
         return Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
 
     run_command(lambda: _with_recipe(default, RECIPES, "jobs/repeat.py", args))
+
+
+def ablate_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/ablate.py`: the grid is found by `--method`, and its recipe may be another."""
+    from crossray.recipes import get_recipe
+    from crossray.recipes.ablations import ABLATIONS, get_ablation
+    from crossray.training.ablate import Ablate
+
+    def parse() -> Ablate:
+        prog = "jobs/ablate.py"
+        given = list(sys.argv[1:] if args is None else args)
+        finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+        finder.add_argument("--method")
+        finder.add_argument("--recipe")
+        name, rest = finder.parse_known_args(given)
+        if name.method is None:
+            names = ", ".join(sorted(ABLATIONS))
+            raise CrossRayError(
+                f"{prog} needs --method NAME, one of {names}; add --help for the rest."
+            )
+        ablation = get_ablation(name.method)
+        recipe = ablation.base() if name.recipe is None else get_recipe(name.recipe)
+        if recipe.method.name != name.method:
+            raise CrossRayError(
+                f"the recipe {recipe.name} is of {recipe.method.name}, not of {name.method}; name "
+                "a recipe of that method, or leave --recipe out."
+            )
+        job = Ablate(pairs=None, out=tyro.MISSING, recipe=recipe, ablation=ablation)
+        prog = f"{prog} --method {name.method}"
+        return tyro.cli(Ablate, prog=prog, args=rest, default=job)
+
+    run_command(parse)
+
+
+def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/annotation_efficiency.py`."""
+    from crossray.recipes import FIRST_STAGES, RECIPES, get_recipe
+    from crossray.training.annotation import AnnotationEfficiency
+
+    def default(recipe: Recipe) -> AnnotationEfficiency:
+        first = FIRST_STAGES.get(recipe.name)
+        unimodal = None if first is None else get_recipe(first)
+        missing: Any = tyro.MISSING
+        return AnnotationEfficiency(missing, missing, recipe, unimodal)
+
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/annotation_efficiency.py", args))
 
 
 def features_job(args: Sequence[str] | None = None) -> None:
@@ -81,6 +132,20 @@ def distill_job(args: Sequence[str] | None = None) -> None:
         return Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe)
 
     run_command(lambda: _with_recipe(default, STUDENTS, "jobs/distill.py", args))
+
+
+def _of_stage(given: list[str]) -> list[str]:
+    """The arguments of `jobs/pretrain.py`, with its recipe's stage 1 in place of `--stage`."""
+    from crossray.recipes import first_stage
+
+    finder = argparse.ArgumentParser(prog="jobs/pretrain.py", add_help=False, allow_abbrev=False)
+    finder.add_argument("--recipe")
+    finder.add_argument("--stage", choices=("unimodal", "alignment"), default="alignment")
+    found, rest = finder.parse_known_args(given)
+    if found.recipe is None:
+        return rest
+    unimodal = found.stage == "unimodal"
+    return ["--recipe", first_stage(found.recipe) if unimodal else found.recipe, *rest]
 
 
 def _with_recipe(

@@ -230,6 +230,8 @@ class Search:
         k: how many hits.
         target: what to find; by default images for a text and texts for an image.
         mode: `float` by vectors, `binary` by codes, `rescore` by vectors among the nearest codes.
+        rerank: how many of the best hits, k or more, get the model's whole score and are ordered
+            again by it; the index must hold representations.
         url: of the endpoint.
         token: of the endpoint; by default CROSSRAY_TOKEN, or what `crossray serve` made here.
     """
@@ -239,6 +241,7 @@ class Search:
     k: int = 10
     target: Literal["image", "text", "any"] | None = None
     mode: Literal["float", "binary", "rescore"] = "float"
+    rerank: int = 0
     url: str = "http://127.0.0.1:8000"
     token: str | None = None
 
@@ -246,7 +249,7 @@ class Search:
         """Print the hits."""
         from crossray.serving.client import Question, ask
 
-        question = Question(self.text, self.image, self.k, self.target, self.mode)
+        question = Question(self.text, self.image, self.k, self.target, self.mode, self.rerank)
         ask(question, self.url, self.token)
 
 

@@ -42,9 +42,6 @@ class TextBatch:
     states_BTD: Tensor | None = None
 
 
-Part = TypeVar("Part", ImageBatch, TextBatch)
-
-
 Representation = dict[str, Tensor]
 
 
@@ -63,9 +60,31 @@ class Teaching:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Row i of `image` belongs with row i of `text`.
+class Pretext:
+    """What self-supervision has drawn for the images and the texts of a batch.
 
+    Rows of images: `views_BVCYX`: float, two augmented views of each image. `turns_B`: long, the
+    quarter turns (0 to 3) by which it is to be turned. `hidden_BYX`: bool, True at pixels that are
+    to be hidden. Rows of texts: `targets_BT`: long, the token that stood where one is masked, -1
+    elsewhere. `ordered_B`: long, 1 where the halves of the text stand in their order, 0 where they
+    are swapped, -1 where there are none. `fallback_B`: bool, True where random tokens are masked
+    because there is no clinical term.
+    """
+
+    views_BVCYX: Tensor
+    turns_B: Tensor
+    hidden_BYX: Tensor
+    targets_BT: Tensor
+    ordered_B: Tensor
+    fallback_B: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Row i of `image` belongs with row i of `text`, except where there is a `pretext`.
+
+    `pretext`: in self-supervision, what was drawn; images and texts are then of different items,
+    and either may have no row at all.
     `keys_B`: long; rows with equal keys show the same study and are never each other's negatives.
     `teaching`: in distillation, the teacher's outputs. `labels_BC`: float, 1 where a row carries a
     label, for methods that learn from labels; columns as in `SupervisedConfig.labels`. `rows_B`:
@@ -78,6 +97,7 @@ class Batch:
     teaching: Teaching | None = None
     labels_BC: Tensor | None = None
     rows_B: Tensor | None = None
+    pretext: Pretext | None = None
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
         """The same batch on `device`, its floating-point tensors cast to `dtype`."""
@@ -90,6 +110,7 @@ class Batch:
             else _move_teaching(self.teaching, device, dtype),
             labels_BC=None if self.labels_BC is None else _to(self.labels_BC, device, dtype),
             rows_B=None if self.rows_B is None else self.rows_B.to(device),
+            pretext=None if self.pretext is None else move(self.pretext, device, dtype),
         )
 
 
@@ -107,8 +128,11 @@ def _to(tensor: Tensor, device: torch.device | str, dtype: torch.dtype | None) -
     return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
 
 
+Part = TypeVar("Part", ImageBatch, TextBatch, Pretext)
+
+
 def move(part: Part, device: torch.device | str, dtype: torch.dtype | None = None) -> Part:
-    """One modality of a batch on `device`, its floating-point tensors cast to `dtype`."""
+    """One part of a batch on `device`, its floating-point tensors cast to `dtype`."""
     moved: dict[str, Any] = {}
     for field in fields(part):
         tensor = getattr(part, field.name)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from crossray.core.types import Batch, Teaching, TextBatch
 from crossray.data.corpus import Corpus
 from crossray.data.label_matrix import label_matrix
+from crossray.data.pretext.samples import PretextSamples
 from crossray.data.sampling import BatchSampler
 from crossray.data.teaching import collate_teaching
 
@@ -75,4 +76,13 @@ def training_loader(
         batch_sampler=sampler,
         collate_fn=samples.collate,
         num_workers=processes,
+    )
+
+
+def pretext_loader(
+    samples: PretextSamples, sampler: BatchSampler, processes: int
+) -> DataLoader[Batch]:
+    """As `training_loader`, for images and texts that are read apart."""
+    return DataLoader(
+        samples, batch_sampler=sampler, collate_fn=samples.collate, num_workers=processes
     )

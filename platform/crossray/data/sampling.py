@@ -32,7 +32,7 @@ class BatchSampler:
     def __post_init__(self) -> None:
         if self.items < self.batch_size:
             raise CrossRayError(
-                f"the training split has {self.items} paired items, fewer than "
+                f"the training split has {self.items} items to train on, fewer than "
                 f"train.batch_size={self.batch_size}; lower the batch size or add items."
             )
 

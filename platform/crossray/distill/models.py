@@ -76,7 +76,12 @@ def load_model(artifact: Artifact) -> Model:
     Raises `CrossRayError` for a method that was trained on a feature set and reads no texts.
     """
     method = load_method(artifact)
-    if method.config.image.weights == GIVEN:
-        raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")
+    require_towers(method.config, artifact)
     tokenizer = load_tokenizer(f"path:{artifact.local().absolute() / TOKENIZER}")
     return Model(method, tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])
+
+
+def require_towers(config: MethodConfig, artifact: Artifact) -> None:
+    """Raises `CrossRayError` for a method that was trained on a feature set and reads no pairs."""
+    if config.image.weights == GIVEN:
+        raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")

@@ -22,13 +22,13 @@ from crossray.encoders.text import TextTower, pool
 from crossray.losses.codes import bit_balance_loss, quantisation_loss
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.methods.contract import Method, MethodConfig, same_study
+from crossray.methods.contract import Hashing, HashingConfig, same_study
 
 _IMAGE_TYPE = 1  # the trunk's second token type; sub-words are of its first
 
 
 @dataclass(frozen=True)
-class StudentConfig(MethodConfig):
+class StudentConfig(HashingConfig):
     """A student; section numbers are those of HIER's specification.
 
     The layers of `text` are the trunk that both modalities share (5.1); the cells of `image`'s
@@ -37,7 +37,6 @@ class StudentConfig(MethodConfig):
     Attributes:
         grid: average the feature map to this many rows and columns; None keeps it whole.
         pooling: the first token's state, or the mean over the tokens.
-        bits: of the codes, a multiple of 8.
         task: the loss of the embeddings: ranking by hard negatives (4.3), or InfoNCE over the
             batch. Codes always learn by ranking.
         temperature: of InfoNCE.
@@ -50,19 +49,12 @@ class StudentConfig(MethodConfig):
     name: ClassVar[str] = "student"
     grid: int | None = None
     pooling: Literal["cls", "mean"] = "mean"
-    bits: int = 64
     task: Literal["ranking", "info_nce"] = "ranking"
     temperature: float = 0.05
     margin: float = 0.2
     hard_negatives: int = 5
     quantisation: float = 0.1
     balance: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.bits < 8 or self.bits % 8:
-            raise CrossRayError(
-                f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
-            )
 
     def build(self, load_weights: bool = True) -> Student:
         """See `MethodConfig.build`."""
@@ -73,7 +65,7 @@ class StudentConfig(MethodConfig):
         return self.grid or whole
 
 
-class Student(Method):
+class Student(Hashing):
     """A dual encoder whose two encoders are one trunk, with codes beside its embeddings."""
 
     config: StudentConfig
@@ -149,16 +141,6 @@ class Student(Method):
     def _hash(self, z_BD: Tensor, head: nn.Linear) -> Tensor:
         # Entries of a unit vector are 1 / sqrt(D) in size, where tanh is all but linear.
         return torch.tanh(head(z_BD * z_BD.shape[-1] ** 0.5))
-
-    def represent_image(self, image: ImageBatch) -> Representation:
-        """`z` and the hash outputs `h`."""
-        z_BD = self.encode_image(image)
-        return {"z": z_BD, "h": self.hash_image(z_BD)}
-
-    def represent_text(self, text: TextBatch) -> Representation:
-        """`z` and the hash outputs `h`."""
-        z_BD = self.encode_text(text)
-        return {"z": z_BD, "h": self.hash_text(z_BD)}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The terms that need no teacher: `task`, `code_task`, `quantisation` and `balance`."""

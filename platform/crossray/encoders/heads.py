@@ -8,16 +8,22 @@ from crossray.encoders.batch_norm import SyncBatchNorm
 
 
 def projection_head(
-    in_dim: int, hidden: int, out_dim: int, dropout: float = 0.0, batch_norm: bool = False
+    in_dim: int,
+    hidden: int,
+    out_dim: int,
+    dropout: float = 0.0,
+    batch_norm: bool = False,
+    activation: type[nn.Module] = nn.GELU,
 ) -> nn.Sequential:
-    """Two-layer perceptron, linear-GELU-dropout-linear; z_BD comes out un-normalised.
+    """Two-layer perceptron, linear-activation-dropout-linear; z_BD comes out un-normalised.
 
-    The non-linear projection of SimCLR (Chen et al., 2020, section 4.2) with a GELU for the ReLU;
-    `batch_norm` normalises the hidden layer before it, as SimCLR's code does.
+    The non-linear projection of SimCLR (Chen et al., 2020, section 4.2), by default with a GELU for
+    the ReLU; `batch_norm` normalises the hidden layer before it, as SimCLR's code does.
     """
     first = nn.Linear(in_dim, hidden, bias=not batch_norm)  # the norm would take a bias away
     norm = [SyncBatchNorm(hidden)] if batch_norm else []
-    return nn.Sequential(first, *norm, nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, out_dim))
+    last = nn.Linear(hidden, out_dim)
+    return nn.Sequential(first, *norm, activation(), nn.Dropout(dropout), last)
 
 
 class PartProjection(nn.Module):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 import transformers  # loads a class when it is asked for; naming one here would cost seconds
 from torch import Tensor, nn
+from torch.nn import functional
 from tyro.conf import Suppress
 
 from crossray.core.config import Config
@@ -17,6 +18,7 @@ from crossray.encoders.layers import Layers
 from crossray.encoders.tower import Tower
 
 # Facts about the file, not the network; and code of the repository's own, which is never run.
+TEXTS_AT_A_TIME = 32  # on a CPU
 _NOT_ARCHITECTURE = (
     "_name_or_path",
     "transformers_version",
@@ -126,8 +128,25 @@ class TextTower(Tower):
 
     def forward(self, tokens_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """states_BTD, the last hidden states; those at padding carry no meaning."""
+        if not tokens_BT.is_cuda and len(tokens_BT) > TEXTS_AT_A_TIME:
+            return self._by_length(tokens_BT, mask_BT)
         states_BTD: Tensor = self._run(tokens_BT, mask_BT).last_hidden_state
         return states_BTD
+
+    def _by_length(self, tokens_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """`forward` of texts of like length together, so that little is computed for padding.
+
+        A GPU would rather have one large batch.
+        """
+        whole = tokens_BT.shape[1]
+        length_B = (mask_BT * torch.arange(1, whole + 1, device=mask_BT.device)).amax(dim=1)
+        order_B = length_B.argsort()
+        parts = []
+        for some in order_B.split(TEXTS_AT_A_TIME):
+            longest = max(1, int(length_B[some[-1]]))
+            part = self._run(tokens_BT[some, :longest], mask_BT[some, :longest]).last_hidden_state
+            parts.append(functional.pad(part, (0, 0, 0, whole - longest)))
+        return torch.cat(parts)[order_B.argsort()]
 
     def layers(self, tokens_BT: Tensor, mask_BT: Tensor) -> Layers:
         """Every layer's states and attention map; the last states are those of `forward`."""

@@ -85,6 +85,40 @@ def paired_bootstraps(
     return {name: results[name] for name in a}
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """The mean of a over that of b, and its 95 % percentile interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio_of_means(
+    a_Q: ArrayLike,
+    b_Q: ArrayLike,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+) -> Ratio:
+    r"""How much of system b's mean system a reaches on the same queries, $\bar a / \bar b$.
+
+    Each resample draws the same queries for both. Groups and NaN are treated as in
+    `paired_bootstrap`. Raises what that raises, and CrossRayError where b's mean is 0, of which
+    nothing is a share, in the values or in a resample.
+    """
+    paired_difference(a_Q, b_Q)
+    drawn = {name: (kept_Q.mean(), means) for name, kept_Q, means in _resampled(
+        {"a": a_Q, "b": b_Q}, {}, resamples, seed, groups
+    )}  # fmt: skip
+    (a, a_S), (b, b_S) = drawn["a"], drawn["b"]
+    if b == 0 or not b_S.all():
+        raise CrossRayError(
+            "a ratio to a mean of 0 says nothing: compare with a system that finds something."
+        )
+    return Ratio(float(a / b), *_percentiles(a_S / b_S))
+
+
 def confidence_interval(
     values_Q: ArrayLike,
     statistic: Statistic = "mean",

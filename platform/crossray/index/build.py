@@ -17,7 +17,7 @@ from crossray.core.store import resolve
 from crossray.index.choose import kinds_to_try
 from crossray.index.floats import Folders, build_floats
 from crossray.index.kinds import Advance
-from crossray.index.layout import CODES, FLOATS, ROWS, part_folder
+from crossray.index.layout import CODES, FLOATS, REPRESENTATIONS, ROWS, part_folder
 from crossray.index.memory import parse_memory
 from crossray.index.modality import MODALITIES, Modality, direction, other
 from crossray.index.queries import Queries
@@ -26,7 +26,7 @@ from crossray.index.rows import write_rows
 from crossray.index.settings import Settings
 from crossray.index.shard import open_shard
 from crossray.index.sharding import MAX_SHARDS
-from crossray.index.staging import stage
+from crossray.index.staging import stage, stage_representations
 from crossray.index.vectors import Vectors
 
 
@@ -60,7 +60,7 @@ class BuildIndex:
         check_writable(out := resolve(self.out))
         vectors = Vectors.of(open_artifact(resolve(self.vectors), "vectors"))
         config = self._config(vectors)
-        parents = (vectors.artifact, vectors.student, vectors.pairs)
+        parents = (vectors.artifact, vectors.model, vectors.pairs)
         with create(out, "index", config, parents) as draft, ProgressBar() as bar:
             metrics = self._build(vectors, draft.path, bar)
             draft.notes.extend(vectors.artifact.manifest.notes)
@@ -91,6 +91,7 @@ class BuildIndex:
             "seed": self.seed,
             "dim": vectors.dim,
             "bits": vectors.bits,
+            "keep": vectors.keep,
         }
 
     def _build(self, vectors: Vectors, root: Path, bar: ProgressBar) -> dict[str, Any]:
@@ -109,6 +110,8 @@ class BuildIndex:
         }
         kinds = kinds_to_try(self.kind, sizes, vectors.dim, vectors.bits, limit)
         samples = stage(vectors, assignment, root, self.shards, self.seed, progress("vectors"))
+        if vectors.keep == "representations":
+            stage_representations(vectors, assignment, root, self.shards)
         folders = {
             modality: [part_folder(root, shard, modality) for shard in range(self.shards)]
             for modality in MODALITIES
@@ -117,7 +120,7 @@ class BuildIndex:
         settings = build_floats(folders, kinds, trials, self.target_recall, self.seed, progress)
         settings.save(root)
         shards = [
-            open_shard(root, shard, settings, vectors.dim, vectors.bits)
+            open_shard(root, shard, settings, vectors.dim, vectors.bits, vectors.keep)
             for shard in range(self.shards)
         ]
         return _metrics(vectors, root, settings, measure(shards, trials))
@@ -140,11 +143,12 @@ def _metrics(
     vectors: Vectors, root: Path, settings: Settings, recalls: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
     files = {name: _bytes(root, name) for name in (FLOATS, CODES, ROWS)}
-    resident = sum(files.values())
+    resident, mapped = sum(files.values()), _bytes(root, REPRESENTATIONS)
     headline = {
         f"recall@10 {mode} {name.replace('_', ' ')}": values[mode]
         for mode in ("float", "rescore")
         for name, values in recalls.items()
+        if mode in values
     }
     return {
         "kind": settings.kind,
@@ -152,7 +156,12 @@ def _metrics(
         "rows": vectors.rows,
         "items": sum(vectors.rows.values()),
         "recall@10": recalls,
-        "bytes": {"resident": resident, "float": files[FLOATS], "codes": files[CODES]},
+        "bytes": {
+            "resident": resident,
+            "float": files[FLOATS],
+            "codes": files[CODES],
+            "representations": mapped,
+        },
         "headline": {**headline, "MiB in memory": resident / 2**20},
     }
 

@@ -43,7 +43,7 @@ def build_floats(
         effort: dict[Modality, int | None] = dict.fromkeys(folders, KINDS[kind].usual_effort)
         shortfall = ""
         for modality, trial in trials.items():
-            parts = [open_part(folder, None) for folder in folders[modality]]
+            parts = [open_part(folder, None, bits=0) for folder in folders[modality]]
             effort[modality], reached = tune(kind, parts, trial, target)
             if reached < target:
                 shortfall = f"{kind} reaches recall {reached:.4f} {direction(modality)}"

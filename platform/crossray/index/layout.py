@@ -12,6 +12,7 @@ VECTORS = "vectors.npy"
 ROWS = "rows.npy"
 FLOATS = "float.faiss"
 CODES = "codes.faiss"
+REPRESENTATIONS = "representations.arrow"
 SETTINGS = "search.json"
 
 

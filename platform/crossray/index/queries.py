@@ -16,7 +16,7 @@ MAX_CANDIDATES = 10 * MAX_K
 
 
 class Queries(NamedTuple):
-    """Embeddings and packed codes of the same queries."""
+    """Embeddings and packed codes, of no bytes where there are none, of the same queries."""
 
     vectors_QD: Floats
     codes_QY: Codes
@@ -33,14 +33,14 @@ def check_queries(vectors_QD: Floats, codes_QY: Codes, dim: int, bits: int) -> Q
     if vectors_QD.ndim != 2 or vectors_QD.shape[1] != dim:
         raise CrossRayError(
             f"query embeddings of shape {list(vectors_QD.shape)} do not fit this index, which has "
-            f"{dim} dimensions; pass [queries, {dim}] from the student that made it."
+            f"{dim} dimensions; pass [queries, {dim}] from the model that made it."
         )
     codes_QY = np.ascontiguousarray(codes_QY)
     if codes_QY.ndim != 2 or codes_QY.dtype != np.uint8 or codes_QY.shape[1] * 8 != bits:
         raise CrossRayError(
             f"query codes of shape {list(codes_QY.shape)} and type {codes_QY.dtype} do not fit "
             f"this index, which has {bits} bits; pass uint8 [queries, {bits // 8}] from the "
-            "student that made it."
+            "model that made it."
         )
     if len(vectors_QD) != len(codes_QY):
         raise CrossRayError(
@@ -63,10 +63,20 @@ def check_k(k: int) -> None:
         raise CrossRayError(f"k={k} answers cannot be given; ask for 1 to {MAX_K}.")
 
 
-def check_mode(mode: str) -> None:
-    """Raises `CrossRayError` for an unknown mode."""
+def modes_of(bits: int) -> tuple[Mode, ...]:
+    """How vectors with codes of so many bits can be searched; without codes by `float` alone."""
+    return MODES if bits else ("float",)
+
+
+def check_mode(mode: str, bits: int) -> None:
+    """Raises `CrossRayError` for an unknown mode, and for one that needs codes where are none."""
     if mode not in MODES:
         raise CrossRayError(f"{mode!r} is not a search mode; use one of {', '.join(MODES)}.")
+    if mode not in modes_of(bits):
+        raise CrossRayError(
+            f"the mode {mode!r} compares codes and this index holds none, since its model makes "
+            "none; use the mode 'float', or index the vectors of a student."
+        )
 
 
 def candidates_for(k: int, candidates: int | None) -> int:

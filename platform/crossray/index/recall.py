@@ -15,7 +15,7 @@ from crossray.index.layout import ROWS, VECTORS
 from crossray.index.modality import Modality, direction
 from crossray.index.part import Part, row_numbers
 from crossray.index.proposals import nearest
-from crossray.index.queries import MODES, Queries
+from crossray.index.queries import Queries, modes_of
 from crossray.index.search import search
 from crossray.index.shard import Shard
 
@@ -68,6 +68,6 @@ def measure(
                 search(shards, modality, *queries, K, mode).rows_QK,
                 exact,
             )
-            for mode in MODES
+            for mode in modes_of(shards[0].bits)
         }
     return measured

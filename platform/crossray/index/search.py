@@ -12,7 +12,7 @@ from crossray.index.arrays import Codes, Floats
 from crossray.index.candidates import merge_candidates
 from crossray.index.hits import Hits, merge
 from crossray.index.modality import Modality
-from crossray.index.queries import Mode, candidates_for, check_k
+from crossray.index.queries import Mode, candidates_for, check_k, check_mode
 from crossray.index.shard import Shard
 
 _Found = TypeVar("_Found")
@@ -37,6 +37,7 @@ def search(
     """
     check_k(k)
     if mode == "rescore":
+        check_mode(mode, shards[0].bits)
         wanted = candidates_for(k, candidates)
         found = _each(
             shards, lambda shard: shard.candidates(modality, queries_QD, codes_QY, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from crossray.index.layout import damaged, part_folder, require_index
 from crossray.index.modality import MODALITIES, Modality, check_modality
 from crossray.index.part import Part, open_part
 from crossray.index.queries import Mode, candidates_for, check_k, check_mode, check_queries
+from crossray.index.representations import Keep, Parts
 from crossray.index.settings import Settings
 
 
@@ -46,7 +48,7 @@ class Shard:
                 or mode, or a k or number of candidates that cannot be served.
         """
         check_k(k)
-        check_mode(mode)
+        check_mode(mode, self.bits)
         if mode == "rescore":
             wanted = candidates_for(k, candidates)
             found = self.candidates(modality, queries_QD, codes_QY, wanted)
@@ -66,9 +68,31 @@ class Shard:
             CrossRayError: as `search`.
         """
         check_modality(modality)
+        check_mode("rescore", self.bits)
         candidates_for(1, candidates)
         queries = check_queries(queries_QD, codes_QY, self.dim, self.bits)
         return self.parts[modality].candidates(queries, candidates)
+
+    def represented(self, modality: Modality, rows: Sequence[int]) -> dict[int, Parts]:
+        """The representations of those of some row numbers that lie in this shard.
+
+        Raises:
+            CrossRayError: an unknown modality, or an index that holds no representations.
+        """
+        check_modality(modality)
+        part = self.parts[modality]
+        if part.representations is None:
+            raise no_representations()
+        found = {row: part.represented(row) for row in rows}
+        return {row: parts for row, parts in found.items() if parts is not None}
+
+
+def no_representations() -> CrossRayError:
+    """What to raise where something is to be ranked again and nothing was kept for it."""
+    return CrossRayError(
+        "this index holds no representations to rank again by; embed with --keep representations "
+        "and build the index of those vectors, or leave rerank out."
+    )
 
 
 def load_shard(artifact: Artifact, shard: int) -> Shard:
@@ -84,7 +108,8 @@ def load_shard(artifact: Artifact, shard: int) -> Shard:
         )
     config, root = artifact.manifest.config, artifact.local()
     try:
-        return open_shard(root, shard, Settings.load(root), config["dim"], config["bits"])
+        settings, keep = Settings.load(root), config.get("keep", "vectors")
+        return open_shard(root, shard, settings, config["dim"], config["bits"], keep)
     except (OSError, EOFError, ValueError, RuntimeError):
         raise damaged(artifact, f"shard {shard}") from None
 
@@ -100,10 +125,14 @@ def shard_count(artifact: Artifact) -> int:
     return int(artifact.manifest.config["shards"])
 
 
-def open_shard(root: Path, number: int, settings: Settings, dim: int, bits: int) -> Shard:
+def open_shard(
+    root: Path, number: int, settings: Settings, dim: int, bits: int, keep: Keep
+) -> Shard:
     """A shard whose files lie under `root`; raises as `open_part` does."""
     parts = {
-        modality: open_part(part_folder(root, number, modality), settings.effort[modality])
+        modality: open_part(
+            part_folder(root, number, modality), settings.effort[modality], bits, keep
+        )
         for modality in MODALITIES
     }
     return Shard(number, dim, bits, parts)

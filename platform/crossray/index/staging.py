@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import faiss
 import numpy as np
+import pyarrow as pa
 
+from crossray.core.errors import CrossRayError
 from crossray.index.arrays import Codes, Halves, Rows
-from crossray.index.layout import CODES, ROWS, VECTORS, part_folder
+from crossray.index.layout import CODES, REPRESENTATIONS, ROWS, VECTORS, part_folder
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.queries import Queries
+from crossray.index.representations import writing
 from crossray.index.rows import Assignment
 from crossray.index.sample import Sample, sample_rows
 from crossray.index.vectors import Vectors, codes_of, of_modality, vectors_of
 
 
 class PartWriter:
-    """Writes what a part holds beside its float index; rows come in ascending order."""
+    """Writes what a part holds beside its float index; rows come in ascending order.
+
+    Codes of 0 bits are not written.
+    """
 
     def __init__(self, folder: Path, rows_N: Rows, dim: int, bits: int) -> None:
         folder.mkdir(parents=True)
         np.save(folder / ROWS, rows_N, allow_pickle=False)
         shape = (len(rows_N), dim)
         self._vectors_ND = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float16, shape)
-        self._codes = faiss.IndexBinaryFlat(bits)
+        self._codes = faiss.IndexBinaryFlat(bits) if bits else None
+        self._written = 0
         self._path = str(folder / CODES)
 
     def write(self, vectors_BD: Halves, codes_BY: Codes) -> None:
         """Append rows."""
-        start = self._codes.ntotal
+        start = self._written
         self._vectors_ND[start : start + len(vectors_BD)] = vectors_BD
-        self._codes.add(codes_BY)
+        if self._codes is not None:
+            self._codes.add(codes_BY)
+        self._written += len(vectors_BD)
 
     def close(self) -> None:
         """Bring everything to disk."""
         self._vectors_ND.flush()
-        faiss.write_index_binary(self._codes, self._path)
+        if self._codes is not None:
+            faiss.write_index_binary(self._codes, self._path)
 
 
 def stage(
@@ -70,7 +82,7 @@ def stage(
         for modality, count in vectors.rows.items()
     }
     seen = dict.fromkeys(MODALITIES, 0)
-    for block in vectors.blocks(["item_id", "modality", "vector", "code"]):
+    for block in vectors.blocks(["item_id", "modality", *vectors.columns]):
         every_ND, codes_NY = vectors_of(block), codes_of(block)
         for modality in MODALITIES:
             mask, first = of_modality(block, modality), seen[modality]
@@ -85,3 +97,35 @@ def stage(
     for writer in writers.values():
         writer.close()
     return {modality: sample.queries() for modality, sample in samples.items()}
+
+
+def stage_representations(
+    vectors: Vectors, assignment: Assignment, root: Path, shards: int
+) -> None:
+    """Write the representations of every part; one batch of the artifact is in memory at a time.
+
+    Raises:
+        CrossRayError: there are not as many as vectors.
+    """
+    for modality in MODALITIES:
+        batches = vectors.representations(modality)
+        first = next(iter(batches), pa.record_batch({}))
+        seen = 0
+        with ExitStack() as files:
+            writers = [
+                files.enter_context(
+                    writing(part_folder(root, shard, modality) / REPRESENTATIONS, first.schema)
+                )
+                for shard in range(shards)
+            ]
+            for batch in chain([first], batches):
+                shard_B = assignment[modality][seen : seen + len(batch)]
+                for shard in np.unique(shard_B):
+                    own = np.flatnonzero(shard_B == shard)
+                    writers[shard].write_batch(batch.take(pa.array(own)))
+                seen += len(batch)
+        if seen != len(assignment[modality]):
+            raise CrossRayError(
+                f"{vectors.artifact.uri} holds {seen} representations of "
+                f"{len(assignment[modality])} {modality} vectors; make the vectors again."
+            )

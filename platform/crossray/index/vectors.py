@@ -16,24 +16,27 @@ from crossray.core.errors import CrossRayError
 from crossray.index.arrays import Codes, Halves
 from crossray.index.exact import LONGEST
 from crossray.index.modality import MODALITIES, Modality
+from crossray.index.representations import Keep, reading
 
 _ROWS_AT_A_TIME = 8192
+MODELS: tuple[Kind, ...] = ("student", "teacher")
 
 
 @dataclass(frozen=True)
 class Vectors:
     """What a `vectors` artifact says of itself.
 
-    `dim` is the length of an embedding, `bits` that of a code, `rows` the vectors of each modality;
-    `student` made them from `pairs`.
+    `dim` is the length of an embedding, `bits` that of a code, 0 where there are none, `rows` the
+    vectors of each modality; `model` made them from `pairs`. `keep`: what is there of every item.
     """
 
     artifact: Artifact
     dim: int
     bits: int
     rows: dict[Modality, int]
-    student: Parent
+    model: Parent
     pairs: Parent
+    keep: Keep
 
     @classmethod
     def of(cls, artifact: Artifact) -> Vectors:
@@ -47,13 +50,18 @@ class Vectors:
                 f"the manifest of {artifact.uri} does not say its dimension, bits and rows; "
                 "make the vectors again."
             ) from None
-        if dim < 1 or bits < 8 or bits % 8:
+        if dim < 1 or bits < 0 or bits % 8:
             raise CrossRayError(
                 f"{artifact.uri} holds vectors of {dim} dimensions and codes of {bits} bits, which "
                 "cannot be indexed; make vectors of 1 or more and codes of a multiple of 8."
             )
-        student, pairs = _parent(artifact, "student"), _parent(artifact, "pairs")
-        return cls(artifact, dim, bits, rows, student, pairs)
+        model, pairs = _parent(artifact, *MODELS), _parent(artifact, "pairs")
+        return cls(artifact, dim, bits, rows, model, pairs, manifest.config.get("keep", "vectors"))
+
+    @property
+    def columns(self) -> list[str]:
+        """What an index copies: the embedding, and the code if there is one."""
+        return ["vector", "code"] if self.bits else ["vector"]
 
     def blocks(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Rows of some columns, in order; raises `CrossRayError` for columns of other types."""
@@ -71,6 +79,12 @@ class Vectors:
                         )
                     yield block
 
+    def representations(self, modality: Modality) -> Iterator[pa.RecordBatch]:
+        """The representations of a modality, in the order of its vectors."""
+        for name in sorted(self.artifact.manifest.payload):
+            if name.startswith(f"{modality}-"):
+                yield from reading(self.artifact.local() / name)
+
     def _schema(self) -> pa.Schema:
         return pa.schema(
             {
@@ -79,7 +93,7 @@ class Vectors:
                 "number": pa.int32(),
                 "split": pa.string(),
                 "vector": pa.list_(pa.float16(), self.dim),
-                "code": pa.binary(self.bits // 8),
+                **({"code": pa.binary(self.bits // 8)} if self.bits else {}),
             }
         )
 
@@ -112,23 +126,26 @@ def vectors_of(block: pa.RecordBatch) -> Halves:
         bad = int(bad_N.argmax())
         raise CrossRayError(
             f"a vector of the item {block['item_id'][bad].as_py()!r} has length "
-            f"{lengths_N[bad]:.4g}, not 1; check the student that made it."
+            f"{lengths_N[bad]:.4g}, not 1; check the model that made it."
         )
     return vectors_ND
 
 
 def codes_of(block: pa.RecordBatch) -> Codes:
-    """`codes_NY` of a block with the column `code`."""
+    """`codes_NY` of a block; of no bytes where it lacks the column `code`."""
+    if "code" not in block.schema.names:
+        return np.zeros((len(block), 0), np.uint8)
     column = block["code"]
     width = column.type.byte_width
     data = np.frombuffer(column.buffers()[1], np.uint8)
     return data[column.offset * width :][: len(block) * width].reshape(len(block), width)
 
 
-def _parent(artifact: Artifact, kind: Kind) -> Parent:
+def _parent(artifact: Artifact, *kinds: Kind) -> Parent:
     for parent in artifact.manifest.parents:
-        if parent.kind == kind:
+        if parent.kind in kinds:
             return parent
     raise CrossRayError(
-        f"{artifact.uri} does not say which {kind} it was made from; make the vectors again."
+        f"{artifact.uri} does not say which {' or '.join(kinds)} it was made from; "
+        "make the vectors again."
     )

@@ -6,7 +6,7 @@ from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
-from crossray.methods.hier import HierConfig
+from crossray.methods.hier import HierConfig, HierUnimodalConfig
 from crossray.methods.image_features import ImageFeaturesConfig
 from crossray.methods.image_ranking import ImageRankingConfig
 from crossray.methods.mmdl import MmdlConfig
@@ -16,6 +16,7 @@ METHODS: dict[str, type[MethodConfig]] = {
     "cca": CcaConfig,
     "clip": ClipConfig,
     "hier": HierConfig,
+    "hier_unimodal": HierUnimodalConfig,
     "image_features": ImageFeaturesConfig,
     "image_ranking": ImageRankingConfig,
     "mmdl": MmdlConfig,

@@ -14,6 +14,7 @@ from tyro.conf import Suppress
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.data.pretext.config import PretextConfig
 from crossray.encoders.image import ImageTower, ImageTowerConfig
 from crossray.encoders.text import TextTower, TextTowerConfig
 
@@ -67,6 +68,23 @@ class MethodConfig(Config):
 
 
 @dataclass(frozen=True)
+class HashingConfig(MethodConfig):
+    """The fields of a method that also makes codes; what it builds is a `Hashing`.
+
+    Attributes:
+        bits: of the codes, a multiple of 8.
+    """
+
+    bits: int = 64
+
+    def __post_init__(self) -> None:
+        if self.bits < 8 or self.bits % 8:
+            raise CrossRayError(
+                f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
+            )
+
+
+@dataclass(frozen=True)
 class SupervisedConfig(MethodConfig):
     """A method that learns from labels: its batches have `labels_BC`.
 
@@ -75,6 +93,23 @@ class SupervisedConfig(MethodConfig):
     """
 
     labels: Suppress[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
+class UnimodalConfig(MethodConfig):
+    """A method that learns from images and texts on their own: its batches have a `pretext`.
+
+    What it builds is a `Unimodal`.
+    """
+
+    def pretext(self) -> PretextConfig:
+        """What is drawn for its batches."""
+        raise TypeError(f"{type(self).__name__} does not say what it draws")
+
+    @property
+    def has_slow_encoder(self) -> bool:
+        """Whether weights follow others by small steps, which bfloat16 would round away."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -126,16 +161,28 @@ class Method(nn.Module, ABC):
         """What a run publishes: the method itself, unless it is only there to train another."""
         return self
 
+    def after_step(self, progress: float) -> None:
+        """Called after every optimiser step; `progress` is the share of training that is done.
+
+        Here buffers and weights that no gradient reaches are brought up to date.
+        """
+        return None
+
     def phases(self) -> tuple[Phase, ...]:
         """One phase over all parameters, unless the method says otherwise."""
         return (Phase(),)
 
     def represent_image(self, image: ImageBatch) -> Representation:
-        """What `score` needs to know of images; every tensor has one row an image."""
+        """What `score` needs to know of images; every tensor has one row an image.
+
+        `z` is among them, what `encode_image` gives. Only the second dimension of a tensor may
+        differ between items, as the number of words does; zeros after its end, in a mask too,
+        change no score.
+        """
         return {"z": self.encode_image(image)}
 
     def represent_text(self, text: TextBatch) -> Representation:
-        """What `score` needs to know of texts; every tensor has one row a text."""
+        """What `score` needs to know of texts, as `represent_image` of images."""
         return {"z": self.encode_text(text)}
 
     def score(self, images: Representation, texts: Representation) -> PairScores:
@@ -169,6 +216,30 @@ class Method(nn.Module, ABC):
         return states_BTD
 
 
+class Hashing(Method):
+    """A method that also makes codes, of `config.bits` bits: the signs of `h`, sign(0) = +1."""
+
+    config: HashingConfig
+
+    @abstractmethod
+    def hash_image(self, z_BD: Tensor) -> Tensor:
+        """`h_BK`, whose signs are the codes of image embeddings (`encode_image`)."""
+
+    @abstractmethod
+    def hash_text(self, z_BD: Tensor) -> Tensor:
+        """`h_BK`, whose signs are the codes of text embeddings (`encode_text`)."""
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """`z` and the hash outputs `h`, which codes are judged by."""
+        z_BD = self.encode_image(image)
+        return {"z": z_BD, "h": self.hash_image(z_BD)}
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """`z` and the hash outputs `h`, which codes are judged by."""
+        z_BD = self.encode_text(text)
+        return {"z": z_BD, "h": self.hash_text(z_BD)}
+
+
 class ClosedForm(Method):
     """A method whose weights are computed at once from features, not learned step by step."""
 
@@ -182,6 +253,18 @@ class ClosedForm(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Nothing is minimised."""
         raise TypeError(f"{type(self).__name__} is fitted, not trained")
+
+
+class Unimodal(Method):
+    """A method that is trained on images and on texts alone, to be the start of another."""
+
+    @abstractmethod
+    def measure(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """By modality and name: a sum over the batch, and over how many it is, shape 2."""
+
+    @abstractmethod
+    def counted(self) -> dict[str, dict[str, float]]:
+        """By modality and name: shares of what training has seen so far."""
 
 
 def same_study(keys_B: Tensor) -> Tensor:

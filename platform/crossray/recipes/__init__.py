@@ -9,6 +9,7 @@ from crossray.core.errors import CrossRayError
 from crossray.recipes.cca import cca
 from crossray.recipes.clip import clip_pretrained_tiny
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
+from crossray.recipes.hier_unimodal import hier_unimodal_base, hier_unimodal_tiny
 from crossray.recipes.mmdl import (
     ath_mmdl_tiny,
     ath_tiny,
@@ -31,6 +32,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         hier_pretrained_tiny,
         hier_base,
         hier_large,
+        hier_unimodal_tiny,
+        hier_unimodal_base,
         clip_pretrained_tiny,
         cca,
         mmdl_tiny,
@@ -46,6 +49,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
+FIRST_STAGES: dict[str, str] = {
+    hier_tiny.__name__: hier_unimodal_tiny.__name__,
+    hier_base.__name__: hier_unimodal_base.__name__,
+}
+
 STUDENTS: dict[str, Callable[[], StudentRecipe]] = {
     recipe.__name__: recipe for recipe in (student_tiny, student_pretrained_small, student_base)
 }
@@ -60,3 +68,18 @@ def get_recipe(name: str, among: Mapping[str, Callable[[], R]] = RECIPES) -> R: 
             f"there is no recipe {name!r}; choose one of {', '.join(sorted(among))}."
         )
     return among[name]()
+
+
+def first_stage(name: str) -> str:
+    """The recipe whose result a recipe starts from with `--init`; of a first stage itself, itself.
+
+    Raises `CrossRayError` for a recipe that has none.
+    """
+    if name in FIRST_STAGES.values():
+        return name
+    if name not in FIRST_STAGES:
+        raise CrossRayError(
+            f"the recipe {name!r} has no unimodal stage; leave --stage out, or take one of "
+            f"{', '.join(FIRST_STAGES)}."
+        )
+    return FIRST_STAGES[name]

@@ -1,1 +1,1 @@
-"""The endpoint: an index and the student that made it, on Ray Serve."""
+"""The endpoint: an index and the model that made it, on Ray Serve."""

@@ -30,6 +30,7 @@ class Question:
     k: int
     target: Target | None
     mode: Mode
+    rerank: int
 
     def send(self, url: str, token: str) -> dict[str, Any]:
         """The endpoint's answer (`schema.SearchAnswer`).
@@ -63,7 +64,7 @@ class Question:
         return found
 
     def _body(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"k": self.k, "mode": self.mode}
+        fields: dict[str, Any] = {"k": self.k, "mode": self.mode, "rerank": self.rerank}
         if self.target is not None:
             fields["target"] = self.target
         if self.image is None:
@@ -95,7 +96,7 @@ def ask(question: Question, url: str, token: str | None) -> None:
 def table(answer: dict[str, Any]) -> Table:
     """The hits, best first."""
     made = Table(
-        title=f"index {answer['index'][:12]}, student {answer['student'][:12]}, "
+        title=f"index {answer['index'][:12]}, model {answer['model'][:12]}, "
         f"{answer['took_ms']:.1f} ms",
         title_justify="left",
     )

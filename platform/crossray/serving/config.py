@@ -22,12 +22,14 @@ class Replicas(Config):
         max: replicas under load.
         cpus: cores for each; fractions share a core.
         gpus: GPUs for each; an encoder with any runs on it.
+        per_node: at most so many on one node, to spread them; 0 packs them as they fit.
     """
 
     min: int = 1
     max: int = 2
     cpus: float = 0.5
     gpus: float = 0.0
+    per_node: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.min <= self.max:
@@ -35,9 +37,10 @@ class Replicas(Config):
                 f"{self.min} to {self.max} replicas cannot run; use 1 or more, and no more at "
                 "least than at most."
             )
-        if self.cpus < 0 or self.gpus < 0:
+        if self.cpus < 0 or self.gpus < 0 or not 0 <= self.per_node <= 100:
             raise CrossRayError(
-                f"a replica cannot reserve {self.cpus} cores and {self.gpus} GPUs; use 0 or more."
+                f"a replica cannot reserve {self.cpus} cores and {self.gpus} GPUs, nor "
+                f"{self.per_node} replicas share a node; use 0 or more, and at most 100 a node."
             )
 
 

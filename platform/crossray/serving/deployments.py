@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crossray.data.placement import role_selector
 from crossray.serving.config import Limits, Replicas
 from crossray.serving.problem import RETRY_SECONDS
 
@@ -21,10 +22,16 @@ def options(replicas: Replicas, limits: Limits) -> dict[str, Any]:
 
     A replica is handed twice the requests that a gateway admits, so that it is the gateway that
     refuses, with a problem document; Ray's own refusal stands behind it. A second replica starts
-    when a quarter of what is admitted is reached for some seconds.
+    when a quarter of what is admitted is reached for some seconds. Where nodes have roles, replicas
+    run on those that serve.
     """
     return {
-        "ray_actor_options": {"num_cpus": replicas.cpus, "num_gpus": replicas.gpus},
+        "ray_actor_options": {
+            "num_cpus": replicas.cpus,
+            "num_gpus": replicas.gpus,
+            "label_selector": role_selector("serve"),
+        },
+        "max_replicas_per_node": replicas.per_node or None,
         "max_ongoing_requests": 2 * limits.ongoing,
         "max_queued_requests": limits.ongoing,
         "backpressure_config": {"status_code": 503, "retry_after_s": RETRY_SECONDS},

@@ -1,8 +1,13 @@
-"""A replica of the fan-out topology that encodes queries."""
+"""A replica of the fan-out topology that encodes queries and scores candidates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crossray.core.errors import CrossRayError
+from crossray.index import Modality
+from crossray.index.arrays import Floats
+from crossray.index.representations import Parts
 from crossray.serving.config import ServingConfig
 from crossray.serving.deployments import device
 from crossray.serving.encoding import QueryEncoder
@@ -11,25 +16,29 @@ from crossray.serving.query import Query, Refusal
 
 
 class EncoderReplica:
-    """Encodes queries in batches."""
+    """Encodes queries in batches, and scores candidates of one query at a time."""
 
     def __init__(self, config: ServingConfig) -> None:
-        student = open_lineage(config.index).student
-        self._encoder = QueryEncoder(student, config, device(config.encoders))
+        model = open_lineage(config.index).model
+        self._encoder = QueryEncoder(model, config, device(config.encoders))
 
-    async def encode_text(self, text: str) -> Query | Refusal:
+    async def encode_text(self, text: str, represent: bool) -> Query | Refusal:
         """The query that a text is."""
         try:
-            return await self._encoder.text(text)
+            return await self._encoder.text(text, represent)
         except CrossRayError as error:
             return Refusal(str(error))
 
-    async def encode_image(self, image: bytes) -> Query | Refusal:
+    async def encode_image(self, image: bytes, represent: bool) -> Query | Refusal:
         """The query that an encoded image is."""
         try:
-            return await self._encoder.image(image)
+            return await self._encoder.image(image, represent)
         except CrossRayError as error:
             return Refusal(str(error))
+
+    async def scores(self, query: Parts, target: Modality, candidates: Sequence[Parts]) -> Floats:
+        """The model's whole scores of a query with candidates of the other modality."""
+        return await self._encoder.scores(query, target, candidates)
 
     async def ready(self) -> bool:
         """Answers when the model is loaded."""

@@ -1,4 +1,4 @@
-"""Queries to vectors and codes: the student behind batches and a thread."""
+"""Queries to vectors, codes and scores: the model behind batches and a thread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import TypeVar
 
@@ -14,7 +15,10 @@ from PIL import Image
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.distill.encoder import Encoded, StudentEncoder
+from crossray.distill.encoder import Encoded, ModelEncoder
+from crossray.index import Modality
+from crossray.index.arrays import Floats
+from crossray.index.representations import Parts
 from crossray.serving.batching import Batcher
 from crossray.serving.config import ServingConfig
 from crossray.serving.query import Query
@@ -23,34 +27,58 @@ _Item = TypeVar("_Item")
 
 
 class QueryEncoder:
-    """A student that encodes queries in batches, off the event loop.
+    """A model that encodes queries in batches, off the event loop.
 
     One thread encodes; how many cores a batch uses is torch's number of threads, set here for the
     whole process.
     """
 
-    def __init__(self, student: Artifact, config: ServingConfig, device: str) -> None:
+    def __init__(self, model: Artifact, config: ServingConfig, device: str) -> None:
         torch.set_num_threads(config.encoder_threads)
-        self._encoder = StudentEncoder(student, device)
+        self._encoder = ModelEncoder(model, device)
         self.dim, self.bits = self._encoder.dim, self._encoder.bits
         self._pixels = config.limits.image_pixels
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="encoder")
-        self.text: Batcher[str, Query] = Batcher(self._texts, config.max_batch, self._pool)
-        self.image: Batcher[bytes, Query] = Batcher(self._images, config.max_batch, self._pool)
+        most, pool = config.max_batch, self._pool
+        self._text: dict[bool, Batcher[str, Query]] = {
+            represent: Batcher(partial(self._texts, represent), most, pool)
+            for represent in (False, True)
+        }
+        self._image: dict[bool, Batcher[bytes, Query]] = {
+            represent: Batcher(partial(self._images, represent), most, pool)
+            for represent in (False, True)
+        }
+
+    async def text(self, text: str, represent: bool) -> Query:
+        """The query that a text is, with its representation if that is asked for."""
+        return await self._text[represent](text)
+
+    async def image(self, image: bytes, represent: bool) -> Query:
+        """The query that an encoded image is, with its representation if that is asked for."""
+        return await self._image[represent](image)
+
+    async def scores(self, query: Parts, target: Modality, candidates: Sequence[Parts]) -> Floats:
+        """See `ModelEncoder.scores`."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, self._encoder.scores, query, target, candidates
+        )
 
     async def alive(self) -> None:
         """Returns when the thread has taken work."""
         await asyncio.get_running_loop().run_in_executor(self._pool, int)
 
-    def _texts(self, texts: Sequence[str]) -> list[Query | Exception]:
-        found = each(lambda batch: self._encoder.texts([[text] for text in batch]), texts)
+    def _texts(self, represent: bool, texts: Sequence[str]) -> list[Query | Exception]:
+        def encode(batch: Sequence[str]) -> Encoded:
+            return self._encoder.texts([[text] for text in batch], represent)
+
+        found = each(encode, texts)
         return [_no_words() if isinstance(result, CrossRayError) else result for result in found]
 
-    def _images(self, images: Sequence[bytes]) -> list[Query | Exception]:
+    def _images(self, represent: bool, images: Sequence[bytes]) -> list[Query | Exception]:
         def encode(batch: Sequence[bytes]) -> Encoded:
             for image in batch:
                 check_pixels(image, self._pixels)
-            return self._encoder.images(batch)
+            return self._encoder.images(batch, represent)
 
         return each(encode, images)
 
@@ -60,7 +88,10 @@ def each(
 ) -> list[Query | Exception]:
     """A result for each item, so that one that cannot be encoded spoils no other."""
     try:
-        return [Query(*row) for row in zip(*encode(items), strict=True)]
+        encoded = encode(items)
+        parts: Sequence[Parts | None] = encoded.parts or [None] * len(items)
+        rows = zip(encoded.z_BD, encoded.codes_BY, parts, strict=True)
+        return [Query(*row) for row in rows]
     except CrossRayError as error:
         if len(items) == 1:
             return [error]

@@ -113,7 +113,7 @@ def _add_health(app: FastAPI, searcher: Searcher) -> None:
     async def readyz() -> Response:
         if not await searcher.backend.ready():
             raise unavailable("A part of the endpoint does not answer yet.")
-        ready = Readiness(index=searcher.index_id, student=searcher.student_id)
+        ready = Readiness.model_validate(searcher.served)
         return Response(to_json(ready), media_type=JSON)
 
 

@@ -76,7 +76,7 @@ class Launch:
         console = Console(soft_wrap=True)
         for name, value in (
             ("index", f"{self.config.index} {served['index'][:12]}"),
-            ("student", served["student"][:12]),
+            ("model", served["model"][:12]),
             ("search", f"{url}/v1/search, described at {url}/docs"),
             ("page", f"{url}/"),
             ("token", f"{token} ({kept}, where `crossray search` finds it)"),

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
+from crossray.index.vectors import MODELS
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """An index, the student whose vectors it holds and the pairs that it finds."""
+    """An index, the teacher or student whose vectors it holds and the pairs that it finds."""
 
     index: Artifact
-    student: Artifact
+    model: Artifact
     pairs: Artifact
 
     @property
@@ -23,8 +24,13 @@ class Lineage:
 
     @property
     def bits(self) -> int:
-        """Bits of the codes."""
+        """Bits of the codes, 0 where there are none."""
         return int(self.index.manifest.config["bits"])
+
+    @property
+    def represented(self) -> bool:
+        """Whether the index holds what the model's whole score needs to know of its items."""
+        return self.index.manifest.config.get("keep") == "representations"
 
     @property
     def shards(self) -> int:
@@ -36,30 +42,33 @@ def open_lineage(uri: str) -> Lineage:
     """Open an index and what it was made from.
 
     Raises:
-        CrossRayError: something is not there or not whole, another student or other pairs than
+        CrossRayError: something is not there or not whole, another model or other pairs than
             the index was made from now stand in their place, or their dimensions or bits differ.
     """
     index = open_artifact(uri, "index")
-    lineage = Lineage(index, _open_origin(index, "student"), _open_origin(index, "pairs"))
-    method = lineage.student.manifest.config["method"]
+    lineage = Lineage(index, _open_origin(index, *MODELS), _open_origin(index, "pairs"))
+    model = lineage.model
+    method = model.manifest.config["method"]
     for what, expected, found in (
         ("dimensions", lineage.dim, method.get("embedding")),
-        ("bits", lineage.bits, method.get("bits")),
+        ("bits", lineage.bits, method.get("bits", 0)),
     ):
         if expected != found:
             raise CrossRayError(
-                f"{uri} has {expected} {what} and its student {lineage.student.uri} {found}; "
+                f"{uri} has {expected} {what} and its {model.kind} {model.uri} {found}; "
                 "build the index again."
             )
     return lineage
 
 
-def _open_origin(index: Artifact, kind: Kind) -> Artifact:
-    parent = next((p for p in index.manifest.parents if p.kind == kind), None)
+def _open_origin(index: Artifact, *kinds: Kind) -> Artifact:
+    parent = next((p for p in index.manifest.parents if p.kind in kinds), None)
     if parent is None:
         raise CrossRayError(
-            f"{index.uri} does not say which {kind} it was made from; build the index again."
+            f"{index.uri} does not say which {' or '.join(kinds)} it was made from; "
+            "build the index again."
         )
+    kind = parent.kind
     found = open_artifact(parent.uri, kind)
     if found.id != parent.id:
         raise CrossRayError(

@@ -8,13 +8,18 @@ import numpy as np
 
 from crossray.index import Modality, Shard
 from crossray.index.arrays import Codes, Floats
+from crossray.index.representations import Parts
 
 
 class Query(NamedTuple):
-    """An embedding, float32, and the packed code that belongs to it."""
+    """An embedding, float32, and the packed code that belongs to it, of no bytes if there is none.
+
+    `parts`: what the model's score needs to know of the query, where hits are to be ranked again.
+    """
 
     vector_D: Floats
     code_Y: Codes
+    parts: Parts | None = None
 
 
 class Refusal(NamedTuple):
@@ -23,9 +28,10 @@ class Refusal(NamedTuple):
     sentence: str
 
 
-def stored_query(shard: Shard, modality: Modality, row: int) -> Query:
+def stored_query(shard: Shard, modality: Modality, row: int, represent: bool) -> Query:
     """What a shard holds at a row number of the index, which must be one of its own."""
     part = shard.parts[modality]
     place = int(np.searchsorted(part.rows_N, row))
     assert part.rows_N[place] == row, (shard.number, modality, row)
-    return Query(part.vectors_ND[place].astype(np.float32), part.codes.reconstruct(place))
+    parts = part.represented(row) if represent else None
+    return Query(part.vectors_ND[place].astype(np.float32), part.code(place), parts)

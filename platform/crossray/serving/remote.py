@@ -17,7 +17,9 @@ from ray.serve.handle import DeploymentHandle
 
 from crossray.core.errors import CrossRayError
 from crossray.index import Hits, Modality, Mode, merge, merge_candidates, shard_of
+from crossray.index.arrays import Floats
 from crossray.index.queries import candidates_for
+from crossray.index.representations import Parts
 from crossray.serving.problem import Problem, unavailable
 from crossray.serving.query import Query, Refusal
 
@@ -34,18 +36,18 @@ class RemoteBackend:
     ) -> None:
         self._encoder, self._shards = encoder, shards
 
-    async def encode_text(self, text: str) -> Query:
+    async def encode_text(self, text: str, represent: bool) -> Query:
         """See `Backend.encode_text`."""
-        return Query(*await _ask(lambda: self._encoder.encode_text.remote(text)))
+        return Query(*await _ask(lambda: self._encoder.encode_text.remote(text, represent)))
 
-    async def encode_image(self, image: bytes) -> Query:
+    async def encode_image(self, image: bytes, represent: bool) -> Query:
         """See `Backend.encode_image`."""
-        return Query(*await _ask(lambda: self._encoder.encode_image.remote(image)))
+        return Query(*await _ask(lambda: self._encoder.encode_image.remote(image, represent)))
 
-    async def stored(self, modality: Modality, row: int, item_id: str) -> Query:
+    async def stored(self, modality: Modality, row: int, item_id: str, represent: bool) -> Query:
         """See `Backend.stored`."""
         shard = self._shards[shard_of(item_id, len(self._shards))]
-        return Query(*await _ask(lambda: shard.stored.remote(modality, row)))
+        return Query(*await _ask(lambda: shard.stored.remote(modality, row, represent)))
 
     async def search(self, modality: Modality, query: Query, k: int, mode: Mode) -> Hits:
         """See `Backend.search`."""
@@ -60,6 +62,17 @@ class RemoteBackend:
             lambda shard: shard.search.remote(modality, vector_QD, code_QY, k, mode)
         )
         return merge(found, k)
+
+    async def scores(self, modality: Modality, query: Query, rows: Sequence[int]) -> Floats:
+        """See `Backend.scores`."""
+        found: dict[int, Parts] = {}
+        for part in await self._each(lambda shard: shard.represented.remote(modality, rows)):
+            found |= part
+        candidates = [found[row] for row in rows]
+        scores_C: Floats = await _ask(
+            lambda: self._encoder.scores.remote(query.parts, modality, candidates)
+        )
+        return scores_C
 
     async def ready(self) -> bool:
         """Every deployment answers within some seconds."""

@@ -12,6 +12,8 @@ from crossray.index import MAX_K, Modality, Mode
 Target = Literal["image", "text", "any"]
 _QUERIES = ("text", "image", "item_id", "vector")
 _LONGEST_VECTOR = 65_536
+_MODEL = "The id of the teacher or student artifact that encodes queries."
+_STUDENT = "The same id where the model is a student, else null."
 
 
 class SearchRequest(BaseModel):
@@ -34,7 +36,7 @@ class SearchRequest(BaseModel):
     vector: Annotated[
         list[FiniteFloat] | None,
         Field(
-            description="An embedding of the index' student, of the index' dimension.",
+            description="An embedding of the index' model, of the index' dimension.",
             max_length=_LONGEST_VECTOR,
         ),
     ] = None
@@ -58,9 +60,19 @@ class SearchRequest(BaseModel):
         Field(
             description="`float` ranks by inner product, `binary` by 1 - 2 h / K with h the "
             "Hamming distance of codes of K bits, `rescore` by inner product among the nearest "
-            "codes."
+            "codes. An index of a model that makes no codes has `float` only."
         ),
     ] = "float"
+    rerank: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=MAX_K,
+            description="So many of the best hits, `k` or more, get the model's whole score and "
+            "are ordered again by it; 0 for none. For a text, an image or an item, with the other "
+            "modality as target, of an index that holds representations.",
+        ),
+    ] = 0
 
     @model_validator(mode="after")
     def _one_query(self) -> SearchRequest:
@@ -73,6 +85,12 @@ class SearchRequest(BaseModel):
             )
         if self.code is not None and self.vector is None:
             raise PydanticCustomError("code_without_vector", "a code belongs to a vector")
+        if 0 < self.rerank < self.k:
+            raise PydanticCustomError(
+                "rerank_below_k",
+                "rerank={rerank} candidates cannot give k={k} hits; use 0, or k and more",
+                {"rerank": self.rerank, "k": self.k},
+            )
         return self
 
 
@@ -97,7 +115,8 @@ class SearchAnswer(BaseModel):
 
     hits: list[Hit]
     index: Annotated[str, Field(description="The id of the index artifact.")]
-    student: Annotated[str, Field(description="The id of the student artifact.")]
+    model: Annotated[str, Field(description=_MODEL)]
+    student: Annotated[str | None, Field(description=_STUDENT)]
     took_ms: float
 
 
@@ -121,7 +140,8 @@ class Readiness(BaseModel):
 
     status: Literal["ready"] = "ready"
     index: str
-    student: str
+    model: Annotated[str, Field(description=_MODEL)]
+    student: Annotated[str | None, Field(description=_STUDENT)]
 
 
 def form_schema() -> dict[str, Any]:

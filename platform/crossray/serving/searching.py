@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from crossray.index import MODALITIES, Hits, Modality, mix
-from crossray.index.hits import NO_ROW
+from crossray.index.hits import NO_ROW, best
 from crossray.index.modality import other
+from crossray.index.queries import check_mode
+from crossray.index.shard import no_representations
 from crossray.serving.backend import Backend
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits
@@ -30,8 +32,13 @@ class Searcher:
         self, backend: Backend, catalogue: Catalogue, lineage: Lineage, limits: Limits
     ) -> None:
         self.backend, self.catalogue, self._limits = backend, catalogue, limits
-        self.index_id, self.student_id = lineage.index.id, lineage.student.id
-        self._dim, self._bits = lineage.dim, lineage.bits
+        model = lineage.model
+        self.served = {
+            "index": lineage.index.id,
+            "model": model.id,
+            "student": model.id if model.kind == "student" else None,
+        }
+        self._dim, self._bits, self._represented = lineage.dim, lineage.bits, lineage.represented
 
     async def answer(self, request: SearchRequest) -> dict[str, Any]:
         """The answer (`schema.SearchAnswer`) as plain values.
@@ -42,44 +49,62 @@ class Searcher:
             CrossRayError: the encoder or the index refuses the query.
         """
         began = time.perf_counter()
+        check_mode(request.mode, self._bits)
         try:
             async with asyncio.timeout(self._limits.seconds):
-                query, usual = await self._query(request)
-                hits = await self._hits(query, request.target or usual, request)
+                hits = await self._answer(request)
         except TimeoutError:
             raise unavailable("The search took too long; try again.") from None
         took_ms = round(1000 * (time.perf_counter() - began), 3)
-        return {
-            "hits": hits,
-            "index": self.index_id,
-            "student": self.student_id,
-            "took_ms": took_ms,
-        }
+        return {"hits": hits, **self.served, "took_ms": took_ms}
 
-    async def _query(self, request: SearchRequest) -> tuple[Query, Target]:
-        """The query, and what it finds unless its client says otherwise."""
+    async def _answer(self, request: SearchRequest) -> list[dict[str, Any]]:
+        own = self._modality(request)
+        target = request.target or ("any" if own is None else other(own))
+        if not request.rerank:
+            return await self._hits(await self._query(request), target, request)
+        if not self._represented:
+            raise no_representations()
+        if own is None or target != other(own):
+            raise unprocessable(
+                "Hits are ranked again by scores of images with texts: ask with a text, an image "
+                "or an item, and for the other modality, or leave `rerank` out."
+            )
+        return await self._reranked(await self._query(request), other(own), request)
+
+    def _modality(self, request: SearchRequest) -> Modality | None:
+        """The query's modality; None for a vector, which can be of either."""
+        if request.text is not None:
+            return "text"
+        if request.image is not None:
+            return "image"
+        return None if request.item_id is None else self._row_of(request.item_id)[0]
+
+    async def _query(self, request: SearchRequest) -> Query:
+        represent = bool(request.rerank)
         if request.text is not None:
             if len(request.text) > self._limits.text_characters:
                 raise unprocessable(
                     f"The text has {len(request.text):,} characters; "
                     f"{self._limits.text_characters:,} are allowed."
                 )
-            return await self.backend.encode_text(request.text), "image"
+            return await self.backend.encode_text(request.text, represent)
         if request.image is not None:
-            return await self.backend.encode_image(request.image), "text"
+            return await self.backend.encode_image(request.image, represent)
         if request.item_id is not None:
-            return await self._of_item(request.item_id)
-        return self._raw(request), "any"
+            modality, row = self._row_of(request.item_id)
+            return await self.backend.stored(modality, row, request.item_id, represent)
+        return self._raw(request)
 
-    async def _of_item(self, item_id: str) -> tuple[Query, Target]:
+    def _row_of(self, item_id: str) -> tuple[Modality, int]:
+        """The row of the index that stands for an item."""
         item = self.catalogue.items.row(item_id)
         if item is None:
             raise unknown_item()
         found = self.catalogue.query_row(item)
         if found is None:
             raise unprocessable("The index holds no vector of this item.")
-        modality, row = found
-        return await self.backend.stored(modality, row, item_id), other(modality)
+        return found
 
     def _raw(self, request: SearchRequest) -> Query:
         assert request.vector is not None
@@ -102,6 +127,8 @@ class Searcher:
 
     def _code(self, text: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         size = self._bits // 8
+        if not size:
+            raise unprocessable("The index holds no codes: leave `code` out.")
         try:
             hexadecimal = len(text) == 2 * size
             data = bytes.fromhex(text) if hexadecimal else base64.b64decode(text, validate=True)
@@ -125,6 +152,20 @@ class Searcher:
         mixed = mix(images, texts, request.k)
         modalities = [MODALITIES[number] for number in mixed.modalities_QK[0].tolist()]
         return self._told(Hits(mixed.scores_QK, mixed.rows_QK), modalities)
+
+    async def _reranked(
+        self, query: Query, target: Modality, request: SearchRequest
+    ) -> list[dict[str, Any]]:
+        """The best of the first hits by the model's whole score.
+
+        They are scored in the order of their rows, so that shards do not matter.
+        """
+        first = await self.backend.search(target, query, request.rerank, request.mode)
+        rows_C = np.sort(first.rows_QK[0][first.rows_QK[0] != NO_ROW])
+        if not len(rows_C):
+            return []
+        scores_C = await self.backend.scores(target, query, rows_C.tolist())
+        return self._told(best(scores_C[None], rows_C[None], request.k), [target] * request.k)
 
     def _told(self, hits: Hits, modalities: list[Modality]) -> list[dict[str, Any]]:
         rows, scores = hits.rows_QK[0].tolist(), hits.scores_QK[0].tolist()

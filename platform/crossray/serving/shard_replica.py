@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +11,7 @@ from crossray.core.artifacts import open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.index import Candidates, Hits, Modality, Mode, load_shard
 from crossray.index.arrays import Codes, Floats
+from crossray.index.representations import Parts
 from crossray.serving.config import ServingConfig
 from crossray.serving.query import Query, Refusal, stored_query
 
@@ -40,9 +41,16 @@ class ShardReplica:
         )
         return found
 
-    async def stored(self, modality: Modality, row: int) -> Query:
+    async def stored(self, modality: Modality, row: int, represent: bool) -> Query:
         """What the shard holds at a row."""
-        return stored_query(self._shard, modality, row)
+        return stored_query(self._shard, modality, row, represent)
+
+    async def represented(
+        self, modality: Modality, rows: Sequence[int]
+    ) -> dict[int, Parts] | Refusal:
+        """The representations of those of some rows that the shard holds."""
+        found: dict[int, Parts] | Refusal = await self._run(self._shard.represented, modality, rows)
+        return found
 
     async def ready(self) -> bool:
         """Answers when the shard is mapped."""

@@ -12,7 +12,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpus import Pairing
 from crossray.data.splits import Split
 from crossray.data.transforms import AugmentConfig
-from crossray.methods.contract import MethodConfig
+from crossray.methods.contract import MethodConfig, UnimodalConfig
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class TrainConfig(Config):
         workers: training processes, each with a GPU of its own if `use_gpu`.
         use_gpu: train on GPUs instead of CPUs.
         cpus_per_worker: CPU cores that Ray reserves for a worker.
+        placement: workers on as few nodes as possible, or spread over as many.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
             `last` to keep the last one; mAP@10[found] of methods for image search, the others of
@@ -106,6 +107,7 @@ class TrainConfig(Config):
     workers: int = 2
     use_gpu: bool = False
     cpus_per_worker: int = 1
+    placement: Literal["PACK", "SPREAD"] = "PACK"
     loader_processes: int = 0
     select_by: Literal["R@10", "mAP@all", "mAP@10[found]", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"
@@ -147,21 +149,41 @@ class Recipe(Config):
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
             )
+        self._check_measures()
+        self._check_unimodal()
+        offload = self.deepspeed.offload_optimizer
+        if self.train.use_gpu and offload and not self.deepspeed.zero_stage:
+            raise CrossRayError(
+                "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
+            )
+
+    def _check_measures(self) -> None:
         if self.train.images != "paired" and not self.method.image_only:
             raise CrossRayError(
                 f"{self.name} learns from texts and train.images={self.train.images!r} has images "
                 "without any; choose paired, or a method that reads images only."
             )
+        if self.method.closed_form or isinstance(self.method, UnimodalConfig):
+            return
         measured = ("mAP@10[found]",) if self.method.image_search else ("R@10", "mAP@all")
-        if self.train.select_by not in (*measured, "last") and not self.method.closed_form:
+        if self.train.select_by not in (*measured, "last"):
             raise CrossRayError(
                 f"train.select_by={self.train.select_by!r} is not measured for {self.method.name}; "
                 f"choose {', '.join(measured)} or last."
             )
-        offload = self.deepspeed.offload_optimizer
-        if self.train.use_gpu and offload and not self.deepspeed.zero_stage:
+
+    def _check_unimodal(self) -> None:
+        method, engine = self.method, self.deepspeed
+        if not isinstance(method, UnimodalConfig):
+            return
+        if self.train.select_by != "last":
             raise CrossRayError(
-                "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
+                f"{self.name} has no pairs to select an epoch by; set train.select_by to last."
+            )
+        if method.has_slow_encoder and (engine.bf16 or engine.zero_stage == 3):
+            raise CrossRayError(
+                "the slow encoder of contrast needs whole weights in float32, of which it takes "
+                "thousandths; switch deepspeed.bf16 off and set deepspeed.zero_stage to 2 or less."
             )
 
     def deepspeed_dict(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossray.core.artifacts import Artifact
 from crossray.data.corpus import Corpus, FeatureCorpus, PairCorpus
+from crossray.data.pretext.samples import PretextSamples
 from crossray.data.splits import Split
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform, training_transform
+from crossray.data.unimodal_corpus import Modality, UnimodalCorpus
 from crossray.encoders.image import normalisation
-from crossray.methods.contract import MethodConfig
+from crossray.methods.contract import MethodConfig, UnimodalConfig
 from crossray.training.config import Recipe
 
 
@@ -43,3 +47,28 @@ def training_corpora(
         source, "train", tokenizer, method.text.max_tokens, plain, augmented, pairing
     )
     return training, validation
+
+
+def pretext_samples(
+    recipe: Recipe, pairs: Artifact, tokenizer: Tokenizer
+) -> tuple[PretextSamples, PretextSamples]:
+    """The training and the validation split of self-supervision, images and texts apart."""
+    method, train, augment = recipe.method, recipe.train, recipe.augment
+    assert isinstance(method, UnimodalConfig)
+    config, size = method.pretext(), method.image.image_size
+    mean, std = normalisation(method.image)
+    upright = replace(augment, rotation=0.0, flip=0.0)
+    # Seeds of their own, lest the views be crops of one place.
+    whole, *views = (
+        training_transform(size, mean, std, how, 3 * train.seed + number)
+        for number, how in enumerate((upright, augment, augment))
+    )
+    modalities: list[Modality] = []
+    modalities += ["images"] if config.images else []
+    modalities += ["texts"] if config.texts else []
+
+    def samples(split: Split) -> PretextSamples:
+        corpus = UnimodalCorpus(pairs, split, whole, (views[0], views[1]), modalities)
+        return PretextSamples(corpus, tokenizer, method.text.max_tokens, config, train.seed)
+
+    return samples("train"), samples(train.validation_split)

@@ -1,4 +1,4 @@
-"""Embed items: from a `student` and a `pairs` to a `vectors` artifact, with Ray Data."""
+"""Embed items: from a model and a `pairs` to a `vectors` artifact, with Ray Data."""
 
 from __future__ import annotations
 
@@ -26,37 +26,48 @@ from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
-from crossray.distill.encoder import Encoded, StudentEncoder
+from crossray.distill.encoder import Encoded, ModelEncoder
+from crossray.distill.models import method_from_dict, require_towers
+from crossray.index.modality import Modality
+from crossray.index.representations import Keep
+from crossray.index.vectors import MODELS
+from crossray.methods.contract import HashingConfig
+from crossray.training.representation_files import RepresentationFiles
 
 AT_A_TIME = 32
 _COLUMNS = ["item_id", "split", "image", "texts", "sections"]
 
 
 def vector_schema(dim: int, bits: int) -> pa.Schema:
-    """The rows of a `vectors` artifact: one an image and one a text, in the order of the items."""
-    return pa.schema(
-        [
-            pa.field("item_id", pa.string(), nullable=False),
-            pa.field("modality", pa.string(), nullable=False),
-            pa.field("number", pa.int32(), nullable=False),
-            pa.field("split", pa.string(), nullable=False),
-            pa.field("vector", pa.list_(pa.float16(), dim), nullable=False),
-            pa.field("code", pa.binary(bits // 8), nullable=False),
-        ]
-    )
+    """The rows of a `vectors` artifact: one an image and one a text, in the order of the items.
+
+    Without bits there is no column `code`.
+    """
+    fields = [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("modality", pa.string(), nullable=False),
+        pa.field("number", pa.int32(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("vector", pa.list_(pa.float16(), dim), nullable=False),
+    ]
+    if bits:
+        fields.append(pa.field("code", pa.binary(bits // 8), nullable=False))
+    return pa.schema(fields)
 
 
 @dataclass(frozen=True)
 class Embed:
-    """Encode every image and every text once, as float16 vectors and packed codes.
+    """Encode every image and every text once, as float16 vectors and, of a hashing model, codes.
 
     An interrupted run goes on where it stood.
 
     Attributes:
-        model: the student artifact: a name in the store, an absolute path or a URI.
+        model: a teacher or student artifact: a name in the store, an absolute path or a URI.
         pairs: the artifact whose items are embedded.
         out: the vectors artifact.
         split: embed this split only.
+        keep: `representations` also keeps what the model's whole score needs to know of every item,
+            by which `search --rerank` orders its best hits again.
         actors: processes that encode.
         use_gpu: give each of them a GPU.
     """
@@ -65,6 +76,7 @@ class Embed:
     pairs: str
     out: str
     split: Split | None = None
+    keep: Keep = "vectors"
     actors: int = 2
     use_gpu: bool = False
 
@@ -72,18 +84,17 @@ class Embed:
         """Embed and publish; prints progress and one table."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
-        student = open_artifact(resolve(self.model), "student")
+        model = open_artifact(resolve(self.model), MODELS)
         pairs = open_artifact(resolve(self.pairs), "pairs")
-        config = {**self._shape(student), "split": self.split}
-        identity = json.dumps([student.id, pairs.id, config, out]).encode()
+        config = {**self._shape(model), "split": self.split, "keep": self.keep}
+        identity = json.dumps([model.id, pairs.id, config, out]).encode()
         folder = f"{store_root()}/runs/embed-{hashlib.sha256(identity).hexdigest()[:12]}"
         ensure_ray()
-        self._embed_missing(student, pairs, folder)
+        self._embed_missing(model, pairs, folder)
         system, root = filesystem(folder)
-        with create(out, "vectors", config, (student, pairs)) as draft:
-            for number in range(len(row_groups(pairs))):
-                source, target = f"{root}/{_name(number)}", str(draft.path / _name(number))
-                fs.copy_files(source, target, source_filesystem=system)
+        with create(out, "vectors", config, (model, pairs)) as draft:
+            for name in self._files(system, root):
+                fs.copy_files(f"{root}/{name}", str(draft.path / name), source_filesystem=system)
             draft.notes.extend(pairs.manifest.notes)
             rows = _count(draft.path)
             draft.metrics.update(
@@ -96,15 +107,22 @@ class Embed:
         print_summary(vectors)
         return vectors
 
-    def _shape(self, student: Artifact) -> dict[str, int]:
-        method = student.manifest.config["method"]
-        return {"dim": method["embedding"], "bits": method["bits"]}
+    def _shape(self, model: Artifact) -> dict[str, int]:
+        method = method_from_dict(model.manifest.config["method"], model.uri)
+        require_towers(method, model)
+        bits = method.bits if isinstance(method, HashingConfig) else 0
+        return {"dim": method.embedding, "bits": bits}
 
-    def _embed_missing(self, student: Artifact, pairs: Artifact, folder: str) -> None:
+    def _files(self, system: fs.FileSystem, root: str) -> list[str]:
+        """The whole files of a folder."""
+        names = (entry.base_name for entry in system.get_file_info(fs.FileSelector(root)))
+        return [name for name in names if not name.startswith(".")]
+
+    def _embed_missing(self, model: Artifact, pairs: Artifact, folder: str) -> None:
         """Write one Parquet file a row group of the pairs; those that are there are left alone."""
         system, root = filesystem(folder)
         system.create_dir(root, recursive=True)
-        there = {entry.base_name for entry in system.get_file_info(fs.FileSelector(root))}
+        there = set(self._files(system, root))
         named = [(_name(number), unit) for number, unit in enumerate(row_groups(pairs))]
         units = [
             {"name": name, "unit": json.dumps(unit)} for name, unit in named if name not in there
@@ -117,7 +135,8 @@ class Embed:
             quiet(dataset.context)
             dataset = dataset.map_batches(
                 Embedder,
-                fn_constructor_args=(student.uri, pairs.uri, folder, self.split, self.use_gpu),
+                fn_constructor_args=(model.uri, pairs.uri, folder, self.split, self.use_gpu),
+                fn_constructor_kwargs={"keep": self.keep},
                 batch_format="pyarrow",
                 batch_size=None,
                 compute=ray.data.ActorPoolStrategy(size=self.actors),
@@ -129,16 +148,26 @@ class Embed:
 
 
 class Embedder:
-    """A Ray Data actor: a student over row groups, each written to a file of its own."""
+    """A Ray Data actor: a model over row groups, each written to a file of its own.
+
+    Representations go to a file a modality beside it, written first.
+    """
 
     def __init__(
-        self, student: str, pairs: str, folder: str, split: Split | None, use_gpu: bool
+        self,
+        model: str,
+        pairs: str,
+        folder: str,
+        split: Split | None,
+        use_gpu: bool,
+        keep: Keep = "vectors",
     ) -> None:
         if not use_gpu:
             torch.set_num_threads(1)
-        self.encoder = StudentEncoder(open_artifact(student), "cuda" if use_gpu else "cpu")
+        self.encoder = ModelEncoder(open_artifact(model), "cuda" if use_gpu else "cpu")
         self.pairs = open_artifact(pairs)
         self.folder, self.split = folder, split
+        self.represents = keep == "representations"
         self.schema = vector_schema(self.encoder.dim, self.encoder.bits)
 
     def __call__(self, units: pa.Table) -> pa.Table:
@@ -149,15 +178,16 @@ class Embedder:
             if self.split is not None:
                 table = table.filter(pc.equal(table["split"], self.split))
             blocks = [table.slice(at, AT_A_TIME) for at in range(0, len(table), AT_A_TIME)]
-            parts = [self._rows(block.to_pylist()) for block in blocks]
+            with RepresentationFiles(self.folder, name) as files:
+                parts = [self._rows(block.to_pylist(), files) for block in blocks]
             rows = pa.concat_tables([self.schema.empty_table(), *parts])
             with system.open_output_stream(f"{root}/.{name}") as sink:
                 pq.write_table(rows, sink)
             system.move(f"{root}/.{name}", f"{root}/{name}")
         return units.select(["name"])
 
-    def _rows(self, items: Sequence[dict[str, Any]]) -> pa.Table:
-        """The images' rows and then the texts' of some items."""
+    def _rows(self, items: Sequence[dict[str, Any]], files: RepresentationFiles) -> pa.Table:
+        """The images' rows and then the texts' of some items; writes their representations."""
         pictured = [item for item in items if item["image"] is not None]
         worded = [
             (item, number, text)
@@ -166,30 +196,33 @@ class Embedder:
         ]
         parts = []
         if pictured:
-            encoded = self.encoder.images([item["image"] for item in pictured])
+            encoded = self.encoder.images([item["image"] for item in pictured], self.represents)
             parts.append(self._table("image", [(item, 0) for item in pictured], encoded))
+            if encoded.parts is not None:
+                files.write("image", encoded.parts)
         if worded:
-            encoded = self.encoder.texts([text for _, _, text in worded])
+            encoded = self.encoder.texts([text for _, _, text in worded], self.represents)
             keys = [(item, number) for item, number, _ in worded]
             parts.append(self._table("text", keys, encoded))
+            if encoded.parts is not None:
+                files.write("text", encoded.parts)
         return pa.concat_tables(parts) if parts else self.schema.empty_table()
 
     def _table(
-        self, modality: str, keys: Sequence[tuple[dict[str, Any], int]], encoded: Encoded
+        self, modality: Modality, keys: Sequence[tuple[dict[str, Any], int]], encoded: Encoded
     ) -> pa.Table:
         vectors = pa.array(encoded.z_BD.astype(np.float16).ravel())
-        codes = [code.tobytes() for code in encoded.codes_BY]
-        return pa.table(
-            [
-                [item["item_id"] for item, _ in keys],
-                [modality] * len(keys),
-                pa.array([number for _, number in keys], pa.int32()),
-                [item["split"] for item, _ in keys],
-                pa.FixedSizeListArray.from_arrays(vectors, self.encoder.dim),
-                pa.array(codes, self.schema.field("code").type),
-            ],
-            schema=self.schema,
-        )
+        columns = [
+            [item["item_id"] for item, _ in keys],
+            [modality] * len(keys),
+            pa.array([number for _, number in keys], pa.int32()),
+            [item["split"] for item, _ in keys],
+            pa.FixedSizeListArray.from_arrays(vectors, self.encoder.dim),
+        ]
+        if self.encoder.bits:
+            codes = [code.tobytes() for code in encoded.codes_BY]
+            columns.append(pa.array(codes, self.schema.field("code").type))
+        return pa.table(columns, schema=self.schema)
 
 
 def _name(number: int) -> str:

@@ -24,13 +24,12 @@ from crossray.data.corpus import PairCorpus
 from crossray.data.joined_corpus import JoinedCorpus
 from crossray.data.splits import Split
 from crossray.distill.code_scorer import CodeScorer
-from crossray.distill.student import Student
 from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.gallery import Gallery
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
 from crossray.evaluation.report import PER_QUERY, write_report
-from crossray.methods.contract import Method
+from crossray.methods.contract import Hashing, Method
 from crossray.training.asked import Search, asked, searched
 from crossray.training.gallery import sample_gallery
 from crossray.training.judging import Held, Judged, judge_method, label_names
@@ -54,10 +53,12 @@ class Evaluate:
             image search, else `hier` where the data has labels, else `flickr`. mmach needs codes.
         rerank: candidates a query that get the method's costly scores; as many as there are items
             scores every pair exactly.
-        codes: bits of the student's codes, to measure them in place of its vectors.
+        codes: bits of the model's codes, to measure them in place of its vectors.
         rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
         held: what stands for an item where images ask for images: its image, the mean of its texts,
             or the mean of both.
+        query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
+            and only they make items relevant by label, as for labels that were held out.
         seed: of the bootstrap.
         use_gpu: score on a GPU instead of the CPU.
     """
@@ -72,6 +73,7 @@ class Evaluate:
     codes: int | None = None
     rescore: int = 0
     held: Held = "image"
+    query_labels: str | None = None
     seed: int = 0
     use_gpu: bool = False
 
@@ -91,13 +93,14 @@ class Evaluate:
         corpus, device = search.corpus, "cuda" if self.use_gpu else "cpu"
         others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
         print(f"scoring {len(corpus):,} images against {others}", flush=True)
+        chosen = self._chosen_labels()
         judged = judge_method(
-            method.to(device), search, protocol, rerank, self.seed, device, self.held
+            method.to(device), search, protocol, rerank, self.seed, device, chosen, self.held
         )
         results = judged.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
-        reference, unmatched = reference_line(
-            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes
+        reference, remarks = reference_line(
+            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
         )
         config = {
             "split": self.split,
@@ -107,18 +110,24 @@ class Evaluate:
             "held": self.held,
             "seed": self.seed,
         }
+        if chosen:
+            config["query_labels"] = list(chosen)
+            remarks.append(
+                f"Queries are the items with {', '.join(chosen)}, the database is the whole split, "
+                "and no other label makes an item relevant."
+            )
         with create(out, "report", config, (trained, data)) as draft:
-            notes = [*inherited_notes((trained, data)), *unmatched]
+            notes = [*inherited_notes((trained, data)), *remarks]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
                 for artifact in (trained, data)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = _gallery(judged, search, data, self.seed)
+            gallery = None if chosen else _gallery(judged, search, data, self.seed)
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
-                label_names=label_names(corpus),
-                measured=Measured.on(
+                label_names=label_names(corpus, chosen),
+                measured=None if chosen else Measured.on(
                     data.manifest.config,
                     data.manifest.metrics.get("splits", {}),
                     None if self.rescore else self.codes,
@@ -140,12 +149,17 @@ class Evaluate:
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 
+    def _chosen_labels(self) -> tuple[str, ...]:
+        """The labels of the queries, none for all queries."""
+        given = (self.query_labels or "").split(",")
+        return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+
     def _check_ranking(self, protocol: Protocol) -> None:
         """Refuse what the protocol cannot rank."""
         if protocol.ranked_by == "hamming" and self.codes is None:
             raise CrossRayError(
-                f"protocol {protocol.name!r} ranks codes by their Hamming distance; give a student "
-                "and the bits of its codes, --codes 64 for instance, or choose another protocol."
+                f"protocol {protocol.name!r} ranks codes by their Hamming distance; give a model "
+                "that makes codes and their bits, --codes 64 for instance, or another protocol."
             )
         scored = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
         if self.held != "image" and protocol.directions != IMAGE_TO_IMAGE:
@@ -163,15 +177,15 @@ class Evaluate:
         """What scores pairs, and how many candidates a query are scored again."""
         if self.codes is None:
             return method, self.rerank
-        if not isinstance(method, Student):
+        if not isinstance(method, Hashing):
             raise CrossRayError(
-                f"{trained.uri} is a {trained.kind} and has no codes; give a student, or leave "
-                "codes out."
+                f"{trained.uri} is a {trained.kind} and has no codes; give a model that makes "
+                "some, as every student does, or leave codes out."
             )
         if self.codes != method.config.bits:
             raise CrossRayError(
                 f"{trained.uri} makes codes of {method.config.bits} bits, not {self.codes}; "
-                "ask for those, or distil a student with the bits you want."
+                "ask for those, or train a model with the bits you want."
             )
         return CodeScorer(method), self.rescore
 

@@ -26,6 +26,7 @@ from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.corpus import study_key
 from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig
 from crossray.data.feature_table import FeatureWriter, feature_table
+from crossray.data.placement import role_selector
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.transforms import evaluation_transform
 from crossray.distill.models import TOKENIZER
@@ -142,6 +143,7 @@ class Features:
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(size=self.actors),
             num_cpus=1,
+            label_selector=role_selector("train"),
         )
         with ProgressBar() as bar:
             task = bar.add_task("features", total=pairs.manifest.metrics["items"])

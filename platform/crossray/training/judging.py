@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from crossray.codes import binarise, pack
+from crossray.core.errors import CrossRayError
 from crossray.core.types import Representation
 from crossray.data.corpus import Corpus
+from crossray.data.held_out import qualified
 from crossray.distill.code_scorer import CodeScorer
 from crossray.evaluation import (
     DirectionResult,
@@ -69,16 +71,20 @@ def judge_method(
     rerank: int,
     seed: int,
     device: torch.device | str = "cpu",
+    query_labels: Sequence[str] = (),
     held: Held = "image",
 ) -> Judged:
-    """Judge a method, or a student's codes (`CodeScorer`), on the items of a search.
+    """Judge a method, or its codes (`CodeScorer`), on the items of a search.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
-    scores of images and texts. `held`: what stands for an item where images ask for images. Raises
-    CrossRayError, before anything is computed, for labels that the protocol cannot judge by.
+    scores of images and texts. `query_labels`: only items that carry one of these ask, and only
+    these labels, those that qualify them included, make items relevant; see `check_query_labels`.
+    `held`: what stands for an item where images ask for images.
+    Raises CrossRayError, before anything is computed, for labels that the protocol cannot judge by.
     """
     corpus = search.corpus
     check_labels(protocol, corpus_labels(corpus))
+    check_query_labels(query_labels, corpus, method, protocol)
     if protocol.directions == IMAGE_TO_IMAGE:
         if held != "image" and method.config.image_only:
             raise method.config.no_text()
@@ -91,7 +97,7 @@ def judge_method(
     if protocol.ranked_by == "hamming":
         return _judge_codes(represented, search, protocol, seed)
     scores = score_represented(method, represented, rerank)
-    results = judge(scores, corpus, protocol, seed)
+    results = judge(scores, corpus, protocol, seed, query_labels)
     if isinstance(method, CodeScorer) and not rerank:
         images, texts = _sides(corpus, represented.text_rows_C)
         codes = _packed(represented.images), _packed(represented.texts)
@@ -103,13 +109,25 @@ def judge_method(
 
 
 def judge(
-    scores: ScoreMatrices, corpus: Corpus, protocol: Protocol, seed: int
+    scores: ScoreMatrices,
+    corpus: Corpus,
+    protocol: Protocol,
+    seed: int,
+    query_labels: Sequence[str] = (),
 ) -> tuple[DirectionResult, DirectionResult]:
-    """Image to text and text to image under a protocol, on the corpus' own ids and labels."""
-    images, texts = _sides(corpus, scores.text_rows_C)
+    """Image to text and text to image under a protocol, on the corpus' own ids and labels.
+
+    `query_labels`: see `judge_method`.
+    """
+    images, texts = _sides(corpus, scores.text_rows_C, query_labels)
     rare_C = None if images.labels_NC is None else rare_labels(images.labels_NC)
 
     def direction(scores_QN: Scores, queries: Side, items: Side) -> DirectionResult:
+        if query_labels:
+            assert queries.labels_NC is not None
+            asking = queries.labels_NC.any(axis=1)
+            scores_QN = scores_QN[asking]
+            queries = Side(queries.keys_N[asking], queries.labels_NC[asking])
         keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
         return evaluate_direction(scores_QN, *keys, *labels, protocol, rare_C, seed)
 
@@ -119,15 +137,40 @@ def judge(
     )
 
 
-def corpus_labels(corpus: Corpus) -> NDArray[np.bool_] | None:
-    """`labels_NC` over the sorted labels that occur; None where none does."""
-    labels_NC = label_matrix(corpus.labels)
+def check_query_labels(
+    query_labels: Sequence[str], corpus: Corpus, method: Method, protocol: Protocol
+) -> None:
+    """Refuse queries by labels where codes or images alone are ranked, and labels of no item."""
+    if not query_labels:
+        return
+    ranks_codes = protocol.ranked_by == "hamming" or isinstance(method, CodeScorer)
+    if ranks_codes or protocol.directions == IMAGE_TO_IMAGE:
+        raise CrossRayError(
+            "queries are chosen by labels where scores of images and texts are ranked; leave "
+            "query-labels out, or choose a protocol and a model that do so."
+        )
+    carried = set(label_names(corpus))
+    if missing := sorted(set(query_labels) - carried):
+        raise CrossRayError(
+            f"no item of the split carries the label {missing[0]!r}, so none can ask for it; the "
+            f"labels are {', '.join(sorted(carried)) or 'not given at all'}."
+        )
+
+
+def corpus_labels(corpus: Corpus, among: Sequence[str] = ()) -> NDArray[np.bool_] | None:
+    """`labels_NC` over `label_names`; None where none occurs."""
+    names = label_names(corpus, among)
+    kept = set(names)
+    labels_NC = label_matrix([[n for n in row if n in kept] for row in corpus.labels], names)
     return labels_NC if labels_NC.any() else None
 
 
-def label_names(corpus: Corpus) -> list[str]:
-    """The columns of `corpus_labels`."""
-    return sorted({label for row in corpus.labels for label in row})
+def label_names(corpus: Corpus, among: Sequence[str] = ()) -> list[str]:
+    """The sorted labels that occur, or those of `among` and what qualifies them."""
+    found = {label for row in corpus.labels for label in row}
+    if among:
+        found &= {*among, *(name for head in among for name in qualified(head, found))}
+    return sorted(found)
 
 
 def _judge_images(
@@ -252,9 +295,11 @@ def _looked_up(
     return replace(result, lookup=lookup_curves(counts, judged_Q))
 
 
-def _sides(corpus: Corpus, text_rows_C: NDArray[np.int64]) -> tuple[Side, Side]:
-    """Images and texts."""
-    keys_N, labels_NC = corpus.keys_N.numpy(), corpus_labels(corpus)
+def _sides(
+    corpus: Corpus, text_rows_C: NDArray[np.int64], labels: Sequence[str] = ()
+) -> tuple[Side, Side]:
+    """Images and texts, with all labels or some."""
+    keys_N, labels_NC = corpus.keys_N.numpy(), corpus_labels(corpus, labels)
     own = None if labels_NC is None else labels_NC[text_rows_C]
     return Side(keys_N, labels_NC), Side(keys_N[text_rows_C], own)
 

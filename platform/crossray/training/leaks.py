@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from crossray.core.artifacts import Artifact
+from crossray.core.inspection import lineage
 from crossray.data.leak_check import check_leaks
 from crossray.data.leaks import leak_table
 from crossray.data.splits import Split
@@ -14,15 +15,21 @@ from crossray.evaluation.leak_section import Leaked, LeakFindings
 def look_for_leaks(pairs: Artifact, split: Split, trained: Artifact) -> LeakFindings:
     """Compare the splits of `pairs` and say what was found, before a model is judged on one.
 
-    What the model was trained on, where that is other data, is named as not compared.
+    What the model, or one that it learned or started from, was trained on, where that is other
+    data, is named as not compared.
     """
     print(f"looking for leaks between the splits of {pairs.uri}", flush=True)
     check = check_leaks(pairs, split)
     items = pairs.manifest.metrics["splits"]
-    unchecked = tuple(
-        f"NOT compared: the pairs {parent.id[:12]}, on which the model was trained."
-        for parent in trained.manifest.parents
+    seen = {
+        parent.id: None
+        for model in lineage(trained)
+        if model.kind in ("teacher", "student")
+        for parent in model.manifest.parents
         if parent.kind == "pairs" and parent.id != pairs.id
+    }
+    unchecked = tuple(
+        f"NOT compared: the pairs {found[:12]}, on which the model was trained." for found in seen
     )
     if check.leaks:
         console = Console()

@@ -9,7 +9,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,21 @@ from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem
 from crossray.core.types import Batch
-from crossray.data.loading import training_loader
+from crossray.data.corpus import Corpus
+from crossray.data.loading import pretext_loader, training_loader
+from crossray.data.pretext.samples import PretextSamples
 from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation, Student
 from crossray.distill.models import load_model, method_to_dict, save_weights
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Method, SupervisedConfig, Unimodal, UnimodalConfig
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
-from crossray.training.corpora import training_corpora
+from crossray.training.corpora import pretext_samples, training_corpora
 from crossray.training.engines import PhaseEngine
+from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
+from crossray.training.pretext_validation import validate_pretext
 from crossray.training.tracking import Track, Tracker, trackers
 from crossray.training.validation import Quality, validate
 
@@ -49,7 +53,8 @@ class Task:
     """What every worker is told.
 
     `source`: URI of the `pairs` or `features` artifact it reads. `tokenizer`: None where the source
-    is a feature set. `lesson`: who teaches, if anyone.
+    is a feature set. `lesson`: who teaches, if anyone. `init`: URI of the teacher whose weights the
+    model starts from, if any.
     """
 
     recipe: Recipe
@@ -59,6 +64,7 @@ class Task:
     storage: str
     track: Track
     lesson: Lesson | None = None
+    init: str | None = None
 
 
 def train_worker(task: Task) -> None:
@@ -83,7 +89,12 @@ class _Worker:
         tokenizer = None if task.tokenizer is None else Tokenizer.from_str(task.tokenizer)
         source = open_artifact(task.source, ("pairs", "features"))
         lesson, teacher = task.lesson, None
-        if lesson is None:
+        self.corpus: Corpus | PretextSamples
+        self.validation: Corpus | PretextSamples
+        if isinstance(self.recipe.method, UnimodalConfig):
+            assert tokenizer is not None
+            self.corpus, self.validation = pretext_samples(self.recipe, source, tokenizer)
+        elif lesson is None:
             self.corpus, self.validation = training_corpora(self.recipe, source, tokenizer)
         else:
             self._say("asking the teacher about the training split")
@@ -95,6 +106,10 @@ class _Worker:
         self.sampler = sampler_of(self.recipe, len(self.corpus))
         torch.manual_seed(self.recipe.train.seed)  # every process starts from the same weights
         self.method = self.recipe.method.build()
+        if task.init is not None:
+            earlier = open_artifact(task.init, "teacher")
+            taken = start_from(self.method, earlier, towers=source.kind == "pairs")
+            self._say(taken.words(task.init))
         if lesson is not None and teacher is not None:
             assert isinstance(self.method, Student)
             self.method = Distillation(self.method, teacher, lesson.config)
@@ -121,11 +136,7 @@ class _Worker:
 
     def train(self) -> None:
         sampler = replace(self.sampler, start=self.progress.step)
-        train, method = self.recipe.train, self.recipe.method
-        names = method.labels if isinstance(method, SupervisedConfig) else ()
-        loader = training_loader(
-            self.corpus, sampler, train.seed, train.loader_processes, names, not method.image_only
-        )
+        loader = self._loader(sampler)
         clock = _Clock(self.progress.step)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
             self._report()
@@ -136,9 +147,19 @@ class _Worker:
             for engine in self.engines:
                 terms.update(engine.step(micro_batches))
             self.progress = replace(self.progress, step=self.progress.step + 1)
+            self.method.after_step(self.progress.step / self.sampler.steps)
             self._after_step(terms, clock)
         for tracker in self.trackers:
             tracker.close()
+
+    def _loader(self, sampler: BatchSampler) -> Iterable[Batch]:
+        train, method = self.recipe.train, self.recipe.method
+        if isinstance(self.corpus, PretextSamples):
+            return pretext_loader(self.corpus, sampler, train.loader_processes)
+        names = method.labels if isinstance(method, SupervisedConfig) else ()
+        return training_loader(
+            self.corpus, sampler, train.seed, train.loader_processes, names, not method.image_only
+        )
 
     def _after_step(self, terms: dict[str, Tensor], clock: _Clock) -> None:
         step, per_epoch = self.progress.step, self.sampler.steps_per_epoch
@@ -157,9 +178,14 @@ class _Worker:
     def _validate(self) -> None:
         train = self.recipe.train
         device, dtype = self.engines[0].engine.device, self.engines[0].dtype
-        quality = validate(
-            self.method, self.validation, train.validation_items, train.rerank, device, dtype
-        )
+        if isinstance(self.validation, PretextSamples):
+            assert isinstance(self.method, Unimodal)
+            items = train.validation_items
+            quality = validate_pretext(self.method, self.validation, items, device, dtype)
+        else:
+            quality = validate(
+                self.method, self.validation, train.validation_items, train.rerank, device, dtype
+            )
         self.method.train()
         epoch = self.progress.step // self.sampler.steps_per_epoch
         self.progress = judged(self.progress, self.recipe, quality, epoch)

@@ -13,10 +13,12 @@ from crossray.core.store import resolve
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.distill.models import TOKENIZER
 from crossray.encoders.weights import GIVEN
+from crossray.methods.contract import UnimodalConfig
 from crossray.training.closed_form import Fit
 from crossray.training.config import Recipe
 from crossray.training.features import same_towers, towers_of
 from crossray.training.fitting import fitted, labelled, make_tokenizer
+from crossray.training.initial_weights import require_same_words, tokenizer_of
 from crossray.training.run import Run
 from crossray.training.tracking import Track, require_mlflow
 
@@ -27,11 +29,13 @@ class Pretrain:
 
     Attributes:
         pairs: the artifact to train on: a name in the store, an absolute path or a URI; nothing for
-            a feature set.
+            a feature set. Self-supervision also reads its items without a text or an image.
         out: the teacher artifact.
         recipe: the method and everything that trains it.
         features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
             or a feature set, whose vectors then stand in the place of towers.
+        init: a teacher to start from: weights of equal name and shape are taken from it, and its
+            vocabulary; with `features`, all but the towers'.
         track: where metrics go besides TensorBoard.
     """
 
@@ -39,6 +43,7 @@ class Pretrain:
     out: str
     recipe: Annotated[Recipe, arg(name="")]
     features: str | None = None
+    init: str | None = None
     track: Track = "none"
 
     def run(self) -> Artifact:
@@ -48,10 +53,16 @@ class Pretrain:
         check_writable(out)
         if self.track == "mlflow":
             require_mlflow()
+        init = self._init()
+        if self.features is not None and isinstance(recipe.method, UnimodalConfig):
+            raise CrossRayError(
+                f"{recipe.name} trains towers, so it reads images and texts themselves; leave "
+                "--features out."
+            )
         if self.features is not None:
             made = self._from_features(self.features)
         elif self.pairs is not None:
-            made = self._from_pairs(self.pairs)
+            made = self._from_pairs(self.pairs, init)
         else:
             raise CrossRayError(
                 f"{recipe.name} needs data to train on; give --pairs, --features or both."
@@ -59,14 +70,32 @@ class Pretrain:
         made = made._replace(recipe=labelled(made.recipe, made.parents[0]))
         if recipe.method.closed_form:
             return Fit(made.recipe, made.tokenizer, made.source, out, made.parents).publish()
+        parents = made.parents
+        if init is not None:
+            parents += (init,)
+            if self.features is not None and made.tokenizer is not None:
+                require_same_words(init, tokenizer_of(init, recipe.tokenizer), made.tokenizer)
         return Run(
             "teacher", made.recipe, made.tokenizer, made.parents[0], made.source, out,
-            made.parents, self.track,
+            parents, self.track, init=init,
         ).publish()  # fmt: skip
 
-    def _from_pairs(self, name: str) -> _Inputs:
+    def _init(self) -> Artifact | None:
+        if self.init is None:
+            return None
+        if self.recipe.method.closed_form:
+            raise CrossRayError(
+                f"{self.recipe.name} is fitted at once and starts from no weights; "
+                "leave --init out."
+            )
+        return open_artifact(resolve(self.init), "teacher")
+
+    def _from_pairs(self, name: str, init: Artifact | None = None) -> _Inputs:
         pairs = open_artifact(resolve(name), "pairs")
-        tokenizer = make_tokenizer(self.recipe.tokenizer, pairs)
+        if init is None:
+            tokenizer = make_tokenizer(self.recipe.tokenizer, pairs)
+        else:
+            tokenizer = tokenizer_of(init, self.recipe.tokenizer)
         return _Inputs(tokenizer, fitted(self.recipe, tokenizer), pairs, (pairs,))
 
     def _from_features(self, name: str) -> _Inputs:

@@ -33,13 +33,15 @@ def reference_line(
     protocol: Protocol,
     seed: int,
     bits: int | None = None,
+    query_labels: Sequence[str] = (),
 ) -> tuple[Reference | None, list[str]]:
     """CCA under the same protocol as a model that is measured on a split of `data`.
 
     Where features of `data` led to the model, CCA is fitted on their training split, else on plain
     features of the pairs that the model was trained on. `item_ids` are those that the model was
-    asked about. A protocol that ranks codes ranks the signs of CCA's first `bits` variates. Gives
-    notes, and no line, where there is nothing to fit it on.
+    asked about. A protocol that ranks codes ranks the signs of CCA's first `bits` variates.
+    `query_labels`: see `judge_method`. Gives notes, and no line, where there is nothing to fit it
+    on.
     """
     try:
         training, open_split, about = _corpora(model, data)
@@ -53,7 +55,9 @@ def reference_line(
         scorer = SignCodes(cca, bits) if bits and protocol.ranked_by == "hamming" else cca
     except CrossRayError as error:
         return None, [f"no reference line: {error}"]
-    results = judge_method(scorer, search, protocol, rerank=0, seed=seed).results
+    results = judge_method(
+        scorer, search, protocol, rerank=0, seed=seed, query_labels=query_labels
+    ).results
     return Reference("CCA", about, dict(zip(protocol.directions, results, strict=True))), []
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Annotated, Any
 
-from pyarrow import fs
 from tyro.conf import arg
 
 from crossray.core.artifacts import (
     Artifact,
-    Kind,
     check_writable,
     create,
     open_artifact,
@@ -22,17 +19,22 @@ from crossray.core.artifacts import (
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
-from crossray.core.store import filesystem, resolve
+from crossray.core.store import resolve
 from crossray.data.resplit import resplit
 from crossray.data.split_makers import Fold
-from crossray.data.tokenization import WORDPIECE, load_tokenizer
-from crossray.distill.models import TOKENIZER, method_to_dict
+from crossray.data.tokenization import WORDPIECE
 from crossray.evaluation.repeat_report import Over, write_repeat_report
 from crossray.training.config import Recipe
 from crossray.training.dealt_features import deal_features
 from crossray.training.evaluate import Evaluate
-from crossray.training.fitting import fitted
 from crossray.training.pretrain import Pretrain
+from crossray.training.single_runs import (
+    evaluate_once,
+    made_before,
+    recipe_to_dict,
+    report_content,
+    train_once,
+)
 
 SEEDS = 5
 
@@ -87,14 +89,14 @@ class Repeat:
             "runs": list(runs),
             "split": "test",
             "protocol": next(iter(reports.values())).manifest.config["protocol"],
-            "recipe": {**to_dict(self.recipe), "method": method_to_dict(self.recipe.method)},
+            "recipe": recipe_to_dict(self.recipe),
         }
         lineage = {
             name: {"uri": artifact.uri, "id": artifact.id}
             for name, artifact in {"pairs": pairs, **reports}.items()
         }
         with create(out, "report", config, (pairs, *reports.values())) as draft:
-            contents = {name: _content(report) for name, report in reports.items()}
+            contents = {name: report_content(report) for name, report in reports.items()}
             notes = pairs.manifest.notes
             report = write_repeat_report(draft.path, contents, over, lineage, notes)
             draft.notes.extend(notes)
@@ -138,16 +140,12 @@ class Repeat:
     ) -> tuple[Artifact, Artifact]:
         """The teacher and the report of one run, made now or before."""
         features = self._features(folder, pairs)
-        sources = (pairs,) if features is None else (pairs, features)
-        uri = f"{folder}/teacher"
-        teacher = _finished(uri, "teacher", sources, lambda found: _is_of(found, recipe))
-        pretrain = Pretrain(pairs.uri, uri, recipe, None if features is None else features.uri)
-        teacher = teacher or pretrain.run()
+        source = None if features is None else features.uri
+        teacher = train_once(Pretrain(pairs.uri, f"{folder}/teacher", recipe, source))
         uri = f"{folder}/report" if self.protocol is None else f"{folder}/report-{self.protocol}"
-        report = _finished(uri, "report", (teacher, pairs), lambda _: True)
         gpu = recipe.train.use_gpu
         evaluate = Evaluate(teacher.uri, pairs.uri, uri, protocol=self.protocol, use_gpu=gpu)
-        return teacher, report or evaluate.run()
+        return teacher, evaluate_once(evaluate)
 
     def _features(self, folder: str, pairs: Artifact) -> Artifact | None:
         """The features of a run's pairs: those given, dealt anew for a fold."""
@@ -157,48 +155,15 @@ class Repeat:
         if self.folds is None:
             return given
         uri = f"{folder}/features"
-        found = _finished(uri, "features", (pairs, given), lambda _: True)
+        found = made_before(uri, "features", (pairs, given), lambda _: True)
         return found or deal_features(given, pairs, uri)
-
-
-def _finished(
-    uri: str, kind: Kind, parents: Sequence[Artifact], fits: Callable[[Artifact], bool]
-) -> Artifact | None:
-    """What an earlier start of the job has published at `uri`.
-
-    Raises `CrossRayError` when it is another artifact than would be made now.
-    """
-    system, path = filesystem(uri)
-    if system.get_file_info(path).type == fs.FileType.NotFound:
-        return None
-    found = open_artifact(uri, kind)
-    same = [parent.id for parent in found.manifest.parents] == [parent.id for parent in parents]
-    if not (same and fits(found)):
-        raise CrossRayError(
-            f"{uri} was made by an earlier start with other pairs or another recipe; choose "
-            "another --out, or remove the folder of its runs."
-        )
-    return found
 
 
 def _fold(pairs: Artifact, maker: Fold, uri: str) -> Artifact:
     """The pairs of a fold, made now or before."""
     wanted = {"split": maker.name, **to_dict(maker)}
-    found = _finished(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
+    found = made_before(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
     return found or resplit(pairs, maker, uri)
-
-
-def _is_of(teacher: Artifact, recipe: Recipe) -> bool:
-    """Whether a teacher is what this recipe makes."""
-    wanted = fitted(recipe, load_tokenizer(f"path:{teacher.local() / TOKENIZER}"))
-    config = {**to_dict(wanted), "method": method_to_dict(wanted.method)}
-    return teacher.manifest.config == config
-
-
-def _content(report: Artifact) -> dict[str, Any]:
-    text = (report.local() / "report.json").read_text(encoding="utf-8")
-    content: dict[str, Any] = json.loads(text)
-    return content
 
 
 def _totals(runs: dict[str, tuple[Artifact, Artifact]], over: Over) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import filesystem, is_local, store_root
 from crossray.data.cluster import ensure_ray
+from crossray.data.placement import role_selector
 from crossray.data.tokenization import Tokenizer
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.training.config import Recipe
@@ -44,6 +45,7 @@ class Run:
         out: URI of the artifact.
         parents: of the artifact, which inherits their notes.
         lesson: who teaches, in distillation.
+        init: the teacher whose weights the model starts from, one of the parents.
         track: where metrics go besides TensorBoard.
     """
 
@@ -56,6 +58,7 @@ class Run:
     parents: tuple[Artifact, ...]
     track: Track
     lesson: Lesson | None = None
+    init: Artifact | None = None
 
     def publish(self) -> Artifact:
         """Train and publish; prints progress and one table."""
@@ -96,7 +99,10 @@ class Run:
         name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
         storage = f"{store_root()}/runs/{name}"
         words = None if self.tokenizer is None else self.tokenizer.to_str()
-        return Task(self.recipe, self.source.uri, words, name, storage, self.track, self.lesson)
+        init = None if self.init is None else self.init.uri
+        return Task(
+            self.recipe, self.source.uri, words, name, storage, self.track, self.lesson, init
+        )  # fmt: skip
 
 
 def _fit(task: Task) -> dict[str, Any]:
@@ -112,6 +118,8 @@ def _fit(task: Task) -> dict[str, Any]:
             num_workers=train.workers,
             use_gpu=train.use_gpu,
             resources_per_worker={"CPU": train.cpus_per_worker, **gpu},
+            placement_strategy=train.placement,
+            label_selector=role_selector("train") or None,
         ),
         # Ray's types show the first version of its trainer's configuration; the second one runs.
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
@@ -154,10 +162,10 @@ def _cause(error: ray.train.WorkerGroupError) -> str:
 
 
 def headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:
-    """The figures of a model's validation that `summary` shows."""
+    """The figures of a model's validation that `summary` shows: R@10, or all that there are."""
     return {
-        f"{split} {metric} {name.replace('_', ' ')}": part[metric]
+        f"{split} {metric} {name.replace('_', ' ')}": value
         for name, part in quality.items()
-        for metric in part
-        if metric != "mAP@all"
+        for metric, value in part.items()
+        if metric == "R@10" or "R@10" not in part
     }

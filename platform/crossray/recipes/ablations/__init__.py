@@ -1,0 +1,24 @@
+"""Ablations of published methods, one file a method; this dict is the whole registry.
+
+A file has the claims of the paper's table and a function from a recipe to its variants, whose
+docstring says which table that is.
+"""
+
+from __future__ import annotations
+
+from crossray.core.errors import CrossRayError
+from crossray.recipes.ablations.hier import HIER
+from crossray.training.ablation import Ablation
+
+ABLATIONS: dict[str, Ablation] = {
+    "hier": HIER,
+}
+
+
+def get_ablation(method: str) -> Ablation:
+    """The ablation of that method; raises `CrossRayError` that lists those there are."""
+    if method not in ABLATIONS:
+        raise CrossRayError(
+            f"there is no ablation of {method!r}; choose one of {', '.join(sorted(ABLATIONS))}."
+        )
+    return ABLATIONS[method]

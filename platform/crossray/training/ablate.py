@@ -1,0 +1,195 @@
+"""Ablate a method: from pairs or features to one `report` artifact over all its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tyro.conf import Fixed, Suppress, arg
+
+from crossray.core.artifacts import (
+    Artifact,
+    check_writable,
+    create,
+    inherited_notes,
+    open_artifact,
+)
+from crossray.core.errors import CrossRayError
+from crossray.core.inspection import print_summary
+from crossray.core.store import resolve
+from crossray.evaluation.ablation_report import write_ablation_report
+from crossray.evaluation.report import PER_QUERY
+from crossray.training.ablation import FULL, Ablation
+from crossray.training.config import Recipe
+from crossray.training.evaluate import Evaluate
+from crossray.training.pretrain import Pretrain
+from crossray.training.single_runs import (
+    evaluate_once,
+    recipe_to_dict,
+    report_content,
+    train_once,
+)
+
+
+@dataclass(frozen=True)
+class Ablate:
+    """Train and evaluate every variant of a method, and report what each part is worth.
+
+    Attributes:
+        pairs: the artifact to train and test on: a name in the store, an absolute path or a URI;
+            nothing for a feature set.
+        out: the report artifact. The single runs lie beside it, in a folder of its name with
+            `-runs`; those that are finished are taken when the job is started again.
+        recipe: what the variants are made from; its fields hold for all of them.
+        ablation: the method's variants and the paper's claims.
+        features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
+            or a feature set.
+        seeds: so many runs a variant, with the seeds from `train.seed` on.
+        protocol: of the evaluation; by default the paper's, or the one that suits the data.
+        codes: bits of the codes, for a protocol that ranks codes.
+    """
+
+    pairs: str | None
+    out: str
+    recipe: Annotated[Recipe, arg(name="")]
+    ablation: Fixed[Suppress[Ablation]]
+    features: str | None = None
+    seeds: int = 1
+    protocol: str | None = None
+    codes: int | None = None
+
+    def run(self) -> Artifact:
+        """Train, evaluate and publish; prints progress and one table."""
+        if self.seeds < 1:
+            raise CrossRayError(f"--seeds {self.seeds} trains nothing; give 1 or more.")
+        variants = self.ablation.variants(self.recipe)
+        for recipe in variants.values():
+            recipe.check()
+        check_writable(out := resolve(self.out))
+        data = self._data()
+        runs: dict[str, list[tuple[Artifact, Artifact]]] = {}
+        for name, recipe in variants.items():
+            for seed in range(recipe.train.seed, recipe.train.seed + self.seeds):
+                print(f"variant {name}, seed {seed}", flush=True)
+                seeded = replace(recipe, train=replace(recipe.train, seed=seed))
+                run = self._train_and_evaluate(f"{out}-runs/{name}/seed-{seed}", seeded)
+                runs.setdefault(name, []).append(run)
+        artifact = self._publish(out, data, variants, runs)
+        print_summary(artifact)
+        print(f"read it: {artifact.uri}/report.html", flush=True)
+        return artifact
+
+    def _data(self) -> Artifact:
+        """What is trained and tested on."""
+        if self.pairs is not None:
+            return open_artifact(resolve(self.pairs), "pairs")
+        if self.features is None:
+            raise CrossRayError("an ablation needs data; give --pairs, --features or both.")
+        return open_artifact(resolve(self.features), "features")
+
+    def _train_and_evaluate(self, folder: str, recipe: Recipe) -> tuple[Artifact, Artifact]:
+        """The teacher and the report of one run, made now or before."""
+        teacher = train_once(Pretrain(self.pairs, f"{folder}/teacher", recipe, self.features))
+        protocol = self.protocol or self.ablation.protocol
+        name = "-".join(str(part) for part in ("report", protocol, self.codes) if part is not None)
+        evaluate = Evaluate(
+            teacher.uri,
+            self.pairs,
+            f"{folder}/{name}",
+            features=self.features if self.pairs is None else None,
+            protocol=protocol,
+            codes=self.codes,
+            use_gpu=recipe.train.use_gpu,
+        )
+        return teacher, evaluate_once(evaluate)
+
+    def _publish(
+        self,
+        out: str,
+        data: Artifact,
+        variants: Mapping[str, Recipe],
+        runs: Mapping[str, list[tuple[Artifact, Artifact]]],
+    ) -> Artifact:
+        """The report over all variants."""
+        reports = {name: [report for _, report in found] for name, found in runs.items()}
+        first = report_content(reports[FULL][0])
+        metrics = [*first["protocol"]["headline"], *(c.metric for c in self.ablation.claims)]
+        recipes = {name: recipe_to_dict(recipe) for name, recipe in variants.items()}
+        singles = {
+            f"{name}, seed {number}": report
+            for name, found in reports.items()
+            for number, report in enumerate(found, self.recipe.train.seed)
+        }
+        facts = {
+            "ablation": self.recipe.method.name,
+            "seeds": self.seeds,
+            "split": "test",
+            "protocol": first["protocol"],
+            "baseline": first["baseline"],
+            "lineage": {
+                name: {"uri": artifact.uri, "id": artifact.id}
+                for name, artifact in {data.kind: data, **singles}.items()
+            },
+            "notes": inherited_notes((data,)),
+        }
+        config = {
+            "ablation": self.recipe.method.name,
+            "variants": recipes,
+            "seeds": self.seeds,
+            "split": "test",
+            "protocol": first["protocol"]["name"],
+        }
+        with create(out, "report", config, (data, *singles.values())) as draft:
+            report = write_ablation_report(
+                draft.path,
+                {name: _pooled(found, first["protocol"]) for name, found in reports.items()},
+                FULL,
+                list(dict.fromkeys(metrics)),
+                self.ablation.claims,
+                {name: changes(recipe, recipes[FULL]) for name, recipe in recipes.items()},
+                facts,
+            )
+            draft.notes.extend(facts["notes"])
+            draft.metrics.update(_totals(report, runs))
+        return open_artifact(out)
+
+
+def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The fields in which a recipe differs from that of the full system, as `field = value`."""
+    found = []
+    for name, value in recipe.items():
+        other = full.get(name)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            found += changes(value, other, f"{prefix}{name}.")
+        elif value != other:
+            found.append(f"{prefix}{name} = {value}")
+    return found
+
+
+def _pooled(reports: list[Artifact], protocol: Mapping[str, Any]) -> dict[str, pa.Table]:
+    """By direction the values of every query, those of all seeds one after the other."""
+    return {
+        direction: pa.concat_tables(
+            pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet") for report in reports
+        )
+        for direction in protocol["directions"]
+    }
+
+
+def _totals(
+    report: Mapping[str, Any], runs: Mapping[str, list[tuple[Artifact, Artifact]]]
+) -> dict[str, Any]:
+    """Items tested, seconds of all runs, the headline figures of the full system."""
+    stages = [stage.manifest.metrics for found in runs.values() for run in found for stage in run]
+    return {
+        "items": runs[FULL][0][1].manifest.metrics["items"],
+        "seconds": round(sum(stage["seconds"] for stage in stages), 1),
+        "headline": {
+            f"full {metric} {direction.replace('_', ' ')}": value
+            for direction, found in report["variants"][FULL]["metrics"].items()
+            for metric, value in found.items()
+        },
+    }

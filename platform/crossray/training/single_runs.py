@@ -1,0 +1,83 @@
+"""Single runs of a job that makes several: made once, and taken when the job starts again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pyarrow import fs
+
+from crossray.core.artifacts import Artifact, Kind, open_artifact
+from crossray.core.config import to_dict
+from crossray.core.errors import CrossRayError
+from crossray.core.store import filesystem, resolve
+from crossray.data.tokenization import load_tokenizer
+from crossray.distill.models import TOKENIZER, method_to_dict
+from crossray.training.config import Recipe
+from crossray.training.evaluate import Evaluate
+from crossray.training.features import towers_of
+from crossray.training.fitting import fitted, labelled
+from crossray.training.pretrain import Pretrain
+
+
+def train_once(job: Pretrain) -> Artifact:
+    """The teacher of `job`, made now or before; raises what `made_before` raises."""
+    pairs = None if job.pairs is None else open_artifact(resolve(job.pairs), "pairs")
+    features = None if job.features is None else open_artifact(resolve(job.features), "features")
+    init = None if job.init is None else open_artifact(resolve(job.init), "teacher")
+    sources = [source for source in (pairs, features, init) if source is not None]
+
+    def fits(teacher: Artifact) -> bool:
+        if pairs is None and features is not None:
+            image, text = towers_of(features)
+            method = replace(job.recipe.method, image=image, text=text)
+            wanted = replace(job.recipe, method=method)
+        else:
+            words = load_tokenizer(f"path:{teacher.local() / TOKENIZER}")
+            wanted = fitted(job.recipe, words)
+        return teacher.manifest.config == recipe_to_dict(labelled(wanted, sources[0]))
+
+    return made_before(job.out, "teacher", sources, fits) or job.run()
+
+
+def evaluate_once(job: Evaluate) -> Artifact:
+    """The report of `job`, made now or before; raises what `made_before` raises."""
+    model = open_artifact(resolve(job.model))
+    data = job.pairs or job.features
+    assert data is not None
+    parents = (model, open_artifact(resolve(data)))
+    return made_before(job.out, "report", parents, lambda _: True) or job.run()
+
+
+def made_before(
+    uri: str, kind: Kind, parents: Sequence[Artifact], fits: Callable[[Artifact], bool]
+) -> Artifact | None:
+    """What an earlier start of the job has published at `uri`.
+
+    Raises `CrossRayError` when it is another artifact than would be made now.
+    """
+    system, path = filesystem(uri)
+    if system.get_file_info(path).type == fs.FileType.NotFound:
+        return None
+    found = open_artifact(uri, kind)
+    same = [parent.id for parent in found.manifest.parents] == [parent.id for parent in parents]
+    if not (same and fits(found)):
+        raise CrossRayError(
+            f"{uri} was made by an earlier start with other pairs or another recipe; choose "
+            "another --out, or remove the folder of its runs."
+        )
+    return found
+
+
+def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as a manifest has it."""
+    return {**to_dict(recipe), "method": method_to_dict(recipe.method)}
+
+
+def report_content(report: Artifact) -> dict[str, Any]:
+    """What `report.json` says."""
+    text = (report.local() / "report.json").read_text(encoding="utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content

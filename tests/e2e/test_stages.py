@@ -1,0 +1,74 @@
+"""Stage 1 without pairs, stage 2 from it with a third of the pairs, through Ray Train."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from crossray.core.artifacts import open_artifact
+from crossray.data.resplit import resplit
+from crossray.data.split_makers import AnnotatedFraction
+from crossray.distill.models import TOKENIZER, WEIGHTS
+from crossray.methods.hier import HierUnimodalConfig
+from crossray.recipes import get_recipe
+from crossray.training.config import Recipe
+from crossray.training.evaluate import Evaluate
+from crossray.training.pretrain import Pretrain
+from support.pairs import phantom_pairs, read_pairs
+from support.repeats import small_recipe
+
+
+def unimodal_recipe(aligned: Recipe) -> Recipe:
+    """Stage 1 of a recipe, in a size that one process trains in seconds."""
+    recipe = get_recipe("hier_unimodal_tiny")
+    assert isinstance(recipe.method, HierUnimodalConfig)
+    method = replace(
+        recipe.method,
+        image=aligned.method.image,
+        text=aligned.method.text,
+        embedding=8,
+        hidden=16,
+        queue=32,
+        decoder=8,
+        sentence_order=0.1,
+    )
+    return replace(recipe, method=method, train=replace(aligned.train, select_by="last"))
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("ray_cluster")
+def test_stage_2_starts_from_stage_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs that are too few are what stage 1 is for: it must learn, be taken over and be named."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
+    whole = phantom_pairs(str(tmp_path / "whole"), 120)
+    pairs = resplit(whole, AnnotatedFraction(0.4), str(tmp_path / "pairs"))
+    aligned = small_recipe()
+    stage_1 = Pretrain("pairs", "stage-1", unimodal_recipe(aligned)).run()
+    measured = stage_1.manifest.metrics["validation"]
+    assert set(measured["image"]) == {"rotation accuracy", "inpainting difference"}
+    assert set(measured["text"]) == {
+        "masked token accuracy", "sentence order accuracy", "without clinical terms",
+    }  # fmt: skip
+    assert measured["text"]["without clinical terms"] < 0.1
+    assert stage_1.manifest.metrics["headline"]
+    first = load_file(stage_1.local() / WEIGHTS)
+    assert first["texts_seen"][1] == stage_1.manifest.metrics["steps"] * 16
+    stage_2 = Pretrain("pairs", "stage-2", aligned, init="stage-1").run()
+    assert [parent.id for parent in stage_2.manifest.parents] == [pairs.id, stage_1.id]
+    words = [(artifact.local() / TOKENIZER).read_text() for artifact in (stage_1, stage_2)]
+    assert words[0] == words[1]
+    alone = Pretrain("pairs", "alone", aligned).run()
+    tables = [
+        load_file(artifact.local() / WEIGHTS)["text_tower.trunk.embeddings.word_embeddings.weight"]
+        for artifact in (stage_1, stage_2, alone)
+    ]
+    moved = [(table - tables[0]).norm() for table in tables[1:]]
+    assert moved[0] < moved[1], "stage 2 is nearer to what it started from"
+    label = read_pairs(pairs, ["labels"], "test")["labels"].to_pylist()[0][0]
+    report = Evaluate("stage-2", "pairs", "report", query_labels=label).run()
+    assert report.manifest.config["query_labels"] == [label]
+    assert any("no other label makes an item relevant" in note for note in report.manifest.notes)
+    assert open_artifact(report.uri).manifest.metrics["items"] > 0
