@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from crossray.core.errors import CrossRayError
 from crossray.recipes.ablations.hier import HIER
+from crossray.recipes.ablations.mmdl import MMDL
 from crossray.training.ablation import Ablation
 
 ABLATIONS: dict[str, Ablation] = {
     "hier": HIER,
+    "mmdl": MMDL,
 }
 
 
