@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import ray
 import yaml
@@ -25,7 +25,7 @@ def role_selector(role: Role) -> dict[str, str]:
     Raises:
         CrossRayError: nodes have roles, none has this one, and none with it can be added.
     """
-    nodes = ray.nodes() if ray.is_initialized() else []
+    nodes: list[dict[str, Any]] = ray.nodes() if ray.is_initialized() else []  # type: ignore[no-untyped-call]
     roles = {node["Labels"].get(ROLE) for node in nodes if node["Alive"]} - {None}
     if not roles:
         return {}

@@ -142,7 +142,7 @@ class TextTower(Tower):
         length_B = (mask_BT * torch.arange(1, whole + 1, device=mask_BT.device)).amax(dim=1)
         order_B = length_B.argsort()
         parts = []
-        for some in order_B.split(TEXTS_AT_A_TIME):
+        for some in torch.split(order_B, TEXTS_AT_A_TIME):
             longest = max(1, int(length_B[some[-1]]))
             part = self._run(tokens_BT[some, :longest], mask_BT[some, :longest]).last_hidden_state
             parts.append(functional.pad(part, (0, 0, 0, whole - longest)))

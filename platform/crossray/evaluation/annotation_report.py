@@ -146,10 +146,10 @@ def _differences(
             results |= {(f"{fraction:g}", direction, name): r for name, r in found.items()}
     corrected = holm([result.p_value for result in results.values()])
     differences: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for (fraction, direction, name), result, p_value in zip(
+    for (share, direction, name), result, p_value in zip(
         results, results.values(), corrected.tolist(), strict=True
     ):
-        differences.setdefault(fraction, {}).setdefault(direction, {})[name] = {
+        differences.setdefault(share, {}).setdefault(direction, {})[name] = {
             "mean": result.mean_difference,
             "low": result.low,
             "high": result.high,

@@ -114,14 +114,14 @@ def _fit(task: Task) -> dict[str, Any]:
         # Bound here, the task is read by the workers alone; a loop's config by the controller too.
         partial(train_worker, task),
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
-        scaling_config=ray.train.ScalingConfig(
+        # Ray's types show the first version of its trainer's configuration; the second one runs.
+        scaling_config=ray.train.ScalingConfig(  # type: ignore[call-arg]
             num_workers=train.workers,
             use_gpu=train.use_gpu,
             resources_per_worker={"CPU": train.cpus_per_worker, **gpu},
             placement_strategy=train.placement,
             label_selector=role_selector("train") or None,
         ),
-        # Ray's types show the first version of its trainer's configuration; the second one runs.
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name="train",
             storage_path=task.storage,
