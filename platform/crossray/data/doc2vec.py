@@ -97,8 +97,8 @@ class Doc2Vec:
         """`vector_W`, the mean over the inferences; words that were not learned are passed over."""
         words = words_of(text)
         found = [self._inferred(words, number) for number in range(self.config.inferences)]
-        mean_W: NDArray[np.float32] = np.mean(found, axis=0, dtype=np.float64).astype(np.float32)
-        return mean_W
+        mean_W: NDArray[np.float64] = np.stack(found).mean(axis=0, dtype=np.float64)
+        return mean_W.astype(np.float32)
 
     def _inferred(self, words: list[str], number: int) -> NDArray[np.float32]:
         """One inference, as gensim's own, which starts from Python's hash of the words."""
@@ -107,8 +107,9 @@ class Doc2Vec:
         model, config = self._model, self.config
         seed = (config.seed, number, stable_hash(" ".join(words)))
         model.random.seed(np.random.SeedSequence(seed).generate_state(1)[0])
-        start_1W = np.random.default_rng(seed).random((1, config.width), dtype=np.float32)
-        vector_1W = (start_1W - np.float32(0.5)) / np.float32(config.width)
+        vector_1W = np.random.default_rng(seed).random((1, config.width), dtype=np.float32)
+        vector_1W -= 0.5
+        vector_1W /= config.width
         step = doc2vec.train_document_dm
         if config.algorithm == "pv_dbow":
             step = doc2vec.train_document_dbow
@@ -117,4 +118,5 @@ class Doc2Vec:
                 model, words, [0], alpha, learn_words=False, learn_hidden=False,
                 doctag_vectors=vector_1W, doctags_lockf=np.ones(1, dtype=np.float32),
             )  # fmt: skip
-        return vector_1W[0]
+        vector_W: NDArray[np.float32] = vector_1W[0]
+        return vector_W

@@ -67,15 +67,18 @@ def _image_search(
         return shared
     z_ND = torch.cat([block["z"].float().cpu() for block in represented.images]).numpy()
     labels_NC = label_matrix(corpus.labels[: len(z_ND)])
-    own_N = own_columns(slice(0, len(z_ND)))
-    precision_N = average_precision(
-        without_own(z_ND @ z_ND.T, own_N),
-        without_own(share_label(labels_NC, labels_NC), own_N),
-        cutoff=10,
-        denominator="found",
-    )
-    found = mean_over_queries(precision_N, empty="skip")
-    shared = broadcast_object({"image_to_image": {"mAP@10[found]": found}})
+    quality: Quality = {}
+    if labels_NC.any():
+        own_N = own_columns(slice(0, len(z_ND)))
+        precision_N = average_precision(
+            without_own(z_ND @ z_ND.T, own_N),
+            without_own(share_label(labels_NC, labels_NC), own_N),
+            cutoff=10,
+            denominator="found",
+        )
+        found = mean_over_queries(precision_N, empty="skip")
+        quality = {"image_to_image": {"mAP@10[found]": found}}
+    shared = broadcast_object(quality)
     return shared
 
 
