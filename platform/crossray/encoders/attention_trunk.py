@@ -58,4 +58,5 @@ class AttentionTrunk(nn.Module):
         """A map of one cell, its channels the cells of the last block."""
         x_BCYX = functional.max_pool2d(self.block1(pixels_BCYX), 2)
         x_BCYX = functional.avg_pool2d(self.block2(self.attention(x_BCYX)), 2)
-        return self.block3(x_BCYX).flatten(1)[:, :, None, None]
+        last_BCYX: Tensor = self.block3(x_BCYX)
+        return last_BCYX.flatten(1)[:, :, None, None]
