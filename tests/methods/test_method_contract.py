@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.types import ImageBatch, TextBatch
 from crossray.methods import METHODS
-from crossray.methods.contract import ClosedForm, Method, SupervisedConfig, same_study
+from crossray.methods.contract import ClosedForm, Method, same_study
 from crossray.methods.hier import HierConfig
-from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of
+from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of, training_set
 
 
 @pytest.fixture(params=sorted(TINY))
 def method(request: pytest.FixtureRequest) -> Method:
     """Every method in turn, small and with the same weights each time."""
     torch.manual_seed(0)
-    return TINY[request.param].build()
+    return TINY[request.param].build().prepare(training_set())
 
 
 def test_registry_is_covered() -> None:
@@ -140,30 +140,51 @@ def test_cached_features_give_the_same_losses(method: Method) -> None:
     method.eval()
     batch = batch_of(4)
     with torch.no_grad():
-        cached = Batch(
-            ImageBatch(grid_BCYX=method.image_grid(batch.image)),
-            batch.text
+        cached = replace(
+            batch,
+            image=ImageBatch(grid_BCYX=method.image_grid(batch.image)),
+            text=batch.text
             if method.config.image_only
             else replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
-            batch.keys_B,
-            labels_BC=batch.labels_BC,
         )
         for name, value in method.losses(batch).items():
             torch.testing.assert_close(value, method.losses(cached)[name])
 
 
-def test_same_study_is_never_a_negative(method: Method) -> None:
-    """With all rows of one study there is nothing to push apart.
+def test_maps_of_an_alignment_are_shares_of_the_image(method: Method) -> None:
+    """A reader of word maps compares them with each other: each must be shares of one whole."""
+    batch = batch_of(3)
+    with torch.no_grad():
+        found = method.eval().alignment(batch.image, batch.text)
+        alone = method.alignment(
+            ImageBatch(batch.image.pixels_BCYX[1:2]),
+            TextBatch(*(part[1:2] for part in (batch.text.mask_BT, batch.text.sentence_BT)),
+                      tokens_BT=batch.text.tokens_BT[1:2]),
+        )  # fmt: skip
+    if found is None:
+        pytest.skip("the method has no maps of its own")
+    maps_BPYX = found.maps_BPYX
+    side = method.image_tower.side
+    names = batch.text.tokens_BT[0] if found.parts is None else found.parts
+    assert maps_BPYX.shape == (3, len(names), side, side)
+    assert (maps_BPYX >= 0).all()
+    total_BP = maps_BPYX.sum(dim=(2, 3))
+    torch.testing.assert_close(total_BP, total_BP.round())
+    assert total_BP.max() == pytest.approx(1)
+    if found.parts is None:
+        assert not total_BP[~batch.text.mask_BT].any(), "padding has no place"
+    torch.testing.assert_close(alone.maps_BPYX[0], maps_BPYX[1])
 
-    What learns from labels has negatives by labels, not by studies.
-    """
-    if isinstance(method.config, SupervisedConfig):
-        return
-    method.eval()
+
+@pytest.mark.parametrize("name", ["clip", "cmfg", "hier"])  # those that learn from negatives
+def test_same_study_is_never_a_negative(name: str) -> None:
+    """With all rows of one study there is nothing to push apart."""
+    torch.manual_seed(0)
+    method = TINY[name].build().eval()
     terms = method.losses(batch_of(3, keys=[7, 7, 7]))
-    for name, value in terms.items():
+    for term, value in terms.items():
         levels = method.config.levels if isinstance(method.config, HierConfig) else ()
-        added = method.log_variance[levels.index(name)].item() if name in levels else 0.0
+        added = method.log_variance[levels.index(term)].item() if term in levels else 0.0
         assert value.item() == pytest.approx(added, abs=1e-5)
 
 

@@ -14,10 +14,19 @@ from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
 from crossray.distill import Distillation
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.methods.contract import Method
-from support.tiny import TINY, UNIMODAL, batch_of, distillation, pretext_batch, taught
+from support.tiny import (
+    TINY,
+    UNIMODAL,
+    batch_of,
+    distillation,
+    pretext_batch,
+    taught,
+    training_set,
+)
 
+FUSED = replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn")  # type: ignore[call-arg]
 UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
-METHODS = (*sorted(TINY), "distillation", *UNIMODALS)
+METHODS = (*sorted(TINY), "hier_fusion", "distillation", *UNIMODALS)
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -35,6 +44,7 @@ def part_of(batch: Batch, rows: slice) -> Batch:
         ),
         batch.keys_B[rows],
         labels_BC=None if batch.labels_BC is None else batch.labels_BC[rows],
+        rows_B=None if batch.rows_B is None else batch.rows_B[rows],
         pretext=None if batch.pretext is None else _drawn_part(batch.pretext, rows, width),
     )
 
@@ -47,9 +57,9 @@ def _drawn_part(drawn: Pretext, rows: slice, width: int) -> Pretext:
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
-    configs = TINY | UNIMODALS
+    configs = TINY | UNIMODALS | {"hier_fusion": FUSED}
     built: Method = distillation() if name == "distillation" else configs[name].build()
-    method = built.double().eval()
+    method = built.prepare(training_set()).double().eval()
     for module in method.modules():
         if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own
             module.train()

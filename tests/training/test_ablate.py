@@ -14,6 +14,7 @@ import pytest
 from crossray.cli import main
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
+from crossray.distill.models import load_method
 from crossray.evaluation.claims import Claim
 from crossray.evaluation.compare import compare_reports
 from crossray.recipes import get_recipe
@@ -81,6 +82,11 @@ def test_finished_runs_are_taken_and_summed_up(
             )
             assert rows == 2 * report.manifest.metrics["items"] or direction == "text_to_image"
     assert content["variants"]["no-gate"]["changes"] == ["method.gate = False"]
+    sizes = {name: found["parameters"] for name, found in content["variants"].items()}
+    gate = 2 * small_recipe().method.embedding + 2
+    assert sizes[FULL] - sizes["no-gate"] == gate
+    teacher = load_method(open_artifact(f"{report.uri}-runs/{FULL}/seed-0/teacher"))
+    assert sizes[FULL] == sum(p.numel() for p in teacher.parameters())
     assert "full R@10 image to text" in report.manifest.metrics["headline"]
     shutil.rmtree(tmp_path / "out")
     with monkeypatch.context() as patch:
@@ -120,6 +126,12 @@ def test_a_feature_set_is_ablated_and_taken_up(
     assert ablate.run().id == report.id
 
 
+def test_chosen_variants_are_run_beside_the_full_system() -> None:
+    """A sweep of two fusions must not train ten other variants first."""
+    assert list(replace(job(), only=("no-gate",))._variants()) == [FULL, "no-gate"]
+    assert list(job()._variants()) == ["only-global", FULL, "no-gate"]
+
+
 def test_changes_are_the_fields_that_differ() -> None:
     """The table says what a variant is."""
     full = {"method": {"gate": True, "levels": ["a", "b"]}, "train": {"seed": 1}}
@@ -137,6 +149,8 @@ def test_ablations_that_make_no_sense_are_refused(
         job(seeds=0).run()
     with pytest.raises(CrossRayError, match="needs data"):
         replace(job(), pairs=None).run()
+    with pytest.raises(CrossRayError, match="no variant nothing of hier; choose among only-global"):
+        replace(job(), only=("no-gate", "nothing")).run()
     recipe = small_recipe()
     with pytest.raises(CrossRayError, match="must be at least 1"):
         job(replace(recipe, train=replace(recipe.train, epochs=0))).run()

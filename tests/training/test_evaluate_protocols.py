@@ -79,7 +79,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = open_artifact(str(folder / "pairs"))
     texts = [text for row in rows for text in row["texts"]]
     publish(folder / "teacher", "teacher", TINY["hier"], texts, pairs)
-    publish(folder / "student", "student", replace(STUDENT, bits=BITS), texts, pairs)
+    hashing = replace(STUDENT, bits=BITS)
+    publish(folder / "student", "student", hashing, texts, pairs)
+    publish(folder / "hashing-teacher", "teacher", hashing, texts, pairs)
     return folder
 
 
@@ -188,10 +190,11 @@ def test_images_for_items_of_reports(store: Path, held: str) -> None:
     assert found == pytest.approx(mean_over_queries(values), abs=0.02), "rounding may swap ties"
 
 
-def test_codes_by_hamming_distance(store: Path) -> None:
+@pytest.mark.parametrize("model", ["student", "hashing-teacher"])
+def test_codes_by_hamming_distance(store: Path, model: str) -> None:
     """`mmach` would rank vectors, or break ties by the order of the database."""
-    report = evaluated(store, model="student", pairs="retrieval", protocol="mmach", codes=BITS)
-    seen = Seen(store, "student", "retrieval", ("test", "train", "val"))
+    report = evaluated(store, model=model, pairs="retrieval", protocol="mmach", codes=BITS)
+    seen = Seen(store, model, "retrieval", ("test", "train", "val"))
     queries, database = slice(ITEMS), slice(ITEMS, None)
     labels_QC, labels_NC = seen.labels[queries], seen.labels[database]
     for direction, codes in (

@@ -16,7 +16,7 @@ from crossray.data.shards import PairWriter
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.methods.contract import SupervisedConfig
 from crossray.recipes import get_recipe
-from crossray.training.fitting import fitted, labelled, training_texts
+from crossray.training.fitting import check_selection, fitted, labelled, training_texts
 
 
 @pytest.fixture
@@ -96,3 +96,17 @@ def test_texts_of_other_splits_are_not_learned_from(tmp_path: Path) -> None:
         writer.write(pa.Table.from_pylist(columns, PAIR_SCHEMA))
     pairs = open_artifact(str(tmp_path / "pairs"))
     assert list(training_texts(pairs)) == ["One.", "Three. Four."]
+
+
+@pytest.mark.parametrize("by", ["mAP@all", "mAP@50[found]"])
+def test_epochs_are_not_judged_by_labels_that_are_not_there(tmp_path: Path, by: str) -> None:
+    """Every epoch would be worth 0, and the first one would be kept."""
+    recipe = get_recipe("gpldan_pretrained_tiny")
+    recipe = replace(recipe, train=replace(recipe.train, select_by=by))  # type: ignore[arg-type]
+    with pytest.raises(CrossRayError, match=r"set train\.select_by"):
+        check_selection(recipe, data_with(tmp_path, {}))
+    check_selection(
+        replace(recipe, train=replace(recipe.train, select_by="R@10")),
+        data_with(tmp_path / "other", {}),
+    )
+    check_selection(recipe, data_with(tmp_path / "third", {"edema": 5}))

@@ -13,6 +13,7 @@ from crossray.cli.jobs import (
     pretrain_job,
     repeat_job,
 )
+from crossray.cli.planning import PlanRecipe
 from crossray.cli.verbs import Check, Compare, Ingest, Inspect, Search, Serve, Split, Summary, main
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Compare",
     "Ingest",
     "Inspect",
+    "PlanRecipe",
     "Search",
     "Serve",
     "Split",

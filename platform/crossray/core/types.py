@@ -20,11 +20,14 @@ class ImageBatch:
     """Images, either as pixels or as the cached output of a frozen tower.
 
     `pixels_BCYX`: float, normalised. `grid_BCYX`: the feature map of the tower.
-    Exactly one of the two is given.
+    Exactly one of the two is given. `boxes_BR4`: for methods that read boxes, x0, y0, x1, y1 in
+    [0, 1] of what the pixels show; `box_mask_BR`: bool, True at real boxes.
     """
 
     pixels_BCYX: Tensor | None = None
     grid_BCYX: Tensor | None = None
+    boxes_BR4: Tensor | None = None
+    box_mask_BR: Tensor | None = None
 
 
 @dataclass(frozen=True)

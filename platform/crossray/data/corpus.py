@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from crossray.data.tokenization import Tokenizer
 
 Pairing = Literal["paired", "unpaired", "all"]
 _COLUMNS = ("item_id", "image", "texts", "sections", "labels", "meta")
+_CORNERS = ("x0", "y0", "x1", "y1")
 
 
 def study_key(item_id: str, meta: Sequence[tuple[str, str]]) -> int:
@@ -69,8 +70,22 @@ class Corpus(ABC):
         return None
 
 
+class Boxed(NamedTuple):
+    """An image with its boxes, x0, y0, x1, y1 in [0, 1] of what it shows."""
+
+    pixels_CYX: Tensor
+    boxes_R4: Tensor
+
+
+BoxTransform = Callable[[Tensor, bytes, int | None, int], Tensor]
+
+
 class PairCorpus(Corpus):
-    """A split of a `pairs` artifact, memory-mapped; images and texts are decoded on reading."""
+    """A split of a `pairs` artifact, memory-mapped; images and texts are decoded on reading.
+
+    With `boxes` images come with their boxes, which it turns into those of what an epoch shows:
+    `seen_boxes`. Raises `CrossRayError` where no item has any.
+    """
 
     def __init__(
         self,
@@ -80,13 +95,21 @@ class PairCorpus(Corpus):
         max_tokens: int,
         transform: Callable[[bytes], Tensor],
         augmented: Callable[[bytes, int, int], Tensor] | None = None,
+        boxes: BoxTransform | None = None,
         pairing: Pairing = "paired",
     ) -> None:
         """`pairing`: whether items have a text, none, or either."""
-        schema = pa.schema([PAIR_SCHEMA.field(name) for name in _COLUMNS])
-        key = f"{pairs.id}-{split}-{pairing}"
-        self._table = cached_table(key, schema, _chosen(pairs, split, pairing))
+        columns = _COLUMNS if boxes is None else (*_COLUMNS, "boxes")
+        schema = pa.schema([PAIR_SCHEMA.field(name) for name in columns])
+        key = f"{pairs.id}-{split}-{pairing}{'' if boxes is None else '-boxes'}"
+        self._table = cached_table(key, schema, _chosen(pairs, split, pairing, columns))
         require_items(len(self._table), pairs, split, pairing)
+        if boxes is not None and not pc.sum(pc.list_value_length(self._table["boxes"])).as_py():
+            raise CrossRayError(
+                f"the {split} split of {pairs.uri} has no boxes; choose regions of a grid, or "
+                "ingest pairs that have boxes."
+            )
+        self._boxes = boxes
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._transform, self._augmented = transform, augmented
         self.item_ids = self._table["item_id"].to_pylist()
@@ -95,12 +118,19 @@ class PairCorpus(Corpus):
         self.keys_N = torch.tensor(keys, dtype=torch.int64)
         self.labels = self._table["labels"].to_pylist()
 
-    def image(self, row: int, epoch: int | None = None) -> Tensor:
-        """`pixels_CYX`, normalised float."""
+    def image(self, row: int, epoch: int | None = None) -> Tensor | Boxed:
+        """`pixels_CYX`, normalised float; with the boxes that they show, if these are read."""
         data = self._table["image"][row].as_py()
-        if epoch is None or self._augmented is None:
-            return self._transform(data)
-        return self._augmented(data, epoch, row)
+        shown = None if self._augmented is None else epoch
+        if self._augmented is None or shown is None:
+            pixels_CYX = self._transform(data)
+        else:
+            pixels_CYX = self._augmented(data, shown, row)
+        if self._boxes is None:
+            return pixels_CYX
+        corners = [[box[c] for c in _CORNERS] for box in self._table["boxes"][row].as_py()]
+        boxes_R4 = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4)
+        return Boxed(pixels_CYX, self._boxes(boxes_R4, data, shown, row))
 
     def picture(self, row: int) -> bytes:
         """The encoded image of an item, as it is stored."""
@@ -118,9 +148,18 @@ class PairCorpus(Corpus):
         """The sentences of a text."""
         return self._entries(row)[number]
 
-    def collate_images(self, images: Sequence[Tensor]) -> ImageBatch:
+    def collate_images(self, images: Sequence[Tensor | Boxed]) -> ImageBatch:
         """See `Corpus.collate_images`."""
-        return ImageBatch(pixels_BCYX=torch.stack(list(images)))
+        pixels = [image.pixels_CYX if isinstance(image, Boxed) else image for image in images]
+        boxes = [image.boxes_R4 for image in images if isinstance(image, Boxed)]
+        if not boxes:
+            return ImageBatch(pixels_BCYX=torch.stack(pixels))
+        counts_B = torch.tensor([len(boxes_R4) for boxes_R4 in boxes])
+        return ImageBatch(
+            pixels_BCYX=torch.stack(pixels),
+            boxes_BR4=torch.nn.utils.rnn.pad_sequence(boxes, batch_first=True),
+            box_mask_BR=torch.arange(int(counts_B.max())) < counts_B[:, None],
+        )
 
     def collate_texts(self, texts: Sequence[list[str]]) -> TextBatch:
         """See `Corpus.collate_texts`."""
@@ -214,6 +253,8 @@ def _with_texts(rows: pa.Table, texts: pa.ChunkedArray, pairing: Pairing) -> pa.
     return rows if pc.all(wanted).as_py() else rows.filter(wanted)
 
 
-def _chosen(pairs: Artifact, split: Split, pairing: Pairing) -> Iterator[pa.RecordBatch]:
-    for table in iter_pairs(pairs, _COLUMNS, split):
+def _chosen(
+    pairs: Artifact, split: Split, pairing: Pairing, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    for table in iter_pairs(pairs, columns, split):
         yield from _rows(table, None, pairing).to_batches()

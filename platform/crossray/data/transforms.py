@@ -138,9 +138,8 @@ def _train(
     fit: Fit,
 ) -> Tensor:
     image_CYX = decode(data)
-    # Every draw is taken whatever the configuration, so that switching one off moves no other.
-    draws = np.random.default_rng((seed, epoch, index)).random(8).tolist()
-    top, left, rows, columns = _crop_box(
+    draws = training_draws(seed, epoch, index)
+    top, left, rows, columns = crop_box(
         (image_CYX.shape[1], image_CYX.shape[2]), augment, fit, draws[:4]
     )
     size = [image_size, image_size]
@@ -166,7 +165,16 @@ def _normalise(pixels_CYX: Tensor, mean: Channels, std: Channels) -> Tensor:
     return normalised_CYX
 
 
-def _crop_box(
+def training_draws(seed: int, epoch: int, index: int) -> list[float]:
+    """The eight uniform draws of an augmentation: four of the crop, angle, light, contrast, flip.
+
+    Every draw is taken whatever the configuration, so that switching one off moves no other.
+    """
+    draws: list[float] = np.random.default_rng((seed, epoch, index)).random(8).tolist()
+    return draws
+
+
+def crop_box(
     shape: tuple[int, int], augment: AugmentConfig, fit: Fit, draws: list[float]
 ) -> tuple[int, int, int, int]:
     """Top, left, rows and columns of the crop.

@@ -33,6 +33,7 @@ def write_ablation_report(
     metrics: Sequence[str],
     claims: Sequence[Claim],
     changes: Mapping[str, Sequence[str]],
+    parameters: Mapping[str, int],
     facts: Mapping[str, Any],
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def write_ablation_report(
         metrics: the columns that are shown; those that a direction lacks are left out.
         claims: orderings of the paper.
         changes: by variant, what its configuration has other than that of the full system.
+        parameters: how many each variant's model has.
         facts: what goes into the JSON as it is: `ablation` (the method), `protocol`, `seeds`,
             `baseline` (chance levels by direction), `lineage` and `notes`.
         seed: of the bootstrap.
@@ -62,6 +64,7 @@ def write_ablation_report(
         "variants": {
             name: {
                 "changes": list(changes[name]),
+                "parameters": parameters[name],
                 **_measured(tables, metrics, seed),
                 "differences": differences.get(name, {}),
             }
@@ -171,8 +174,12 @@ def _sections(report: Mapping[str, Any]) -> list[Section]:
         rows.append(["chance", *(show_value(chance[metric], metric) for metric in metrics)])
         heading = direction.replace("_", " ").capitalize()
         sections.append(Section(heading, [], ["variant", *metrics], rows))
-    rows = [[name, "; ".join(found["changes"])] for name, found in variants.items()]
-    sections.append(Section("What was changed", [], ["variant", "other than the full"], rows))
+    rows = [
+        [name, f"{found['parameters']:,}", "; ".join(found["changes"])]
+        for name, found in variants.items()
+    ]
+    columns = ["variant", "parameters", "other than the full"]
+    sections.append(Section("What was changed", [], columns, rows))
     return sections
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import safe_open
 from tyro.conf import Fixed, Suppress, arg
 
 from crossray.core.artifacts import (
@@ -20,6 +23,7 @@ from crossray.core.artifacts import (
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
+from crossray.distill.models import WEIGHTS
 from crossray.evaluation.ablation_report import write_ablation_report
 from crossray.evaluation.report import PER_QUERY
 from crossray.training.ablation import FULL, Ablation
@@ -32,6 +36,8 @@ from crossray.training.single_runs import (
     report_content,
     train_once,
 )
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,13 @@ class Ablate:
         ablation: the method's variants and the paper's claims.
         features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
             or a feature set.
+        only: the variants to run beside the full system; nothing runs all. Claims about others are
+            left out.
         seeds: so many runs a variant, with the seeds from `train.seed` on.
         protocol: of the evaluation; by default the paper's, or the one that suits the data.
         codes: bits of the codes, for a protocol that ranks codes.
+        query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
+            as for labels that were held out.
     """
 
     pairs: str | None
@@ -57,15 +67,17 @@ class Ablate:
     recipe: Annotated[Recipe, arg(name="")]
     ablation: Fixed[Suppress[Ablation]]
     features: str | None = None
+    only: tuple[str, ...] = ()
     seeds: int = 1
     protocol: str | None = None
     codes: int | None = None
+    query_labels: str | None = None
 
     def run(self) -> Artifact:
         """Train, evaluate and publish; prints progress and one table."""
         if self.seeds < 1:
             raise CrossRayError(f"--seeds {self.seeds} trains nothing; give 1 or more.")
-        variants = self.ablation.variants(self.recipe)
+        variants = self._variants()
         for recipe in variants.values():
             recipe.check()
         check_writable(out := resolve(self.out))
@@ -82,6 +94,17 @@ class Ablate:
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 
+    def _variants(self) -> dict[str, Recipe]:
+        """Those that are run."""
+        variants = self.ablation.variants(self.recipe)
+        if unknown := set(self.only) - variants.keys():
+            raise CrossRayError(
+                f"there is no variant {', '.join(sorted(unknown))} of {self.recipe.method.name}; "
+                f"choose among {', '.join(variants)}."
+            )
+        wanted = {FULL, *self.only} if self.only else variants.keys()
+        return {name: recipe for name, recipe in variants.items() if name in wanted}
+
     def _data(self) -> Artifact:
         """What is trained and tested on."""
         if self.pairs is not None:
@@ -94,7 +117,9 @@ class Ablate:
         """The teacher and the report of one run, made now or before."""
         teacher = train_once(Pretrain(self.pairs, f"{folder}/teacher", recipe, self.features))
         protocol = self.protocol or self.ablation.protocol
-        name = "-".join(str(part) for part in ("report", protocol, self.codes) if part is not None)
+        asked = self.query_labels and re.sub(r"[^a-z0-9]+", "-", self.query_labels.lower())
+        terms = ("report", protocol, self.codes, asked)
+        name = "-".join(str(term) for term in terms if term is not None)
         evaluate = Evaluate(
             teacher.uri,
             self.pairs,
@@ -102,9 +127,19 @@ class Ablate:
             features=self.features if self.pairs is None else None,
             protocol=protocol,
             codes=self.codes,
+            query_labels=self.query_labels,
             use_gpu=recipe.train.use_gpu,
         )
         return teacher, evaluate_once(evaluate)
+
+    def _asked(self) -> list[str]:
+        """Who asked, where it is not every item."""
+        if self.query_labels is None:
+            return []
+        return [
+            f"Queries are the items with {self.query_labels}, the database is the whole split, and "
+            "no other label makes an item relevant."
+        ]
 
     def _publish(
         self,
@@ -116,7 +151,8 @@ class Ablate:
         """The report over all variants."""
         reports = {name: [report for _, report in found] for name, found in runs.items()}
         first = report_content(reports[FULL][0])
-        metrics = [*first["protocol"]["headline"], *(c.metric for c in self.ablation.claims)]
+        claims = [c for c in self.ablation.claims if {c.better, c.worse} <= variants.keys()]
+        metrics = [*first["protocol"]["headline"], *(claim.metric for claim in claims)]
         recipes = {name: recipe_to_dict(recipe) for name, recipe in variants.items()}
         singles = {
             f"{name}, seed {number}": report
@@ -133,7 +169,7 @@ class Ablate:
                 name: {"uri": artifact.uri, "id": artifact.id}
                 for name, artifact in {data.kind: data, **singles}.items()
             },
-            "notes": inherited_notes((data,)),
+            "notes": [*inherited_notes((data,)), *self._asked()],
         }
         config = {
             "ablation": self.recipe.method.name,
@@ -141,6 +177,7 @@ class Ablate:
             "seeds": self.seeds,
             "split": "test",
             "protocol": first["protocol"]["name"],
+            "query_labels": self.query_labels,
         }
         with create(out, "report", config, (data, *singles.values())) as draft:
             report = write_ablation_report(
@@ -148,8 +185,9 @@ class Ablate:
                 {name: _pooled(found, first["protocol"]) for name, found in reports.items()},
                 FULL,
                 list(dict.fromkeys(metrics)),
-                self.ablation.claims,
+                claims,
                 {name: changes(recipe, recipes[FULL]) for name, recipe in recipes.items()},
+                {name: parameter_count(found[0][0]) for name, found in runs.items()},
                 facts,
             )
             draft.notes.extend(facts["notes"])
@@ -167,6 +205,16 @@ def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = ""
         elif value != other:
             found.append(f"{prefix}{name} = {value}")
     return found
+
+
+def parameter_count(teacher: Artifact) -> int:
+    """How many numbers its weights are, the statistics of batch normalisation left out."""
+    with safe_open(teacher.local() / WEIGHTS, "np") as weights:
+        return sum(
+            prod(weights.get_slice(name).get_shape())
+            for name in weights.keys()  # noqa: SIM118  (it is no mapping)
+            if name.rsplit(".", 1)[-1] not in _STATISTICS
+        )
 
 
 def _pooled(reports: list[Artifact], protocol: Mapping[str, Any]) -> dict[str, pa.Table]:

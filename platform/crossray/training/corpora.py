@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from crossray.core.artifacts import Artifact
+from crossray.data.boxes import seen_boxes
 from crossray.data.corpus import Corpus, FeatureCorpus, PairCorpus
 from crossray.data.pretext.samples import PretextSamples
 from crossray.data.splits import Split
@@ -22,7 +24,8 @@ def pair_corpus(
     """A split of a `pairs` artifact as the method's towers want it, not augmented."""
     mean, std = normalisation(method.image)
     transform = evaluation_transform(method.image.image_size, mean, std)
-    return PairCorpus(pairs, split, tokenizer, method.text.max_tokens, transform)
+    boxes = seen_boxes if method.reads_boxes else None
+    return PairCorpus(pairs, split, tokenizer, method.text.max_tokens, transform, boxes=boxes)
 
 
 def training_corpora(
@@ -43,9 +46,11 @@ def training_corpora(
     augmented = training_transform(
         method.image.image_size, mean, std, recipe.augment, recipe.train.seed
     )
+    boxes = partial(seen_boxes, augment=recipe.augment, seed=recipe.train.seed)
     training = PairCorpus(
-        source, "train", tokenizer, method.text.max_tokens, plain, augmented, pairing
-    )
+        source, "train", tokenizer, method.text.max_tokens, plain, augmented,
+        boxes if method.reads_boxes else None, pairing,
+    )  # fmt: skip
     return training, validation
 
 

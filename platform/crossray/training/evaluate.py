@@ -49,8 +49,9 @@ class Evaluate:
         features: in place of pairs, features that the model's frozen towers made, or the feature
             set that it was trained on.
         split: of the data.
-        protocol: hier, cmfg, mmdl, gpldan, mmach or flickr; by default `mmdl` for a model of
-            image search, else `hier` where the data has labels, else `flickr`. mmach needs codes.
+        protocol: hier, cmfg, mmdl, gpldan, gpldan_labels, mmach or flickr; by default `mmdl` for a
+            model of image search, else `hier` where the data has labels, else `flickr`. mmach needs
+            codes.
         rerank: candidates a query that get the method's costly scores; as many as there are items
             scores every pair exactly.
         codes: bits of the model's codes, to measure them in place of its vectors.

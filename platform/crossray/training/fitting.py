@@ -74,3 +74,13 @@ def labelled(recipe: Recipe, data: Artifact) -> Recipe:
             "needs none."
         )
     return replace(recipe, method=replace(method, labels=names))
+
+
+def check_selection(recipe: Recipe, data: Artifact) -> None:
+    """Raises `CrossRayError` for epochs that are judged by labels on `data` without any."""
+    by = recipe.train.select_by
+    if by.startswith("mAP@") and not data.manifest.metrics.get("labels"):
+        raise CrossRayError(
+            f"{recipe.name} selects an epoch by {by} and {data.uri} has no labels to judge by; "
+            "set train.select_by to R@10 or last."
+        )

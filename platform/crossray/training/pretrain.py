@@ -17,7 +17,7 @@ from crossray.methods.contract import UnimodalConfig
 from crossray.training.closed_form import Fit
 from crossray.training.config import Recipe
 from crossray.training.features import same_towers, towers_of
-from crossray.training.fitting import fitted, labelled, make_tokenizer
+from crossray.training.fitting import check_selection, fitted, labelled, make_tokenizer
 from crossray.training.initial_weights import require_same_words, tokenizer_of
 from crossray.training.run import Run
 from crossray.training.tracking import Track, require_mlflow
@@ -70,6 +70,7 @@ class Pretrain:
         made = made._replace(recipe=labelled(made.recipe, made.parents[0]))
         if recipe.method.closed_form:
             return Fit(made.recipe, made.tokenizer, made.source, out, made.parents).publish()
+        check_selection(made.recipe, made.parents[0])
         parents = made.parents
         if init is not None:
             parents += (init,)

@@ -25,7 +25,7 @@ def validate(
     device: torch.device | str,
     dtype: torch.dtype,
 ) -> Quality:
-    """`R@10` (own study) and, where there are labels, `mAP@all`, of both directions.
+    """`R@10` (own study) and, where there are labels, `mAP@all` and `mAP@50[found]`, both ways.
 
     Methods for image search are asked by images for images: `mAP@10[found]` by labels in common.
     Looks at the first `items` validation items; every process calls it and gets the same answer.
@@ -51,8 +51,12 @@ def validate(
         own = recall_at_k(scores_QN, np.ascontiguousarray(turn(own_NC)), 10)
         quality[name] = {"R@10": mean_over_queries(own, empty="skip")}
         if labelled_NC is not None:
-            precision = average_precision(scores_QN, np.ascontiguousarray(turn(labelled_NC)))
-            quality[name]["mAP@all"] = mean_over_queries(precision, empty="skip")
+            relevant_QN = np.ascontiguousarray(turn(labelled_NC))
+            for metric, precision in (
+                ("mAP@all", average_precision(scores_QN, relevant_QN)),
+                ("mAP@50[found]", average_precision(scores_QN, relevant_QN, 50, "found")),
+            ):
+                quality[name][metric] = mean_over_queries(precision, empty="skip")
     shared = broadcast_object(quality)
     return shared
 

@@ -20,6 +20,7 @@ from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.losses.level_weights import log_variances, uncertainty_weighted
 from crossray.methods.contract import (
+    Alignment,
     Method,
     MethodConfig,
     PairScores,
@@ -27,17 +28,30 @@ from crossray.methods.contract import (
     logit_scale_parameter,
     same_study,
 )
+from crossray.methods.hier.fusion import (
+    HEADS,
+    FusionName,
+    FusionScorer,
+    Scoring,
+    Side,
+    fusion_scores,
+)
 from crossray.methods.hier.regions import (
     ZONE_GRID,
     ZONES,
+    box_regions,
     grid_regions,
+    region_maps,
     sentence_means,
+    with_whole,
     zone_structures,
 )
 from crossray.methods.hier.scores import (
     CoAttention,
+    all_pairs,
     gated,
     global_scores,
+    region_word_attention,
     region_word_scores,
     structure_sentence_scores,
 )
@@ -56,6 +70,7 @@ class HierConfig(MethodConfig):
         dropout: probability, in the heads.
         local_dropout: probability, in the projections of regions, words, structures and sentences.
         text_pooling: the first token's state, or the mean over the tokens.
+        regions: cells of grids, or the boxes of the pairs with the whole picture as one more (2).
         grids: sides of the region grids.
         levels: which of the three levels are used (section 6.2).
         smoothing: lambda of the attention (4.1).
@@ -72,6 +87,9 @@ class HierConfig(MethodConfig):
         level_weighting: learn the weights (uncertainty) or keep them (fixed).
         gate: weigh the levels by the query (4.2).
         loss_on_gated: weight of the loss on the gated score.
+        fusion: of image and text, whose score is added to the pairs that are refined (4.4).
+        fusion_scoring: cos(z, t) of the fused vector z, or a perceptron of z.
+        fusion_weight: of the fusion's score where it is added; its ranking loss has weight 1.
     """
 
     name: ClassVar[str] = "hier"
@@ -79,6 +97,7 @@ class HierConfig(MethodConfig):
     dropout: float = 0.0
     local_dropout: float = 0.0
     text_pooling: Literal["cls", "mean"] = "cls"
+    regions: Literal["grid", "boxes"] = "grid"
     grids: tuple[int, ...] = (4, 8, 16)
     levels: tuple[Level, ...] = LEVELS
     smoothing: float = 9.0
@@ -95,6 +114,9 @@ class HierConfig(MethodConfig):
     level_weighting: Literal["uncertainty", "fixed"] = "uncertainty"
     gate: bool = True
     loss_on_gated: float = 1.0
+    fusion: FusionName | None = None
+    fusion_scoring: Scoring = "cosine"
+    fusion_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.levels or set(self.levels) - set(LEVELS):
@@ -112,6 +134,21 @@ class HierConfig(MethodConfig):
                 f"level_weights={self.level_weights!r} must all be greater than 0; "
                 "leave a level out of `levels` to switch it off."
             )
+        if self.fusion == "mha8" and self.embedding % HEADS:
+            raise CrossRayError(
+                f"fusion='mha8' shares the embedding out over {HEADS} heads, and embedding="
+                f"{self.embedding} does not divide by them; choose a multiple."
+            )
+
+    @property
+    def reads_parts(self) -> bool:
+        """Whether regions and words are represented."""
+        return "region_word" in self.levels or self.fusion is not None
+
+    @property
+    def reads_boxes(self) -> bool:
+        """See `MethodConfig.reads_boxes`."""
+        return self.regions == "boxes" and self.reads_parts
 
     def build(self, load_weights: bool = True) -> Hier:
         """See `MethodConfig.build`."""
@@ -120,9 +157,11 @@ class HierConfig(MethodConfig):
     def map_side(self, whole: int) -> int:
         """The smallest side that the region grids and the zones' grid divide and that divides all.
 
-        Averages of equal parts are then the averages of the whole.
+        Averages of equal parts are then the averages of the whole. Boxes need the whole map.
         """
-        regions = self.grids if "region_word" in self.levels else ()
+        if self.reads_boxes:
+            return whole
+        regions = self.grids if self.reads_parts else ()
         zones = (ZONE_GRID,) if "structure_sentence" in self.levels else ()
         step = lcm(*regions, *zones)
         return next((side for side in range(step, whole, step) if whole % side == 0), whole)
@@ -143,10 +182,11 @@ class Hier(Method):
         self.image_head = projection_head(channels, *heads, batch_norm=True)
         self.text_head = projection_head(width, *heads, batch_norm=True)
         local = config.local_dropout
-        if "region_word" in config.levels:
-            regions = sum(side * side for side in config.grids)
+        if config.reads_parts:
+            # A region's place: a vector a cell of the grids, or a linear map of a box's corners.
+            places = 4 if config.reads_boxes else sum(side * side for side in config.grids)
             self.region_projection = PartProjection(channels, config.embedding, local)
-            self.region_position = nn.Parameter(torch.zeros(regions, config.embedding))
+            self.region_position = nn.Parameter(torch.zeros(places, config.embedding))
             self.word_projection = PartProjection(width, config.embedding, local)
         if "structure_sentence" in config.levels:
             self.structure_projection = PartProjection(channels, config.structure_width, local)
@@ -162,6 +202,8 @@ class Hier(Method):
         self.logit_scale = nn.ParameterDict(
             {level: logit_scale_parameter(config.temperature) for level in config.info_nce}
         )
+        if config.fusion is not None:
+            self.fusion = FusionScorer(config.fusion, config.embedding, config.fusion_scoring)
         if config.gate:
             self.gate = nn.Linear(config.embedding, len(config.levels))
             nn.init.zeros_(self.gate.weight)
@@ -183,23 +225,33 @@ class Hier(Method):
         return functional.normalize(self.text_head(pooled_BD), dim=-1)
 
     def represent_image(self, image: ImageBatch) -> Representation:
-        """`z`, `regions` (unit length) and `structures` of each image."""
+        """`z`, `regions` (unit length, with their mask) and `structures` of each image."""
         grid_BCYX = self.image_grid(image)
         parts = {"z": self._global_image(grid_BCYX)}
-        if "region_word" in self.config.levels:
-            regions_BRC = grid_regions(grid_BCYX, self.config.grids)
-            regions_BRD = self.region_projection(regions_BRC) + self.region_position
-            parts["regions"] = functional.normalize(regions_BRD, dim=-1)
+        if self.config.reads_parts:
+            parts |= self._regions(grid_BCYX, image)
         if "structure_sentence" in self.config.levels:
             structures_BOC = zone_structures(grid_BCYX)
             parts["structures"] = self.structure_projection(structures_BOC) + self.structure_name
         return parts
 
+    def _regions(self, grid_BCYX: Tensor, image: ImageBatch) -> Representation:
+        if not self.config.reads_boxes:
+            regions_BRC = grid_regions(grid_BCYX, self.config.grids)
+            mask_BR = regions_BRC.new_ones(regions_BRC.shape[:2], dtype=torch.bool)
+            regions_BRD = self.region_projection(regions_BRC) + self.region_position
+        else:
+            boxes_BR4, mask_BR = with_whole(image)
+            regions_BRC = box_regions(grid_BCYX, boxes_BR4)
+            place_BRD = boxes_BR4.to(grid_BCYX.dtype) @ self.region_position
+            regions_BRD = self.region_projection(regions_BRC, mask_BR) + place_BRD
+        return {"regions": functional.normalize(regions_BRD, dim=-1), "region_mask": mask_BR}
+
     def represent_text(self, text: TextBatch) -> Representation:
         """`z`, `words` (unit length) and `sentences` of each text, with their masks."""
         states_BTD = self.text_states(text)
         parts = {"z": self._global_text(states_BTD, text)}
-        if "region_word" in self.config.levels:
+        if self.config.reads_parts:
             parts["word_mask"] = text.sentence_BT >= 0
             words_BTD = self.word_projection(states_BTD, parts["word_mask"])
             parts["words"] = functional.normalize(words_BTD, dim=-1)
@@ -208,6 +260,18 @@ class Hier(Method):
             parts["sentences"] = self.sentence_projection(sentences_BSD, mask_BS)
             parts["sentence_mask"] = mask_BS
         return parts
+
+    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+        """Which regions each word attends at level 1; see `Method.alignment`."""
+        if "region_word" not in self.config.levels:
+            return None
+        grid_BCYX = self.image_grid(image)
+        regions_BRD = self.represent_image(ImageBatch(grid_BCYX=grid_BCYX))["regions"]
+        words = self.represent_text(text)
+        weight_BWR = region_word_attention(
+            regions_BRD, words["words"], words["word_mask"], self.config.smoothing
+        )
+        return Alignment(region_maps(weight_BWR, self.config.grids, grid_BCYX.shape[2]))
 
     def score(self, images: Representation, texts: Representation) -> PairScores:
         """The gated sum of levels 1 and 3 for all pairs; `refine` adds level 2 to chosen pairs.
@@ -232,15 +296,35 @@ class Hier(Method):
     def refine(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
     ) -> PairScores | None:
-        """What level 2 adds to the scores of the chosen pairs; see `Method.refine`."""
-        if not self.refines:
+        """What level 2 and the fusion add to the chosen pairs' scores; see `Method.refine`."""
+        added = []
+        if self.refines:
+            added.append(self._refined(images, texts, pairs_P2))
+        if self.config.fusion is not None:
+            fused_P = self.config.fusion_weight * self._fused(images, texts, pairs_P2)
+            added.append(PairScores(fused_P, fused_P))
+        if not added:
             return None
+        return PairScores(*(torch.stack(parts).sum(dim=0) for parts in zip(*added, strict=True)))
+
+    def _refined(
+        self, images: Representation, texts: Representation, pairs_P2: Tensor
+    ) -> PairScores:
         added_P = self._structure_sentence(images, texts, pairs_P2)
         image, text = pairs_P2.unbind(dim=1)
         level = self.config.levels.index("structure_sentence")
         return PairScores(
             self.gate_weights(images["z"])[image, level] * added_P,
             self.gate_weights(texts["z"])[text, level] * added_P,
+        )
+
+    def _fused(self, images: Representation, texts: Representation, pairs_P2: Tensor) -> Tensor:
+        return fusion_scores(
+            self.fusion,
+            Side(images["z"], images["regions"], images["region_mask"]),
+            Side(texts["z"], texts["words"], texts["word_mask"]),
+            pairs_P2,
+            self.config.pair_block,
         )
 
     def level_scores(self, level: Level, images: Representation, texts: Representation) -> Tensor:
@@ -254,11 +338,10 @@ class Hier(Method):
                 texts["word_mask"],
                 self.config.smoothing,
                 self.config.both_directions,
+                images["region_mask"] if self.config.reads_boxes else None,
             )
-        rows, columns = len(images["z"]), len(texts["z"])
-        pairs_P2 = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-        pairs_P2 = pairs_P2.to(images["z"].device)
-        return self._structure_sentence(images, texts, pairs_P2).view(rows, columns)
+        pairs_P2 = all_pairs(images, texts)
+        return self._structure_sentence(images, texts, pairs_P2).view(len(images["z"]), -1)
 
     def _structure_sentence(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
@@ -290,7 +373,7 @@ class Hier(Method):
         return dict(zip(self.config.levels, weights, strict=True))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """One weighted ranking loss a level, and one on the gated score (section 4.3).
+        """One weighted ranking loss a level, one on the gated score, one on the fusion's (4.3).
 
         Each process scores its own images against all texts; the rows are gathered, so that every
         level is one full matrix over the whole batch.
@@ -316,6 +399,10 @@ class Hier(Method):
         if self.config.gate and self.config.loss_on_gated:
             scores = self._gated(levels_LBB, gather(images["z"]), texts["z"])
             terms["gated"] = self.config.loss_on_gated * self._ranking_loss(*scores, same_BB)
+        if self.config.fusion is not None:
+            fused_P = self._fused(images, texts, all_pairs(images, texts))
+            fused_BB = gather(fused_P.view(len(images["z"]), -1))
+            terms["fusion"] = self._ranking_loss(fused_BB, fused_BB, same_BB)
         return terms
 
     def _ranking_loss(

@@ -1,4 +1,4 @@
-"""Regions and structures of a feature map (HIER, section 2: grid regions, named lung zones)."""
+"""Regions and structures of a feature map (HIER, section 2: grids, boxes, named lung zones)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from crossray.core.errors import CrossRayError
+from crossray.core.types import ImageBatch
+
 ZONES = (
     "left upper", "left middle", "left lower", "centre", "right upper", "right middle",
     "right lower",
 )  # fmt: skip
 ZONE_GRID = 4
+THINNEST = 1e-3  # no box is thinner, as a share of the picture's side
 _ZONE_OF_CELL = (
     ("left upper", "centre", "centre", "right upper"),
     ("left middle", "centre", "centre", "right middle"),
@@ -26,6 +30,56 @@ def grid_regions(grid_BCYX: Tensor, sides: tuple[int, ...]) -> Tensor:
     """
     cells = [functional.adaptive_avg_pool2d(grid_BCYX, side).flatten(2) for side in sides]
     return torch.cat(cells, dim=2).transpose(1, 2)
+
+
+def with_whole(image: ImageBatch) -> tuple[Tensor, Tensor]:
+    """`boxes_BR4` and their mask with the whole picture as the first box, so that all have one.
+
+    Raises `CrossRayError` for images that come without boxes.
+    """
+    if image.boxes_BR4 is None or image.box_mask_BR is None:
+        raise CrossRayError(
+            "regions='boxes' reads the boxes of pairs, and these images come without; features "
+            "have none, so leave --features out, or choose regions='grid'."
+        )
+    boxes_BR4, mask_BR = image.boxes_BR4, image.box_mask_BR
+    whole_B14 = boxes_BR4.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(boxes_BR4), 1, 4)
+    real_B1 = mask_BR.new_ones(len(mask_BR), 1)
+    return torch.cat([whole_B14, boxes_BR4], dim=1), torch.cat([real_B1, mask_BR], dim=1)
+
+
+def box_regions(grid_BCYX: Tensor, boxes_BR4: Tensor) -> Tensor:
+    """`regions_BRC`: the mean of the map over each box.
+
+    The map is taken as constant in each of its cells, which tile the picture. `boxes_BR4` are x0,
+    y0, x1, y1 in [0, 1]; a box without area gives the cell that it lies in.
+    """
+    rows, columns = grid_BCYX.shape[2:]
+    x0, y0, x1, y1 = boxes_BR4.to(grid_BCYX.dtype).unbind(dim=-1)
+    share_BRX, share_BRY = _overlap(x0, x1, columns), _overlap(y0, y1, rows)
+    return torch.einsum("bcyx,bry,brx->brc", grid_BCYX, share_BRY, share_BRX)
+
+
+def _overlap(start_BR: Tensor, stop_BR: Tensor, cells: int) -> Tensor:
+    """What share of each interval lies in each of the equal cells of [0, 1]; `share_BRG`."""
+    start_BR = start_BR.clamp(0, 1 - THINNEST)
+    stop_BR = torch.maximum(stop_BR.clamp(max=1), start_BR + THINNEST)
+    edge_G = torch.arange(cells + 1, device=start_BR.device, dtype=start_BR.dtype) / cells
+    low_BRG = torch.maximum(start_BR[..., None], edge_G[:-1])
+    high_BRG = torch.minimum(stop_BR[..., None], edge_G[1:])
+    length_BRG = (high_BRG - low_BRG).clamp(min=0)
+    return length_BRG / length_BRG.sum(dim=-1, keepdim=True)
+
+
+def region_maps(weight_BWR: Tensor, sides: tuple[int, ...], side: int) -> Tensor:
+    """`maps_BWYX`: weights of the regions laid out on a feature map of `side` rows and columns.
+
+    A region gives each cell that it averages an equal part of its weight, so the sums stay, and a
+    mixture of regions under the weights is the mixture of the map's cells under the result.
+    """
+    cells_GYX = torch.eye(side * side, device=weight_BWR.device, dtype=weight_BWR.dtype)
+    share_GR = grid_regions(cells_GYX.view(-1, 1, side, side), sides).squeeze(2)
+    return (weight_BWR @ share_GR.T).view(*weight_BWR.shape[:2], side, side)
 
 
 def zone_structures(grid_BCYX: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,11 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from crossray.core.types import Representation
+
 TEXTS_AT_A_TIME = 32
 
 
 def region_word_scores(
-    regions_BRD: Tensor, words_CWD: Tensor, mask_CW: Tensor, smoothing: float, both: bool = False
+    regions_BRD: Tensor,
+    words_CWD: Tensor,
+    mask_CW: Tensor,
+    smoothing: float,
+    both: bool = False,
+    region_mask_BR: Tensor | None = None,
 ) -> Tensor:
     r"""Level 1, `S_rw`: every word attends the regions (SCAN, Lee et al. 2018, eq. 8-10).
 
@@ -26,6 +34,8 @@ def region_word_scores(
         mask_CW: bool, True at real words.
         smoothing: the inverse temperature lambda.
         both: average with the direction in which every region attends the words.
+        region_mask_BR: bool, True at real regions, of which every image has one or more; None
+            where all are.
 
     Returns:
         `scores_BC` in [-1, 1]; a text without words scores 0.
@@ -40,18 +50,31 @@ def region_word_scores(
         longest = int(length_C[some[-1]])
         parts.append(
             _region_word_scores(
-                regions_BRD, words_SWD[:, :longest], mask_SW[:, :longest], smoothing, both
+                regions_BRD,
+                words_SWD[:, :longest],
+                mask_SW[:, :longest],
+                smoothing,
+                both,
+                region_mask_BR,
             )
         )
     return torch.cat(parts, dim=1)[:, order_C.argsort()]
 
 
 def _region_word_scores(
-    regions_BRD: Tensor, words_CWD: Tensor, mask_CW: Tensor, smoothing: float, both: bool
+    regions_BRD: Tensor,
+    words_CWD: Tensor,
+    mask_CW: Tensor,
+    smoothing: float,
+    both: bool,
+    region_mask_BR: Tensor | None,
 ) -> Tensor:
     cos_BCWR = torch.einsum("brd,cwd->bcwr", regions_BRD, words_CWD)
-    weight_BCWR = torch.softmax(smoothing * cos_BCWR, dim=-1)
+    logits_BCWR = smoothing * cos_BCWR
+    if region_mask_BR is not None:
+        logits_BCWR = logits_BCWR.masked_fill(~region_mask_BR[:, None, None], -1e4)
     gram_BRR = regions_BRD @ regions_BRD.transpose(1, 2)
+    weight_BCWR = torch.softmax(logits_BCWR, dim=-1)
     cos_BCW = _cosine_of_mixture(weight_BCWR, cos_BCWR, gram_BRR[:, None])
     scores_BC = (cos_BCW * mask_CW).sum(dim=-1) / mask_CW.sum(dim=-1).clamp(min=1)
     if not both:
@@ -60,7 +83,24 @@ def _region_word_scores(
     logits_BCRW = (smoothing * cos_BCWR).masked_fill(~mask_CW[None, :, :, None], -1e4).mT
     gram_CWW = words_CWD @ words_CWD.transpose(1, 2)
     cos_BCR = _cosine_of_mixture(torch.softmax(logits_BCRW, -1), cos_BCWR.mT, gram_CWW[None])
-    return (scores_BC + cos_BCR.mean(dim=-1) * has_word_C) / 2
+    if region_mask_BR is None:
+        back_BC = cos_BCR.mean(dim=-1)
+    else:
+        real_BR = region_mask_BR.to(cos_BCR.dtype)
+        back_BC = torch.einsum("bcr,br->bc", cos_BCR, real_BR) / real_BR.sum(dim=1, keepdim=True)
+    return (scores_BC + back_BC * has_word_C) / 2
+
+
+def region_word_attention(
+    regions_BRD: Tensor, words_BWD: Tensor, mask_BW: Tensor, smoothing: float
+) -> Tensor:
+    """`weight_BWR`: how word w of text i attends the regions of image i (SCAN, eq. 9).
+
+    The weights of a real word sum to 1, those of padding are 0. Arguments as in
+    `region_word_scores`.
+    """
+    cos_BWR = words_BWD @ regions_BRD.mT
+    return torch.softmax(smoothing * cos_BWR, dim=-1) * mask_BW[:, :, None]
 
 
 def _cosine_of_mixture(weight_XYPQ: Tensor, cos_XYPQ: Tensor, gram_QQ: Tensor) -> Tensor:
@@ -180,8 +220,7 @@ def structure_sentence_scores(
 ) -> Tensor:
     """`scores_P`: `S_ss` of the (image, text) pairs, `block` pairs at a time.
 
-    Level 2 is quadratic in pairs; blocks bound its memory, and in training each block's
-    activations are computed again in the backward pass.
+    Level 2 is quadratic in pairs; blocks bound its memory.
     """
     structures, sentences = co_attention.project(structures_BOD, sentences_CSD)
 
@@ -190,6 +229,20 @@ def structure_sentence_scores(
         o_prime, s_prime = co_attention(structures.rows(image), sentences.rows(text), mask_CS[text])
         return structure_sentence_score(o_prime, s_prime, mask_CS[text], smoothing)
 
+    return in_blocks(score, pairs_P2, block)
+
+
+def all_pairs(images: Representation, texts: Representation) -> Tensor:
+    """`pairs_P2`: every image with every text, row by row."""
+    rows, columns = torch.arange(len(images["z"])), torch.arange(len(texts["z"]))
+    return torch.cartesian_prod(rows, columns).to(images["z"].device)
+
+
+def in_blocks(score: Callable[[Tensor], Tensor], pairs_P2: Tensor, block: int) -> Tensor:
+    """`scores_P` of all pairs, `block` at a time.
+
+    While training, the activations of a block are computed again in the backward pass.
+    """
     parts = []
     for pairs in torch.split(pairs_P2, block):
         if torch.is_grad_enabled() and len(pairs_P2) > block:
