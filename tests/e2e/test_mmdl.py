@@ -82,7 +82,7 @@ def test_from_pairs_and_lonely_films_to_a_report(pairs: Artifact, tmp_path: Path
         method=replace(recipe.method, modalities=("image",)),
         train=replace(recipe_of(1).train, images="unpaired"),
     )
-    second = Pretrain(pairs.uri, str(tmp_path / "second"), alone).run()
+    second = Pretrain(pairs.uri, str(tmp_path / "second"), alone, init=teacher.uri).run()
     assert second.manifest.metrics["steps"] == LONELY // 16
     asked = Evaluate(second.uri, pairs.uri, str(tmp_path / "other"), protocol="hier")
     with pytest.raises(CrossRayError, match="reads images only"):
