@@ -19,8 +19,9 @@ from torch.func import functional_call
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
-from crossray.encoders import torchvision_names, weights
+from crossray.encoders import attention_trunk, torchvision_names, weights
 from crossray.encoders.layers import Layers, recorded
+from crossray.encoders.scda import crop_to_object
 from crossray.encoders.tower import Tower
 
 Channels = tuple[float, float, float]
@@ -31,7 +32,7 @@ class ImageTowerConfig(Config):
     """A timm model without its classifier.
 
     Attributes:
-        name: timm's name of the model.
+        name: timm's name of the model, or `ath` for the small trunk of that method.
         weights: `scratch`, `hub:ID`, `package:NAME` or `path:/absolute/file-or-folder`; `given`
             for a feature set's own vectors, see `given_images`.
         frozen: keep the weights as they are.
@@ -41,6 +42,9 @@ class ImageTowerConfig(Config):
         options: further arguments of the timm model, such as `depth`.
         mean: of the input's channels, in [0, 1]; None for that of the weights.
         std: standard deviation of the input's channels; None for that of the weights.
+        localiser: timm's name of a frozen model that finds the main object (SCDA), to which the
+            image is cut before this tower sees it; None for the whole image.
+        localiser_weights: as `weights`.
     """
 
     name: str = "resnet18"
@@ -51,6 +55,8 @@ class ImageTowerConfig(Config):
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
     mean: Channels | None = None
     std: Channels | None = None
+    localiser: str | None = None
+    localiser_weights: str = "scratch"
 
 
 def given_images(width: int) -> ImageTowerConfig:
@@ -103,16 +109,18 @@ class ImageTower(Tower):
 
     Every parameter that requires a gradient receives one: the classifier and whatever else the
     map does not depend on is left out. With `load_weights=False` only the architecture is built,
-    for an artifact's own weights, and the source of the weights is not touched.
+    for an artifact's own weights, and the source of the weights is not touched. With a localiser
+    the map is that of the image cut to its main object.
     """
 
     trunk: Any  # timm's models share methods, not a base class
+    localiser: ImageTower | None
     channels: int
     side: int
 
     def __init__(self, config: ImageTowerConfig, load_weights: bool = True) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.localiser = config, None
         if config.weights == weights.GIVEN:
             self.trunk, self.channels, self.side = None, int(config.options["width"]), 1
             return
@@ -126,6 +134,12 @@ class ImageTower(Tower):
                 f"the weights {config.weights!r} lack {len(lost)} tensors of {config.name!r}, "
                 f"the first is {lost[0]!r}; use weights of this very model."
             )
+        if config.localiser is not None:
+            finder = replace(
+                config, name=config.localiser, weights=config.localiser_weights, frozen=True,
+                level=None, options={}, localiser=None,
+            )  # fmt: skip
+            self.localiser = ImageTower(finder, load_weights)
         if config.frozen:
             self.freeze()
 
@@ -181,6 +195,8 @@ class ImageTower(Tower):
     def _map(self, pixels_BCYX: Tensor) -> Tensor:
         if self.trunk is None:
             raise CrossRayError(weights.NO_TOWER)
+        if self.localiser is not None:
+            pixels_BCYX = crop_to_object(pixels_BCYX, self.localiser(pixels_BCYX))
         # Convolutions run up to twice as fast with the channels last, on CPUs as on tensor cores.
         # The weights stay as they are: DeepSpeed cannot broadcast them in that format.
         pixels_BCYX = pixels_BCYX.contiguous(memory_format=torch.channels_last)
@@ -260,6 +276,8 @@ class ImageTower(Tower):
 
 
 def _create(config: ImageTowerConfig) -> Any:
+    if config.name == attention_trunk.NAME:
+        return attention_trunk.AttentionTrunk()
     import timm
 
     if not timm.is_model(config.name):
@@ -284,6 +302,8 @@ def _load(trunk: nn.Module, config: ImageTowerConfig) -> set[str]:
     state = weights.read_state(weights.locate(config.weights))
     if torchvision_names.is_mobilenetv2(state):
         state = torchvision_names.mobilenetv2(state)
+    elif torchvision_names.is_densenet(state):
+        state = torchvision_names.densenet(state)
     # timm keeps each architecture's conversion of foreign checkpoints and of position embeddings
     # made for another image size in a function of this name.
     convert = getattr(sys.modules[type(trunk).__module__], "checkpoint_filter_fn", None)
