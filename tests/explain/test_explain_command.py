@@ -14,10 +14,12 @@ from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_wei
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
 from crossray.methods.cca import CcaConfig
+from crossray.methods.image_ranking import ImageRankingConfig
 from crossray.recipes import STUDENTS, get_recipe
 from crossray.training.fitting import fitted, make_tokenizer
 from support.pairs import phantom_pairs, read_pairs, write_pairs
 from support.teachers import untrained_teacher
+from support.tiny import IMAGE, TEXT
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     method = CcaConfig(image=given_images(4), text=given_texts(3), embedding=2)
     with create(str(folder / "vectors-only"), "teacher", {"method": method_to_dict(method)}) as d:
         save_weights(dict(method.build().state_dict()), d.path / WEIGHTS)
+    images = ImageRankingConfig(image=IMAGE, text=TEXT, labels=("a", "b"))
+    config = {"method": method_to_dict(images), "tokenizer": {"max_tokens": 16}}
+    with create(str(folder / "images-only"), "teacher", config) as d:
+        save_weights(dict(images.build().state_dict()), d.path / WEIGHTS)
+        (d.path / TOKENIZER).write_bytes((folder / "teacher" / TOKENIZER).read_bytes())
     return folder
 
 
@@ -95,6 +102,7 @@ def test_heat_maps_are_checked(store: Path, capsys: pytest.CaptureFixture[str]) 
         (["teacher", "--text", "An effusion.", "--image", "report.txt"], "cannot be decoded"),
         (["teacher", "--text", "An effusion.", "--image", "nothing.png"], "cannot be read"),
         (["vectors-only", "--text", "An effusion."], "no towers"),
+        (["images-only", "--text", "An effusion."], "reads images only"),
         (["pairs", "--text", "An effusion."], "teacher"),
     ],
 )

@@ -76,13 +76,21 @@ class Explainer:
         level: of the image tower that heat maps show; None for its own map.
 
     Raises:
-        CrossRayError: a model that was trained on a feature set and has no towers.
+        CrossRayError: a model that reads no texts, that needs boxes, or that was trained on a
+            feature set and has no towers.
     """
 
     def __init__(
         self, artifact: Artifact, of: Of = "score", cam: Cam = "hires-cam", level: int | None = None
     ) -> None:
         model = load_model(artifact)
+        if model.method.config.image_only:
+            raise model.method.config.no_text()
+        if model.method.config.reads_boxes:
+            raise CrossRayError(
+                f"{artifact.uri} reads images with their boxes and an image file has none; explain "
+                "a model that reads whole images."
+            )
         self.method, self._tokenizer, self._max_tokens = (
             model.method.requires_grad_(False),
             model.tokenizer,
