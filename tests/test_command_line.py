@@ -89,6 +89,9 @@ COMMANDS = [
     "crossray check",
     "crossray summary",
     "crossray compare",
+    "crossray explain",
+    "crossray explain-check",
+    "crossray plan",
     "crossray serve",
     "crossray search",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
@@ -198,12 +201,30 @@ CONTRACT = {
     "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
     "crossray compare REPORT REPORT": cli.Compare(("REPORT", "REPORT")),
+    "crossray explain MODEL --image FILE --text REPORT --out PNG --phrase SENTENCE --cam hires-cam "
+    "--level 2 --arrays NPZ": cli.Explain(
+        "MODEL",
+        image=Path("FILE"),
+        text="REPORT",
+        out=Path("PNG"),
+        phrase="SENTENCE",
+        cam="hires-cam",
+        level=2,
+        arrays=Path("NPZ"),
+    ),
+    "crossray explain-check MODEL --pairs PAIRS --items 50 --in-report": cli.ExplainCheck(
+        "MODEL", "PAIRS", items=50, in_report=True
+    ),
+    "crossray plan hier_base --nodes 4 --gpu a100-80g": cli.PlanRecipe("hier_base", nodes=4),
     "crossray serve INDEX": cli.Serve("INDEX"),
     "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": cli.Serve(
         "INDEX", topology="fanout", replicas="1..4", port=8001, detach=True
     ),
     'crossray search "a dog jumps over a hurdle" --k 5': cli.Search(
         "a dog jumps over a hurdle", k=5
+    ),
+    'crossray search "There is a large left pleural effusion." --rerank 100': cli.Search(
+        "There is a large left pleural effusion.", rerank=100
     ),
     "crossray search --image FILE --target text --mode rescore": cli.Search(
         image=Path("FILE"), target="text", mode="rescore"
@@ -301,6 +322,9 @@ CONTRACT = {
     ),
     "python jobs/embed.py --model STUDENT --pairs PAIRS --out VECTORS": Embed(
         "STUDENT", "PAIRS", "VECTORS"
+    ),
+    "python jobs/embed.py --model TEACHER --pairs PAIRS --keep representations --out VECTORS": (
+        Embed("TEACHER", "PAIRS", "VECTORS", keep="representations")
     ),
     "python jobs/index.py --vectors VECTORS --shards 2 --out INDEX": BuildIndex(
         "VECTORS", "INDEX", shards=2

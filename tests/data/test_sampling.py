@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from crossray.core.errors import CrossRayError
@@ -34,6 +36,21 @@ def test_resuming_gives_the_rest(start: int) -> None:
     rest = BatchSampler(23, 4, 2, 3, accumulation=2, start=start)
     assert list(rest) == whole[2 * start :]
     assert len(rest) == len(whole) - 2 * start
+
+
+@pytest.mark.parametrize(("items", "size"), [(23, 5), (20, 5), (5, 5), (6, 5)])
+def test_an_epoch_may_take_every_item(items: int, size: int) -> None:
+    """What a pass must have seen in full; ceil(n / b) batches, none with an item twice."""
+    sampler = BatchSampler(items, size, 2, 3, every_item=True)
+    batches = list(sampler)
+    assert sampler.steps_per_epoch == math.ceil(items / size)
+    assert len(batches) == sampler.steps == 2 * math.ceil(items / size)
+    for epoch in range(2):
+        seen = [item for batch in batches for e, item in batch if e == epoch]
+        assert set(seen) == set(range(items))
+    assert all(len(set(batch)) == size for batch in batches)
+    rest = BatchSampler(items, size, 2, 3, every_item=True, start=1)
+    assert list(rest) == batches[1:]
 
 
 def test_too_few_items_are_refused() -> None:

@@ -35,7 +35,8 @@ def test_gradient_equals_the_whole_batch_gradient(
 ) -> None:
     """Gathering without gradient would silently train on a part of it.
 
-    InfoNCE, HIER's levels, fusions and pretext tasks, the terms of distillation.
+    InfoNCE, HIER's levels, fusions and pretext tasks, GPLDAN's distances, the terms of
+    distillation.
     """
     several = load_file(results(world) / f"{name}.safetensors")
     whole = gradients(name, global_batch(name))

@@ -14,6 +14,7 @@ from crossray.methods.hier.regions import (
     ZONES,
     box_regions,
     grid_regions,
+    region_maps,
     sentence_means,
     zone_structures,
 )
@@ -27,6 +28,19 @@ def test_grid_regions_are_cell_means() -> None:
     assert regions.shape == (2, 4 + 16, 3)
     torch.testing.assert_close(regions[:, 1], grid[:, :, :4, 4:].mean(dim=(2, 3)))
     torch.testing.assert_close(regions[:, 4 + 5], grid[:, :, 2:4, 2:4].mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("side", [3, 4, 7])
+def test_weights_of_regions_land_on_the_cells_that_they_average(side: int) -> None:
+    """A word's map would show another place than the one that its mixture of regions comes from."""
+    sides = (2, 4)
+    grid = torch.randn(2, 3, side, side, dtype=torch.float64)
+    weights = torch.rand(2, 5, 4 + 16, dtype=torch.float64)
+    maps = region_maps(weights, sides, side)
+    mixture = weights @ grid_regions(grid, sides)
+    torch.testing.assert_close(torch.einsum("bwyx,bcyx->bwc", maps, grid), mixture)
+    torch.testing.assert_close(maps.sum(dim=(2, 3)), weights.sum(dim=2))
+    assert (maps >= 0).all()
 
 
 def test_zones_cover_the_map_once() -> None:

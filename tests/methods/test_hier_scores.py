@@ -11,6 +11,7 @@ from crossray.methods.hier import scores
 from crossray.methods.hier.scores import (
     CoAttention,
     gated,
+    region_word_attention,
     region_word_scores,
     structure_sentence_score,
     structure_sentence_scores,
@@ -65,6 +66,19 @@ def test_region_word_equals_the_printed_equation(  # type: ignore[no-untyped-def
     (ours * weights).sum().backward()
     (reference * weights).sum().backward()
     torch.testing.assert_close(fast.grad, slow.grad)
+
+
+def test_attention_is_the_softmax_of_the_printed_equation(parts) -> None:  # type: ignore[no-untyped-def]
+    """The maps of words are shown to people as what the score looked at."""
+    regions, words, mask = parts
+    weights = region_word_attention(regions, words[:3], mask[:3], LAMBDA)
+    for i in range(3):
+        for w in range(6):
+            terms = [
+                torch.exp(LAMBDA * cosine_similarity(r, words[i, w], dim=0)) for r in regions[i]
+            ]
+            expected = torch.stack(terms) / sum(terms) * mask[i, w]
+            torch.testing.assert_close(weights[i, w], expected)
 
 
 def test_one_region_reduces_to_the_mean_cosine(parts) -> None:  # type: ignore[no-untyped-def]

@@ -7,18 +7,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.errors import CrossRayError
+from crossray.core.types import ImageBatch, TextBatch
 from crossray.methods import METHODS
 from crossray.methods.contract import ClosedForm, Method, same_study
 from crossray.methods.hier import HierConfig
-from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of
+from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of, training_set
 
 
 @pytest.fixture(params=sorted(TINY))
 def method(request: pytest.FixtureRequest) -> Method:
     """Every method in turn, small and with the same weights each time."""
     torch.manual_seed(0)
-    return TINY[request.param].build()
+    return TINY[request.param].build().prepare(training_set())
 
 
 def test_registry_is_covered() -> None:
@@ -45,8 +46,19 @@ def test_closed_forms_keep_the_contract_too(name: str) -> None:
 def test_embeddings_are_unit_vectors(method: Method) -> None:
     """An index compares directions; lengths would bias it."""
     batch = batch_of(4)
-    for z in (method.encode_image(batch.image), method.encode_text(batch.text)):
+    encoded = [method.encode_image(batch.image)]
+    if not method.config.image_only:
+        encoded.append(method.encode_text(batch.text))
+    for z in encoded:
         torch.testing.assert_close(z.norm(dim=-1), torch.ones(4))
+
+
+def test_methods_without_texts_say_so() -> None:
+    """A wrong protocol would end in a traceback."""
+    for name, config in {**TINY, **CLOSED_FORM}.items():
+        if config.image_only:
+            with pytest.raises(CrossRayError, match=f"this {name} model reads images only"):
+                config.build().encode_text(batch_of(2).text)
 
 
 @pytest.mark.parametrize("whole", [7, 8, 12])
@@ -81,6 +93,14 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
     """A pair's score must be the same alone and among others (evaluation scores in blocks)."""
     method.eval()
     batch = batch_of(5)
+    if method.config.image_only:
+        with torch.no_grad():
+            images = method.represent_image(batch.image)
+            assert batch.image.pixels_BCYX is not None
+            alone = method.represent_image(ImageBatch(pixels_BCYX=batch.image.pixels_BCYX[2:3]))
+        for name, part in alone.items():
+            torch.testing.assert_close(images[name][2:3], part)
+        return
     with torch.no_grad():
         images, texts = method.represent_image(batch.image), method.represent_text(batch.text)
         whole = method.score(images, texts)
@@ -93,6 +113,8 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
 
 def test_zeros_after_the_end_of_a_text_change_no_score(method: Method) -> None:
     """Re-ranking puts stored representations of unequal lengths into one batch, padded with 0."""
+    if method.config.image_only:
+        pytest.skip("the method reads no texts")
     method.eval()
     batch = batch_of(4)
     text, length = batch.text, int(batch.text.mask_BT[0].sum())
@@ -120,22 +142,51 @@ def test_cached_features_give_the_same_losses(method: Method) -> None:
     method.eval()
     batch = batch_of(4)
     with torch.no_grad():
-        cached = Batch(
-            ImageBatch(grid_BCYX=method.image_grid(batch.image)),
-            replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
-            batch.keys_B,
+        cached = replace(
+            batch,
+            image=ImageBatch(grid_BCYX=method.image_grid(batch.image)),
+            text=batch.text
+            if method.config.image_only
+            else replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
         )
         for name, value in method.losses(batch).items():
             torch.testing.assert_close(value, method.losses(cached)[name])
 
 
-def test_same_study_is_never_a_negative(method: Method) -> None:
+def test_maps_of_an_alignment_are_shares_of_the_image(method: Method) -> None:
+    """A reader of word maps compares them with each other: each must be shares of one whole."""
+    batch = batch_of(3)
+    with torch.no_grad():
+        found = method.eval().alignment(batch.image, batch.text)
+        alone = method.alignment(
+            ImageBatch(batch.image.pixels_BCYX[1:2]),
+            TextBatch(*(part[1:2] for part in (batch.text.mask_BT, batch.text.sentence_BT)),
+                      tokens_BT=batch.text.tokens_BT[1:2]),
+        )  # fmt: skip
+    if found is None:
+        pytest.skip("the method has no maps of its own")
+    maps_BPYX = found.maps_BPYX
+    side = method.image_tower.side
+    names = batch.text.tokens_BT[0] if found.parts is None else found.parts
+    assert maps_BPYX.shape == (3, len(names), side, side)
+    assert (maps_BPYX >= 0).all()
+    total_BP = maps_BPYX.sum(dim=(2, 3))
+    torch.testing.assert_close(total_BP, total_BP.round())
+    assert total_BP.max() == pytest.approx(1)
+    if found.parts is None:
+        assert not total_BP[~batch.text.mask_BT].any(), "padding has no place"
+    torch.testing.assert_close(alone.maps_BPYX[0], maps_BPYX[1])
+
+
+@pytest.mark.parametrize("name", ["clip", "cmfg", "hier"])  # those that learn from negatives
+def test_same_study_is_never_a_negative(name: str) -> None:
     """With all rows of one study there is nothing to push apart."""
-    method.eval()
+    torch.manual_seed(0)
+    method = TINY[name].build().eval()
     terms = method.losses(batch_of(3, keys=[7, 7, 7]))
-    for name, value in terms.items():
+    for term, value in terms.items():
         levels = method.config.levels if isinstance(method.config, HierConfig) else ()
-        added = method.log_variance[levels.index(name)].item() if name in levels else 0.0
+        added = method.log_variance[levels.index(term)].item() if term in levels else 0.0
         assert value.item() == pytest.approx(added, abs=1e-5)
 
 

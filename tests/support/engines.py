@@ -6,11 +6,12 @@ import os
 import socket
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -18,8 +19,8 @@ from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.methods.contract import Method, MethodConfig, Phase
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
-from crossray.training.engines import PhaseEngine
-from support.tiny import TINY, UNIMODAL, batch_of, pretext_batch
+from crossray.training.engines import PhaseEngine, engines_of, taking_part, turns_of
+from support.tiny import TINY, UNIMODAL, batch_of, pretext_batch, training_set
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class Duel(Method):
     def phases(self) -> tuple[Phase, ...]:
         return (
             Phase("generator", ("generator.",), ("fool",)),
-            Phase("critic", ("critic.",), ("judge",), lr_scale=0.1, optimizer="RMSprop"),
+            Phase(
+                "critic", ("critic.",), ("judge",), lr_scale=0.1, optimizer="RMSprop", decayed=False
+            ),
         )
 
 
@@ -106,6 +109,9 @@ def duel(_: Path, zero_stage: int) -> None:
             moved = not torch.equal(before[name], parameter)
             assert moved == name.startswith(("generator", "critic")[number]), name
     assert engines[1].lr < engines[0].lr
+    for engine, decays in zip(engines, (True, False), strict=True):
+        decay = max(group["weight_decay"] for group in engine.engine.optimizer.param_groups)
+        assert (decay > 0) == decays
 
 
 def interrupted(
@@ -145,9 +151,54 @@ def interrupted(
         torch.testing.assert_close(found[name], expected, msg=name)
 
 
+def taking_turns(folder: Path) -> None:
+    """Train MMACH's phases pass by pass, stop within one and go on from there."""
+    steps_a_pass, epochs, stop = 2, 3, 9
+    config = TINY["mmach"]
+    base = recipe_of(config)
+    recipe = replace(
+        base,
+        optimizer=OptimizerConfig(lr=0.5, weight_decay=0.0, schedule="linear", final_lr=0.1),
+        train=replace(base.train, epochs=epochs),
+    )
+    torch.manual_seed(6)
+    batches = [batch_of(6) for _ in range(steps_a_pass * 3 * epochs)]
+
+    def start() -> tuple[Method, list[PhaseEngine]]:
+        torch.manual_seed(0)
+        method = config.build().prepare(training_set())
+        assert turns_of(method) == 3
+        return method, engines_of(method, recipe, len(batches))
+
+    def go_on(method: Method, engines: list[PhaseEngine], first: int) -> None:
+        for step in range(first, len(batches)):
+            (engine,) = taking_part(engines, step // steps_a_pass)
+            assert engine.phase.name == ("label", "image", "text")[step // steps_a_pass % 3]
+            assert engine.lr == pytest.approx((0.5, 0.275, 0.05)[step // steps_a_pass // 3])
+            before = {name: p.detach().clone() for name, p in method.named_parameters()}
+            engine.step([batches[step]])
+            for name, parameter in method.named_parameters():
+                own = name.startswith(engine.phase.parameters)
+                assert own or torch.equal(before[name], parameter), name
+            if step + 1 == stop and not first:
+                save_checkpoint(folder / "turns", engines, Progress(step=stop))
+
+    whole, engines = start()
+    (folder / "turns").mkdir()
+    go_on(whole, engines, 0)
+    again, engines = start()
+    assert load_checkpoint(folder / "turns", engines).step == stop
+    go_on(again, engines, stop)
+    for (name, expected), found in zip(
+        whole.state_dict().items(), again.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(found, expected, msg=name)
+
+
 CHECKS: dict[str, Callable[[Path], None]] = {
     "phases at ZeRO stage 1": partial(duel, zero_stage=1),
     "phases at ZeRO stage 2": partial(duel, zero_stage=2),
+    "phases that take turns": taking_turns,
     "resuming": partial(interrupted, config=TINY["hier"]),
     "resuming stage 1": partial(
         interrupted, config=UNIMODAL, batch_of=partial(pretext_batch, seed=None)

@@ -14,7 +14,15 @@ from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
 from crossray.distill import Distillation
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.methods.contract import Method
-from support.tiny import TINY, UNIMODAL, batch_of, distillation, pretext_batch, taught
+from support.tiny import (
+    TINY,
+    UNIMODAL,
+    batch_of,
+    distillation,
+    pretext_batch,
+    taught,
+    training_set,
+)
 
 FUSED = replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn")  # type: ignore[call-arg]
 UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
@@ -35,6 +43,8 @@ def part_of(batch: Batch, rows: slice) -> Batch:
             tokens_BT=batch.text.tokens_BT[rows, :width],
         ),
         batch.keys_B[rows],
+        labels_BC=None if batch.labels_BC is None else batch.labels_BC[rows],
+        rows_B=None if batch.rows_B is None else batch.rows_B[rows],
         pretext=None if batch.pretext is None else _drawn_part(batch.pretext, rows, width),
     )
 
@@ -49,7 +59,7 @@ def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     configs = TINY | UNIMODALS | {"hier_fusion": FUSED}
     built: Method = distillation() if name == "distillation" else configs[name].build()
-    method = built.double().eval()
+    method = built.prepare(training_set()).double().eval()
     for module in method.modules():
         if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own
             module.train()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import deepspeed
+import numpy as np
 import pytest
 import torch
 
@@ -40,6 +41,20 @@ def test_deepspeed_accepts_the_configuration(name: str) -> None:
     assert parsed.gradient_clipping == recipe.deepspeed.gradient_clipping
     offload = parsed.zero_config.offload_optimizer
     assert (offload is not None) == recipe.deepspeed.offload_optimizer
+
+
+@pytest.mark.parametrize("name", ["mmach_pretrained_tiny", "mmach_base"])
+def test_mmach_falls_linearly_from_epoch_to_epoch(name: str) -> None:
+    """Section 4 of its specification: from 10^-1.5 to 10^-6, the same rate within an epoch."""
+    recipe = get_recipe(name)
+    epochs, steps = recipe.train.epochs, recipe.train.epochs * 79
+    rates = [recipe.optimizer.lr * recipe.lr_factor(step, steps) for step in range(steps + 1)]
+    assert rates[0] == pytest.approx(10**-1.5)
+    assert rates[steps - 1] == pytest.approx(10**-6)
+    assert rates[steps] == rates[steps - 1]
+    expected = np.linspace(10**-1.5, 10**-6, epochs).repeat(79)
+    assert rates[:steps] == pytest.approx(expected.tolist())
+    assert "scheduler" not in recipe.deepspeed_dict(steps)
 
 
 @pytest.mark.parametrize(

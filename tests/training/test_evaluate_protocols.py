@@ -79,7 +79,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs = open_artifact(str(folder / "pairs"))
     texts = [text for row in rows for text in row["texts"]]
     publish(folder / "teacher", "teacher", TINY["hier"], texts, pairs)
-    publish(folder / "student", "student", replace(STUDENT, bits=BITS), texts, pairs)
+    hashing = replace(STUDENT, bits=BITS)
+    publish(folder / "student", "student", hashing, texts, pairs)
+    publish(folder / "hashing-teacher", "teacher", hashing, texts, pairs)
     return folder
 
 
@@ -171,10 +173,28 @@ def test_images_for_images_without_the_query(store: Path, model: str) -> None:
     assert "NDCG@10[graded]" in report["metrics"]["image_to_image"]
 
 
-def test_codes_by_hamming_distance(store: Path) -> None:
+@pytest.mark.parametrize("held", ["text", "both"])
+def test_images_for_items_of_reports(store: Path, held: str) -> None:
+    """A database that holds reports would be searched as if it held films."""
+    report = evaluated(store, model="teacher", pairs="pairs", protocol="mmdl", held=held)
+    seen = Seen(store, "teacher", "pairs")
+    database = seen.text_ND if held == "text" else seen.image_ND + seen.text_ND
+    database = database / np.linalg.norm(database, axis=1, keepdims=True)
+    others = ~np.eye(ITEMS, dtype=bool)
+    scores, relevant = (
+        values[others].reshape(ITEMS, -1)
+        for values in (seen.image_ND @ database.T, share_label(seen.labels, seen.labels))
+    )
+    values = average_precision(scores, relevant, cutoff=10, denominator="found")
+    found = report["metrics"]["image_to_image"]["mAP@10[found]"]
+    assert found == pytest.approx(mean_over_queries(values), abs=0.02), "rounding may swap ties"
+
+
+@pytest.mark.parametrize("model", ["student", "hashing-teacher"])
+def test_codes_by_hamming_distance(store: Path, model: str) -> None:
     """`mmach` would rank vectors, or break ties by the order of the database."""
-    report = evaluated(store, model="student", pairs="retrieval", protocol="mmach", codes=BITS)
-    seen = Seen(store, "student", "retrieval", ("test", "train", "val"))
+    report = evaluated(store, model=model, pairs="retrieval", protocol="mmach", codes=BITS)
+    seen = Seen(store, model, "retrieval", ("test", "train", "val"))
     queries, database = slice(ITEMS), slice(ITEMS, None)
     labels_QC, labels_NC = seen.labels[queries], seen.labels[database]
     for direction, codes in (
@@ -253,6 +273,7 @@ def test_lookup_of_codes_under_other_protocols(store: Path, protocol: str, other
         ({"protocol": "gpldan"}, "exactly one label an item"),
         ({"protocol": "mmdl", "codes": BITS, "rescore": 5}, "rescores nothing"),
         ({"protocol": "heir"}, "no evaluation protocol 'heir'"),
+        ({"protocol": "hier", "held": "text"}, "leave held out"),
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossray.cli.explaining import Explain, ExplainCheck
 from crossray.cli.jobs import (
     ablate_job,
     annotation_efficiency_job,
@@ -13,13 +14,17 @@ from crossray.cli.jobs import (
     pretrain_job,
     repeat_job,
 )
+from crossray.cli.planning import PlanRecipe
 from crossray.cli.verbs import Check, Compare, Ingest, Inspect, Search, Serve, Split, Summary, main
 
 __all__ = [
     "Check",
     "Compare",
+    "Explain",
+    "ExplainCheck",
     "Ingest",
     "Inspect",
+    "PlanRecipe",
     "Search",
     "Serve",
     "Split",

@@ -19,6 +19,8 @@ from tyro.conf import (
     subcommand,
 )
 
+from crossray.cli.explaining import Explain, ExplainCheck
+from crossray.cli.planning import PlanRecipe
 from crossray.cli.running import run_command
 from crossray.cli.sources import Maker, Source
 from crossray.core.artifacts import open_artifact, verify
@@ -260,6 +262,9 @@ Verb = (
     | Annotated[Check, subcommand("check")]
     | Annotated[Summary, subcommand("summary")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Explain, subcommand("explain")]
+    | Annotated[ExplainCheck, subcommand("explain-check")]
+    | Annotated[PlanRecipe, subcommand("plan")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Search, subcommand("search")]
 )

@@ -18,7 +18,8 @@ class BatchSampler:
     processes and accumulation steps; the items left over at the end of an epoch wait for a later
     permutation. The union over processes does not depend on their number.
 
-    `start`: the first step to give, counted from the beginning of training.
+    `start`: the first step to give, counted from the beginning of training. `every_item`: fill the
+    last batch of an epoch up with items of its first, so that none waits.
     """
 
     items: int
@@ -28,6 +29,7 @@ class BatchSampler:
     split: tuple[int, int] = (1, 0)
     accumulation: int = 1
     start: int = 0
+    every_item: bool = False
 
     def __post_init__(self) -> None:
         if self.items < self.batch_size:
@@ -39,7 +41,12 @@ class BatchSampler:
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps an epoch."""
-        return self.items // self.batch_size
+        return (self.items + self._added) // self.batch_size
+
+    @property
+    def _added(self) -> int:
+        """Items that an epoch shows twice."""
+        return -self.items % self.batch_size if self.every_item else 0
 
     @property
     def steps(self) -> int:
@@ -53,6 +60,7 @@ class BatchSampler:
         processes, rank = self.split
         for epoch in range(self.start // self.steps_per_epoch, self.epochs):
             order = np.random.default_rng((self.seed, epoch)).permutation(self.items)
+            order = np.concatenate([order, order[: self._added]])
             first = (
                 self.start % self.steps_per_epoch
                 if epoch * self.steps_per_epoch < self.start

@@ -128,11 +128,11 @@ def _rows(part: Representation) -> list[Parts]:
 
 def _distinct(rows: Sequence[Parts]) -> tuple[list[Parts], list[int]]:
     """The different ones, and which of them each row is."""
-    places: dict[bytes, int] = {}
+    places: dict[tuple[tuple[tuple[int, ...], bytes], ...], int] = {}
     different: list[Parts] = []
     place_of = []
     for row in rows:
-        key = b"".join(array.tobytes() for _, array in sorted(row.items()))
+        key = tuple((array.shape, array.tobytes()) for _, array in sorted(row.items()))
         if key not in places:
             places[key] = len(different)
             different.append(row)

@@ -199,6 +199,21 @@ PROTOCOLS: dict[str, Protocol] = {
             mean_of_directions=True,
         ),
         Protocol(
+            name="gpldan_labels",
+            relevance="share_label",
+            ap_relevance="share_label",
+            ks=(),
+            ap_cutoff=50,
+            ap_denominator="found",
+            ties="stable",
+            empty="skip",
+            description="As gpldan, for items of several labels: mAP of the first 50 by labels in "
+            "common, in both directions and as their mean.",
+            headline=("mAP@50[found]",),
+            ap_alongside=((50, "total"), (50, "min")),
+            mean_of_directions=True,
+        ),
+        Protocol(
             name="mmach",
             relevance="share_label",
             ap_relevance="share_label",

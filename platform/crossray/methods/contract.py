@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -31,10 +31,14 @@ class MethodConfig(Config):
         image: the image tower.
         text: the text tower.
         embedding: dimensions of the shared space.
+
+    A method for `image_search` is judged by images that ask for images; one that is `image_only`
+    has no text tower.
     """
 
     name: ClassVar[str]
     closed_form: ClassVar[bool] = False
+    image_search: ClassVar[bool] = False
     image: ImageTowerConfig = field(default_factory=ImageTowerConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
     embedding: int = 256
@@ -42,6 +46,18 @@ class MethodConfig(Config):
     def build(self, load_weights: bool = True) -> Method:
         """The model; `load_weights=False` leaves out the towers' pretrained weights."""
         raise TypeError(f"{type(self).__name__} does not name a method")
+
+    @property
+    def image_only(self) -> bool:
+        """Whether the method reads no texts."""
+        return False
+
+    def no_text(self) -> CrossRayError:
+        """What is raised when a method that reads no texts is asked about one."""
+        return CrossRayError(
+            f"this {self.name} model reads images only and cannot be asked about texts; judge it "
+            "under the protocol mmdl, or train a method that reads both."
+        )
 
     @property
     def reads_boxes(self) -> bool:
@@ -107,14 +123,33 @@ class Phase:
 
     `parameters`: prefixes of parameter names, empty for all. `terms`: the loss terms that this
     phase minimises, empty for all. `lr_scale`: its learning rate relative to the recipe's.
-    `optimizer`: the recipe's AdamW, or RMSprop, which adversarial critics are trained with.
+    `optimizer`: the recipe's AdamW, RMSprop, which adversarial critics are trained with, or SGD.
+    `decayed`: the recipe's weight decay holds for it. `turn`: a phase is taken every step, or takes
+    turns with the others of its kind, a pass over the training split each; then an epoch is as many
+    passes as there are such phases, and every pass shows every item.
     """
 
     name: str = "all"
     parameters: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     lr_scale: float = 1.0
-    optimizer: Literal["AdamW", "RMSprop"] = "AdamW"
+    optimizer: Literal["AdamW", "RMSprop", "SGD"] = "AdamW"
+    decayed: bool = True
+    turn: Literal["step", "epoch"] = "step"
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a method may know of the training split before the first step.
+
+    `labels_NC`: float, rows as in `Batch.rows_B`; None for methods that learn without labels.
+    `encode`: texts as the text tower reads them; None on a feature set, which has no words.
+    `seed`: of the run.
+    """
+
+    seed: int
+    labels_NC: Tensor | None = None
+    encode: Callable[[Sequence[str]], TextBatch] | None = None
 
 
 class PairScores(NamedTuple):
@@ -125,6 +160,18 @@ class PairScores(NamedTuple):
 
     image_to_text_BC: Tensor
     text_to_image_BC: Tensor
+
+
+class Alignment(NamedTuple):
+    """Where B images show P parts, each part by its map; row i is of image i and text i.
+
+    `maps_BPYX`: the share of each cell of the image in a part. A map sums to 1, or is 0 everywhere
+    where there is no such part (padding). `parts`: names of the P parts where they are the method's
+    own, such as labels or slots; None where part p is token p of the text.
+    """
+
+    maps_BPYX: Tensor
+    parts: tuple[str, ...] | None = None
 
 
 class Method(nn.Module, ABC):
@@ -145,6 +192,22 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named terms, each a scalar; a phase minimises the sum of its terms."""
+
+    def prepare(self, training: TrainingSet) -> Method:
+        """What is trained: the method itself, or what surrounds it in training only.
+
+        Every process of a run calls it once, before any optimiser is made.
+        """
+        return self
+
+    def phase_losses(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """The terms that a phase minimises, of those of `losses`."""
+        terms = self.losses(batch)
+        return {name: terms[name] for name in phase.terms or terms}
+
+    def observations(self) -> dict[str, float]:
+        """Numbers that a run logs beside its losses."""
+        return {}
 
     def product(self) -> Method:
         """What a run publishes: the method itself, unless it is only there to train another."""
@@ -186,6 +249,10 @@ class Method(nn.Module, ABC):
 
         Each part of the result has shape P. None: `score` is the whole score.
         """
+        return None
+
+    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+        """Where image i shows the parts of text i by the method's own attention, if it has any."""
         return None
 
     def image_grid(self, image: ImageBatch) -> Tensor:

@@ -51,9 +51,9 @@ def open_lineage(uri: str) -> Lineage:
     method = model.manifest.config["method"]
     for what, expected, found in (
         ("dimensions", lineage.dim, method.get("embedding")),
-        ("bits", lineage.bits, method.get("bits", 0)),
+        ("bits", lineage.bits, method.get("bits")),
     ):
-        if expected != found:
+        if expected and expected != found:  # 0 bits: no codes, whatever `bits` are to the method
             raise CrossRayError(
                 f"{uri} has {expected} {what} and its {model.kind} {model.uri} {found}; "
                 "build the index again."

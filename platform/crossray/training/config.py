@@ -9,6 +9,7 @@ from tyro.conf import Suppress
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
+from crossray.data.corpus import Pairing
 from crossray.data.splits import Split
 from crossray.data.transforms import AugmentConfig
 from crossray.methods.contract import MethodConfig, UnimodalConfig
@@ -33,22 +34,23 @@ class TokenizerConfig(Config):
 
 @dataclass(frozen=True)
 class OptimizerConfig(Config):
-    """AdamW with a linear warm-up and a cosine or constant learning rate.
+    """AdamW, unless a method asks for another optimiser, and the course of the learning rate.
 
     Attributes:
         lr: the highest learning rate.
-        weight_decay: decoupled from the gradient.
-        betas: decay rates of the two moments.
+        weight_decay: decoupled from the gradient in AdamW, added to it in others.
+        betas: decay rates of AdamW's two moments.
         warmup: share of the steps in which the learning rate rises.
-        schedule: of the learning rate after the warm-up.
-        final_lr: the last learning rate of the cosine, as a share of `lr`.
+        schedule: of the learning rate after the warm-up; `linear` has no warm-up and changes it
+            between epochs only.
+        final_lr: the last learning rate of `cosine` and `linear`, as a share of `lr`.
     """
 
     lr: float = 5e-5
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     warmup: float = 0.1
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
     final_lr: float = 0.01
 
 
@@ -79,6 +81,8 @@ class TrainConfig(Config):
     Attributes:
         batch_size: items a step, over all workers and accumulation steps.
         epochs: passes over the training split, at most.
+        images: which images of the training split: those with texts, those without, or both; only
+            methods that read no texts take others than the first.
         seed: of the initial weights, the order of the items and the augmentation.
         workers: training processes, each with a GPU of its own if `use_gpu`.
         use_gpu: train on GPUs instead of CPUs.
@@ -86,7 +90,8 @@ class TrainConfig(Config):
         placement: workers on as few nodes as possible, or spread over as many.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
-            `last` to keep the last one.
+            `last` to keep the last one; mAP@10[found] of methods for image search, the others of
+            methods for images and texts. The mAPs need data with labels.
         selection: the split that the metric is measured on. `test` makes figures on the test split
             too good; it is there to compare with published figures that were selected that way.
         patience: epochs without a better one after which the run stops.
@@ -98,13 +103,14 @@ class TrainConfig(Config):
 
     batch_size: int = 128
     epochs: int = 10
+    images: Pairing = "paired"
     seed: int = 0
     workers: int = 2
     use_gpu: bool = False
     cpus_per_worker: int = 1
     placement: Literal["PACK", "SPREAD"] = "PACK"
     loader_processes: int = 0
-    select_by: Literal["R@10", "mAP@all", "last"] = "R@10"
+    select_by: Literal["R@10", "mAP@all", "mAP@50[found]", "mAP@10[found]", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"
     patience: int = 5
     validation_items: int = 2000
@@ -144,12 +150,36 @@ class Recipe(Config):
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
             )
+        self._check_measures()
         self._check_unimodal()
         offload = self.deepspeed.offload_optimizer
         if self.train.use_gpu and offload and not self.deepspeed.zero_stage:
             raise CrossRayError(
                 "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
             )
+
+    def _check_measures(self) -> None:
+        if self.train.images != "paired" and not self.method.image_only:
+            raise CrossRayError(
+                f"{self.name} learns from texts and train.images={self.train.images!r} has images "
+                "without any; choose paired, or a method that reads images only."
+            )
+        if self.method.closed_form or isinstance(self.method, UnimodalConfig):
+            return
+        measured: tuple[str, ...] = ("R@10", "mAP@all", "mAP@50[found]")
+        if self.method.image_search:
+            measured = ("mAP@10[found]",)
+        if self.train.select_by not in (*measured, "last"):
+            raise CrossRayError(
+                f"train.select_by={self.train.select_by!r} is not measured for {self.method.name}; "
+                f"choose {', '.join(measured)} or last."
+            )
+
+    def lr_factor(self, step: int, steps: int) -> float:
+        """The `linear` schedule: the share of `lr` at a step of `steps`, the same in an epoch."""
+        last = self.train.epochs - 1
+        epoch = min(step * self.train.epochs // steps, last)
+        return 1.0 + (self.optimizer.final_lr - 1.0) * epoch / max(1, last)
 
     def _check_unimodal(self) -> None:
         method, engine = self.method, self.deepspeed
@@ -175,29 +205,33 @@ class Recipe(Config):
         if kind == "AdamW":
             parameters["betas"] = list(optimizer.betas)
             parameters["torch_adam"] = not self.train.use_gpu
-        final = optimizer.final_lr if optimizer.schedule == "cosine" else 1.0
         config: dict[str, object] = {
             "train_batch_size": self.train.batch_size,
             "gradient_accumulation_steps": engine.accumulation,
             "gradient_clipping": engine.gradient_clipping,
             "optimizer": {"type": kind, "params": parameters},
-            "scheduler": {
-                "type": "WarmupCosineLR",
-                "params": {
-                    "total_num_steps": steps,
-                    "warmup_num_steps": max(2, round(optimizer.warmup * steps)),
-                    "warmup_min_ratio": 0.01,
-                    "cos_min_ratio": final,
-                    "warmup_type": "linear",
-                },
-            },
             "bf16": {"enabled": engine.bf16},
             "zero_optimization": {"stage": engine.zero_stage},
             "zero_allow_untested_optimizer": True,
             "steps_per_print": 10**9,
             "wall_clock_breakdown": False,
         }
+        if optimizer.schedule != "linear":
+            config["scheduler"] = _warm_up(optimizer, steps)
         if engine.offload_optimizer:
             zero = {"stage": engine.zero_stage, "offload_optimizer": {"device": "cpu"}}
             config["zero_optimization"] = zero
         return config
+
+
+def _warm_up(optimizer: OptimizerConfig, steps: int) -> dict[str, object]:
+    return {
+        "type": "WarmupCosineLR",
+        "params": {
+            "total_num_steps": steps,
+            "warmup_num_steps": max(2, round(optimizer.warmup * steps)),
+            "warmup_min_ratio": 0.01,
+            "cos_min_ratio": optimizer.final_lr if optimizer.schedule == "cosine" else 1.0,
+            "warmup_type": "linear",
+        },
+    }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
@@ -24,10 +26,7 @@ class _PhaseModule(nn.Module):
         self.method, self.phase = method, phase
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        terms = self.method.losses(batch)
-        if not self.phase.terms:
-            return terms
-        return {name: terms[name] for name in self.phase.terms}
+        return self.method.phase_losses(self.phase, batch)
 
 
 class PhaseEngine:
@@ -42,14 +41,19 @@ class PhaseEngine:
         self._others = [
             p for name, p in method.named_parameters() if p.requires_grad and name not in own
         ]
+        linear = recipe.optimizer.schedule == "linear"
         self.engine, _, _, _ = deepspeed.initialize(
             model=_PhaseModule(method, phase),
-            model_parameters=_groups(parameters, recipe.optimizer.weight_decay),
+            model_parameters=_groups(
+                parameters, recipe.optimizer.weight_decay if phase.decayed else 0.0
+            ),
             config=recipe.deepspeed_dict(steps, phase.lr_scale, phase.optimizer),
+            lr_scheduler=partial(_linear, recipe, steps) if linear else None,
             dist_init_required=False,
         )
-        # DeepSpeed's schedule starts at its first step; before, the learning rate is 0.
-        self.engine.lr_scheduler.step()
+        if not linear:
+            # DeepSpeed's schedule starts at its first step; before, the learning rate is 0.
+            self.engine.lr_scheduler.step()
 
     def step(self, micro_batches: Sequence[Batch]) -> dict[str, Tensor]:
         """One optimiser step over its micro-batches; the terms' means, detached."""
@@ -86,6 +90,32 @@ class PhaseEngine:
                 f"the checkpoint {folder} has no phase {self.phase.name!r}; "
                 "give the run another name so that it starts anew."
             )
+
+
+def engines_of(method: Method, recipe: Recipe, steps: int) -> list[PhaseEngine]:
+    """An engine a phase; phases that take turns share out the `steps` of a run."""
+    return [
+        PhaseEngine(
+            method, phase, recipe, steps // turns_of(method) if phase.turn == "epoch" else steps
+        )
+        for phase in method.phases()
+    ]
+
+
+def turns_of(method: Method) -> int:
+    """How many passes over the training split make an epoch."""
+    return max(1, sum(phase.turn == "epoch" for phase in method.phases()))
+
+
+def taking_part(engines: Sequence[PhaseEngine], number: int) -> list[PhaseEngine]:
+    """The engines that step in a pass over the training split, by the pass' number in the run."""
+    turns = [engine for engine in engines if engine.phase.turn == "epoch"]
+    its_turn = turns[number % len(turns)] if turns else None
+    return [engine for engine in engines if engine.phase.turn == "step" or engine is its_turn]
+
+
+def _linear(recipe: Recipe, steps: int, optimizer: torch.optim.Optimizer) -> LambdaLR:
+    return LambdaLR(optimizer, lambda step: recipe.lr_factor(step, steps))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,19 +26,26 @@ from crossray.core.artifacts import open_artifact
 from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem
-from crossray.core.types import Batch
+from crossray.core.types import Batch, TextBatch
 from crossray.data.corpus import Corpus
+from crossray.data.label_matrix import label_matrix
 from crossray.data.loading import pretext_loader, training_loader
 from crossray.data.pretext.samples import PretextSamples
 from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation, Student
 from crossray.distill.models import load_model, method_to_dict, save_weights
-from crossray.methods.contract import Method, SupervisedConfig, Unimodal, UnimodalConfig
+from crossray.methods.contract import (
+    Method,
+    SupervisedConfig,
+    TrainingSet,
+    Unimodal,
+    UnimodalConfig,
+)
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
 from crossray.training.corpora import pretext_samples, training_corpora
-from crossray.training.engines import PhaseEngine
+from crossray.training.engines import engines_of, taking_part, turns_of
 from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
 from crossray.training.pretext_validation import validate_pretext
@@ -103,7 +110,6 @@ class _Worker:
             self.corpus, self.validation = taught_corpora(
                 lesson, teacher, self.recipe, source, tokenizer, f"{task.storage}/teaching"
             )
-        self.sampler = sampler_of(self.recipe, len(self.corpus))
         torch.manual_seed(self.recipe.train.seed)  # every process starts from the same weights
         self.method = self.recipe.method.build()
         if task.init is not None:
@@ -113,10 +119,10 @@ class _Worker:
         if lesson is not None and teacher is not None:
             assert isinstance(self.method, Student)
             self.method = Distillation(self.method, teacher, lesson.config)
-        self.engines = [
-            PhaseEngine(self.method, phase, self.recipe, self.sampler.steps)
-            for phase in self.method.phases()
-        ]
+        self.method = self.method.prepare(self._training_set(tokenizer))
+        self.turns = turns_of(self.method)
+        self.sampler = sampler_of(self.recipe, len(self.corpus), self.turns)
+        self.engines = engines_of(self.method, self.recipe, self.sampler.steps)
         torch.manual_seed(self.recipe.train.seed + rank())
         self.progress = self._resume()
         self.trackers: list[Tracker] = []
@@ -124,6 +130,30 @@ class _Worker:
             parameters = {"method": method_to_dict(self.recipe.method), "recipe": self.recipe.name}
             folder = f"{task.storage}/tensorboard"
             self.trackers = trackers(folder, task.run, task.track, parameters)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The columns of the labels that batches have; empty where the method needs none."""
+        method = self.recipe.method
+        return method.labels if isinstance(method, SupervisedConfig) else ()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch, in which every phase has had its turn."""
+        return self.sampler.steps_per_epoch * self.turns
+
+    def _training_set(self, tokenizer: Tokenizer | None) -> TrainingSet:
+        names, max_tokens = self.label_names, self.recipe.method.text.max_tokens
+
+        def encode(texts: Sequence[str]) -> TextBatch:
+            assert tokenizer is not None
+            return tokenizer.encode([[text] for text in texts], max_tokens)
+
+        labels_NC = None
+        if names and isinstance(self.corpus, Corpus):
+            labels_NC = label_matrix(self.corpus.labels, names)
+        seed = self.recipe.train.seed
+        return TrainingSet(seed, labels_NC, None if tokenizer is None else encode)
 
     def _resume(self) -> Progress:
         checkpoint = ray.train.get_checkpoint()
@@ -144,7 +174,8 @@ class _Worker:
             if self.progress.stopped:
                 break
             terms: dict[str, Tensor] = {}
-            for engine in self.engines:
+            number = self.progress.step // self.sampler.steps_per_epoch
+            for engine in taking_part(self.engines, number):
                 terms.update(engine.step(micro_batches))
             self.progress = replace(self.progress, step=self.progress.step + 1)
             self.method.after_step(self.progress.step / self.sampler.steps)
@@ -153,14 +184,20 @@ class _Worker:
             tracker.close()
 
     def _loader(self, sampler: BatchSampler) -> Iterable[Batch]:
-        train, method = self.recipe.train, self.recipe.method
+        train = self.recipe.train
         if isinstance(self.corpus, PretextSamples):
             return pretext_loader(self.corpus, sampler, train.loader_processes)
-        names = method.labels if isinstance(method, SupervisedConfig) else ()
-        return training_loader(self.corpus, sampler, train.seed, train.loader_processes, names)
+        return training_loader(
+            self.corpus,
+            sampler,
+            train.seed,
+            train.loader_processes,
+            self.label_names,
+            not self.recipe.method.image_only,
+        )
 
     def _after_step(self, terms: dict[str, Tensor], clock: _Clock) -> None:
-        step, per_epoch = self.progress.step, self.sampler.steps_per_epoch
+        step, per_epoch = self.progress.step, self.steps_per_epoch
         self._log(terms, clock)
         if step % per_epoch == 0:
             self._validate()
@@ -185,7 +222,7 @@ class _Worker:
                 self.method, self.validation, train.validation_items, train.rerank, device, dtype
             )
         self.method.train()
-        epoch = self.progress.step // self.sampler.steps_per_epoch
+        epoch = self.progress.step // self.steps_per_epoch
         self.progress = judged(self.progress, self.recipe, quality, epoch)
         if self.progress.best_epoch == epoch:
             self._keep_best()
@@ -212,17 +249,18 @@ class _Worker:
 
     def _log(self, terms: dict[str, Tensor], clock: _Clock) -> None:
         step = self.progress.step
-        if rank() != 0 or not (clock.due() or step % self.sampler.steps_per_epoch == 0):
+        if rank() != 0 or not (clock.due() or step % self.steps_per_epoch == 0):
             return
         scalars = {f"loss/{name}": float(value) for name, value in terms.items()}
         scalars["loss/total"] = sum(scalars.values())
+        scalars |= self.method.observations()
         scalars["lr"] = self.engines[0].lr
         scalars["seconds_per_step"] = clock.seconds_per_step(step)
         for tracker in self.trackers:
             tracker.log(scalars, step)
         left = (self.sampler.steps - step) * scalars["seconds_per_step"]
         self._say(
-            f"epoch {(step - 1) // self.sampler.steps_per_epoch + 1}/{self.recipe.train.epochs}"
+            f"epoch {(step - 1) // self.steps_per_epoch + 1}/{self.recipe.train.epochs}"
             f"   step {step}/{self.sampler.steps}   loss {scalars['loss/total']:.4f}"
             f"   lr {scalars['lr']:.2e}   {scalars['seconds_per_step']:.2f} s/step"
             f"   at most {left:.0f} s left"
@@ -267,15 +305,16 @@ def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> 
     return replace(progress, stopped=epoch - progress.best_epoch >= recipe.train.patience)
 
 
-def sampler_of(recipe: Recipe, items: int) -> BatchSampler:
-    """This process's batches."""
+def sampler_of(recipe: Recipe, items: int, turns: int = 1) -> BatchSampler:
+    """This process's batches, of `turns` passes over the items an epoch."""
     return BatchSampler(
         items,
         recipe.train.batch_size,
-        recipe.train.epochs,
+        recipe.train.epochs * turns,
         recipe.train.seed,
         (world_size(), rank()),
         recipe.deepspeed.accumulation,
+        every_item=turns > 1,
     )
 
 

@@ -12,11 +12,12 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.distill.models import TOKENIZER
+from crossray.encoders.weights import GIVEN
 from crossray.methods.contract import UnimodalConfig
 from crossray.training.closed_form import Fit
 from crossray.training.config import Recipe
 from crossray.training.features import same_towers, towers_of
-from crossray.training.fitting import fitted, labelled, make_tokenizer
+from crossray.training.fitting import check_selection, fitted, labelled, make_tokenizer
 from crossray.training.initial_weights import require_same_words, tokenizer_of
 from crossray.training.run import Run
 from crossray.training.tracking import Track, require_mlflow
@@ -69,6 +70,7 @@ class Pretrain:
         made = made._replace(recipe=labelled(made.recipe, made.parents[0]))
         if recipe.method.closed_form:
             return Fit(made.recipe, made.tokenizer, made.source, out, made.parents).publish()
+        check_selection(made.recipe, made.parents[0])
         parents = made.parents
         if init is not None:
             parents += (init,)
@@ -115,7 +117,10 @@ class Pretrain:
             tokenizer, recipe = None, replace(self.recipe, method=method)
         else:
             tokenizer = load_tokenizer(f"path:{features.local() / TOKENIZER}")
-            recipe = fitted(self.recipe, tokenizer)
+            recipe, (_, text) = self.recipe, towers_of(features)
+            if text.weights == GIVEN:  # Doc2Vec's vectors take the place of a text tower
+                recipe = replace(recipe, method=replace(recipe.method, text=text))
+            recipe = fitted(recipe, tokenizer)
         same_towers(recipe.method, features)
         return _Inputs(tokenizer, recipe, features, parents)
 

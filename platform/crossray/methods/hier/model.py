@@ -20,6 +20,7 @@ from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.losses.level_weights import log_variances, uncertainty_weighted
 from crossray.methods.contract import (
+    Alignment,
     Method,
     MethodConfig,
     PairScores,
@@ -40,6 +41,7 @@ from crossray.methods.hier.regions import (
     ZONES,
     box_regions,
     grid_regions,
+    region_maps,
     sentence_means,
     with_whole,
     zone_structures,
@@ -49,6 +51,7 @@ from crossray.methods.hier.scores import (
     all_pairs,
     gated,
     global_scores,
+    region_word_attention,
     region_word_scores,
     structure_sentence_scores,
 )
@@ -257,6 +260,18 @@ class Hier(Method):
             parts["sentences"] = self.sentence_projection(sentences_BSD, mask_BS)
             parts["sentence_mask"] = mask_BS
         return parts
+
+    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+        """Which regions each word attends at level 1; see `Method.alignment`."""
+        if "region_word" not in self.config.levels:
+            return None
+        grid_BCYX = self.image_grid(image)
+        regions_BRD = self.represent_image(ImageBatch(grid_BCYX=grid_BCYX))["regions"]
+        words = self.represent_text(text)
+        weight_BWR = region_word_attention(
+            regions_BRD, words["words"], words["word_mask"], self.config.smoothing
+        )
+        return Alignment(region_maps(weight_BWR, self.config.grids, grid_BCYX.shape[2]))
 
     def score(self, images: Representation, texts: Representation) -> PairScores:
         """The gated sum of levels 1 and 3 for all pairs; `refine` adds level 2 to chosen pairs.

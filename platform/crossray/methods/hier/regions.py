@@ -71,6 +71,17 @@ def _overlap(start_BR: Tensor, stop_BR: Tensor, cells: int) -> Tensor:
     return length_BRG / length_BRG.sum(dim=-1, keepdim=True)
 
 
+def region_maps(weight_BWR: Tensor, sides: tuple[int, ...], side: int) -> Tensor:
+    """`maps_BWYX`: weights of the regions laid out on a feature map of `side` rows and columns.
+
+    A region gives each cell that it averages an equal part of its weight, so the sums stay, and a
+    mixture of regions under the weights is the mixture of the map's cells under the result.
+    """
+    cells_GYX = torch.eye(side * side, device=weight_BWR.device, dtype=weight_BWR.dtype)
+    share_GR = grid_regions(cells_GYX.view(-1, 1, side, side), sides).squeeze(2)
+    return (weight_BWR @ share_GR.T).view(*weight_BWR.shape[:2], side, side)
+
+
 def zone_structures(grid_BCYX: Tensor) -> Tensor:
     """`structures_BOC`: means over the seven named zones of a 4 x 4 grid, in the order of `ZONES`.
 

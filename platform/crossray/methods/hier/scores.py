@@ -91,6 +91,18 @@ def _region_word_scores(
     return (scores_BC + back_BC * has_word_C) / 2
 
 
+def region_word_attention(
+    regions_BRD: Tensor, words_BWD: Tensor, mask_BW: Tensor, smoothing: float
+) -> Tensor:
+    """`weight_BWR`: how word w of text i attends the regions of image i (SCAN, eq. 9).
+
+    The weights of a real word sum to 1, those of padding are 0. Arguments as in
+    `region_word_scores`.
+    """
+    cos_BWR = words_BWD @ regions_BRD.mT
+    return torch.softmax(smoothing * cos_BWR, dim=-1) * mask_BW[:, :, None]
+
+
 def _cosine_of_mixture(weight_XYPQ: Tensor, cos_XYPQ: Tensor, gram_QQ: Tensor) -> Tensor:
     """`cos_XYP` of unit vectors p with the mixtures `sum_q weight_pq q`, from inner products only.
 

@@ -1,0 +1,141 @@
+"""GPLDAN against CCA on the same frozen features, and what its index loses to its exact scores.
+
+    python benchmarks/gpldan.py --pairs PAIRS --features FEATURES --store DIR [--seeds 0 1 2]
+
+PAIRS and FEATURES are artifacts: `crossray ingest` and `jobs/features.py` made them. Trains
+`gpldan_pretrained_tiny` for every seed and CCA once, evaluates all on the test split and prints,
+for each seed and direction, mAP@50[found] by labels: CCA, exact co-attention, the vectors of an
+index alone, and the index's first 100 ranked again by co-attention; last one JSON object. The
+p-value is of exact co-attention over CCA, by paired bootstrap. What is finished in the store is
+taken when the program is started again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+import tyro
+
+from crossray.core.artifacts import Artifact, open_artifact
+from crossray.data.corpus import FeatureCorpus
+from crossray.distill.models import load_model
+from crossray.evaluation import get_protocol, paired_bootstrap
+from crossray.evaluation.report import DIRECTIONS, PER_QUERY
+from crossray.recipes import get_recipe
+from crossray.training.evaluate import Evaluate
+from crossray.training.judging import judge
+from crossray.training.pretrain import Pretrain
+from crossray.training.scoring import (
+    ScoreMatrices,
+    ahead_of_rest,
+    represent_corpus,
+    score_represented,
+    top_mask,
+)
+
+RECIPES = {"cca": "cca", "gpldan": "gpldan_pretrained_tiny"}
+METRIC = "mAP@50[found]"
+CANDIDATES = 100
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Train and measure both systems."""
+
+    pairs: str
+    features: str
+    store: Path
+    seeds: tuple[int, ...] = (0, 1, 2)
+    workers: int = 2
+    protocol: str = "gpldan_labels"
+
+    def run(self) -> None:
+        """Train, evaluate, print."""
+        _, cca = self._measured("cca", 0)
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for seed in self.seeds:
+            teacher, report = self._measured("gpldan", seed)
+            index = self._index(teacher)
+            found[str(seed)] = {
+                direction: {
+                    "cca": cca.manifest.metrics[direction][METRIC],
+                    "exact": report.manifest.metrics[direction][METRIC],
+                    **{name: values[number] for name, values in index.items()},
+                    **_gain(report, cca, direction),
+                }
+                for number, direction in enumerate(DIRECTIONS)
+            }
+            for direction, values in found[str(seed)].items():
+                line = "   ".join(f"{name} {value:.4f}" for name, value in values.items())
+                print(f"seed {seed}   {direction.replace('_', ' ')}   {line}", flush=True)
+        print(json.dumps(found))
+
+    def _measured(self, system: str, seed: int) -> tuple[Artifact, Artifact]:
+        """The teacher and its report, made now or before."""
+        recipe = get_recipe(RECIPES[system])
+        train = replace(recipe.train, seed=seed, workers=self.workers)
+        store = self.store.absolute()
+        teacher, report = store / f"{system}-{seed}", store / f"report-{system}-{seed}"
+        if not teacher.exists():
+            made = replace(recipe, train=train)
+            Pretrain(self.pairs, str(teacher), made, features=self.features).run()
+        if not report.exists():
+            Evaluate(
+                str(teacher), None, str(report), features=self.features, protocol=self.protocol
+            ).run()
+        return open_artifact(str(teacher)), open_artifact(str(report))
+
+    def _index(self, teacher: Artifact) -> dict[str, list[float]]:
+        """What vectors that know no partner give, alone and ranked again, in both directions."""
+        corpus = FeatureCorpus(open_artifact(self.features), "test")
+        method = load_model(teacher).method
+        represented = represent_corpus(method, corpus)
+        exact = score_represented(method, represented, rerank=0)
+        image_ND, text_CD = (
+            torch.cat([block["z"] for block in part])
+            for part in (represented.images, represented.texts)
+        )
+        alone_NC = image_ND @ text_CD.T
+        to_text = _ranked_again(torch.from_numpy(exact.image_to_text_NC), alone_NC)
+        to_image = _ranked_again(torch.from_numpy(exact.text_to_image_NC).T, alone_NC.T).T
+        both = {
+            "index": (alone_NC, alone_NC),
+            f"index, {CANDIDATES} ranked again": (to_text, to_image),
+        }
+        protocol, rows = get_protocol(self.protocol), represented.text_rows_C
+        return {
+            name: [
+                result.metrics[METRIC]
+                for result in judge(
+                    ScoreMatrices(*(part.numpy() for part in scores), rows), corpus, protocol, 0
+                )
+            ]
+            for name, scores in both.items()
+        }
+
+
+def _ranked_again(exact_QN: torch.Tensor, alone_QN: torch.Tensor) -> torch.Tensor:
+    return ahead_of_rest(exact_QN, alone_QN, top_mask(alone_QN, CANDIDATES))
+
+
+def _gain(report: Artifact, reference: Artifact, direction: str) -> dict[str, float]:
+    """The paired difference to the reference and its p-value; captions of a photo go together."""
+    rows, others = (
+        pq.read_table(artifact.local() / f"{PER_QUERY}-{direction}.parquet")
+        for artifact in (report, reference)
+    )
+    result = paired_bootstrap(
+        rows[METRIC].to_numpy(),
+        others[METRIC].to_numpy(),
+        groups=np.asarray(rows["query_id"].to_pylist()),
+    )
+    return {"gain": result.mean_difference, "p": result.p_value}
+
+
+if __name__ == "__main__":
+    tyro.cli(Benchmark).run()

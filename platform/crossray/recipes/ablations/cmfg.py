@@ -1,0 +1,39 @@
+"""The ablation of CMFG, of which the paper publishes none."""
+
+from __future__ import annotations
+
+from crossray.methods.cmfg import CmfgConfig
+from crossray.recipes.cmfg import cmfg_tiny
+from crossray.training.ablation import Ablation, vary
+from crossray.training.config import Recipe
+
+
+def variants(base: Recipe) -> dict[str, Recipe]:
+    """Edges, edges of every layer, layers, stages, residual, readout and loss, one at a time.
+
+    The full system has both stages and all edges, on the towers and in the sizes of `base`. `mode
+    pairwise` learns from every pair of the batch and is scored on every pair.
+    """
+    method = base.method
+    assert isinstance(method, CmfgConfig)
+    full = vary(
+        base, mode="both", edges="full", edge_mode="static", loss="info_nce", pooling="mean"
+    )
+    other_layer = "faithful" if method.layer == "residual_ln" else "residual_ln"
+    return {
+        "full": full,
+        "bipartite": vary(full, edges="bipartite"),
+        "dynamic-edges": vary(full, edge_mode="dynamic"),
+        "edge-types": vary(full, per_edge_type=not method.per_edge_type),
+        "one-layer-less": vary(full, layers=max(1, method.layers - 1)),
+        "one-layer-more": vary(full, layers=method.layers + 1),
+        "only-dual": vary(full, mode="dual", candidates=None),
+        "only-pairwise": vary(full, mode="pairwise", candidates=None),
+        other_layer.replace("_", "-"): vary(full, layer=other_layer),
+        "attention-pooling": vary(full, pooling="attention"),
+        "vse": vary(full, loss="vse++"),
+        "sum-of-stages": vary(full, reranked="sum"),
+    }
+
+
+CMFG = Ablation(cmfg_tiny, variants, protocol="cmfg")

@@ -1,0 +1,71 @@
+"""Recipes of GPLDAN."""
+
+from __future__ import annotations
+
+from crossray.data.transforms import AugmentConfig
+from crossray.encoders.image import ImageTowerConfig
+from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.gpldan import GpldanConfig
+from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.training.config import (
+    DeepSpeedConfig,
+    OptimizerConfig,
+    Recipe,
+    TokenizerConfig,
+    TrainConfig,
+)
+
+
+def gpldan_tiny() -> Recipe:
+    """From scratch on two CPU cores in minutes: a small RepVGG-like CNN and a one-layer BERT.
+
+    The targets are distances of what the towers give, so towers that know nothing teach little:
+    it shows the whole path, not what the method is for.
+    """
+    shape = BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
+    return Recipe(
+        name="gpldan_tiny",
+        method=GpldanConfig(
+            image=ImageTowerConfig(name="test_byobnet", image_size=112),
+            text=TextTowerConfig(shape=shape),
+            embedding=32,
+            attention_width=16,
+            classifier_width=64,
+        ),
+        tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
+        augment=AugmentConfig(min_scale=0.9, rotation=0.0),
+        optimizer=OptimizerConfig(lr=2e-3, weight_decay=1e-4),
+        train=TrainConfig(batch_size=64, epochs=7, validation_items=128, checkpoint_every=300),
+    )
+
+
+def gpldan_pretrained_tiny() -> Recipe:
+    """On frozen MobileNetV2 and MiniLM, or on a feature set; minutes on two cores with features."""
+    return Recipe(
+        name="gpldan_pretrained_tiny",
+        method=GpldanConfig(image=IMAGENET_MOBILENET, text=MINILM),
+        tokenizer=MINILM_TOKENIZER,
+        optimizer=OptimizerConfig(lr=1e-3, weight_decay=1e-4),
+        train=TrainConfig(
+            batch_size=128, epochs=20, select_by="mAP@50[found]", patience=20,
+            validation_items=400, checkpoint_every=500,
+        ),
+    )  # fmt: skip
+
+
+def gpldan_base() -> Recipe:
+    """Twelve-layer towers of width 768 and the paper's sizes and optimisers, for A100s."""
+    return Recipe(
+        name="gpldan_base",
+        method=GpldanConfig(
+            image=ImageTowerConfig(name="vit_base_patch16_224", image_size=224),
+            text=TextTowerConfig(shape=BertShape(layers=12, width=768, heads=12, ffn_width=3072)),
+        ),
+        tokenizer=TokenizerConfig(vocab_size=30_000, max_tokens=256),
+        optimizer=OptimizerConfig(lr=1e-4, weight_decay=1e-4),
+        deepspeed=DeepSpeedConfig(zero_stage=2, bf16=True),
+        train=TrainConfig(
+            batch_size=64, epochs=200, workers=4, use_gpu=True, cpus_per_worker=8,
+            loader_processes=8, select_by="mAP@50[found]", patience=20, checkpoint_every=500,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""MMACH on Ray Train: from labelled pairs to codes that a report judges."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from crossray.core.artifacts import open_artifact
+from crossray.core.errors import CrossRayError
+from crossray.distill.models import WEIGHTS, load_method
+from crossray.encoders.text import BertShape
+from crossray.methods.mmach import Mmach, MmachConfig
+from crossray.recipes import get_recipe
+from crossray.training.config import Recipe
+from crossray.training.evaluate import Evaluate
+from crossray.training.pretrain import Pretrain
+from support.pairs import phantom_pairs
+
+
+def small_recipe(bits: int = 16) -> Recipe:
+    """MMACH from scratch in a size that trains in seconds."""
+    recipe = get_recipe("mmach_tiny")
+    assert isinstance(recipe.method, MmachConfig)
+    shape = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.1)
+    method = replace(
+        recipe.method,
+        image=replace(recipe.method.image, image_size=64),
+        text=replace(recipe.method.text, shape=shape),
+        bits=bits, scales=(3, 2), wide=32, narrow=16, label_hidden=32,
+    )  # fmt: skip
+    train = replace(
+        recipe.train, epochs=1, batch_size=16, checkpoint_every=3, validation_items=20, workers=2
+    )
+    return replace(recipe, method=method, train=train)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("ray_cluster")
+def test_pairs_to_judged_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three passes on two workers, a teacher without labels' parts, and its codes in a report."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pairs = phantom_pairs(str(tmp_path / "pairs"), 100)
+    teacher = Pretrain("pairs", "teacher", small_recipe()).run()
+    passes, items = 3, pairs.manifest.metrics["splits"]["train"]
+    assert teacher.manifest.metrics["steps"] == passes * -(-items // 16)
+    method = load_method(teacher)
+    assert isinstance(method, Mmach)
+    assert method.config.labels == tuple(sorted(pairs.manifest.metrics["labels"]))
+    with safe_open(teacher.local() / WEIGHTS, "pt") as weights:
+        assert not any("label" in name or "_NK" in name for name in weights.keys())  # noqa: SIM118
+    report = Evaluate("teacher", "pairs", "report", protocol="mmach", codes=16).run()
+    content = json.loads((report.local() / "report.json").read_text())
+    for direction in ("image_to_text", "text_to_image"):
+        assert 0 < content["metrics"][direction]["mAP@all"] <= 1
+    with pytest.raises(CrossRayError, match="codes of 16 bits, not 64"):
+        Evaluate("teacher", "pairs", "other", protocol="mmach", codes=64).run()
+    assert open_artifact(report.uri).manifest.parents[0].id == teacher.id
