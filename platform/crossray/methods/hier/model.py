@@ -262,8 +262,8 @@ class Hier(Method):
         return parts
 
     def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
-        """Which regions each word attends at level 1; see `Method.alignment`."""
-        if "region_word" not in self.config.levels:
+        """Which cells of the grids each word attends at level 1; see `Method.alignment`."""
+        if "region_word" not in self.config.levels or self.config.reads_boxes:
             return None
         grid_BCYX = self.image_grid(image)
         regions_BRD = self.represent_image(ImageBatch(grid_BCYX=grid_BCYX))["regions"]
