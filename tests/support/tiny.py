@@ -12,18 +12,24 @@ from crossray.distill import Distillation, DistillationConfig, StudentConfig
 from crossray.distill.teaching import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.cmfg import CmfgConfig
 from crossray.methods.contract import MethodConfig, TrainingSet
 from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
+from crossray.methods.image_features import ImageFeaturesConfig
+from crossray.methods.image_ranking import ImageRankingConfig
 from crossray.methods.mmach import MmachConfig
+from crossray.methods.mmdl import MmdlConfig
 
 IMAGE = ImageTowerConfig(name="resnet10t", image_size=64)
 SHAPE = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)
 TEXT = TextTowerConfig(shape=SHAPE, vocab_size=50, max_tokens=16)
+LABELS = ("edema", "fracture", "mass", "pleural_effusion")
 TINY: dict[str, MethodConfig] = {
+    "ath": AthConfig(image=IMAGE, text=TEXT, labels=LABELS, bits=12),
     "clip": ClipConfig(image=IMAGE, text=TEXT, embedding=16, hidden=16),
     "cmfg": CmfgConfig(
         image=IMAGE, text=TEXT, embedding=16, grid=2, projection="normalised", key_width=8,
@@ -36,12 +42,17 @@ TINY: dict[str, MethodConfig] = {
         image=IMAGE, text=TEXT, embedding=16, hidden=16, grids=(1, 2),
         structure_width=16, structure_heads=2, structure_feed_forward=16,
     ),
+    "image_ranking": ImageRankingConfig(image=IMAGE, text=TEXT, labels=LABELS),
+    "mmdl": MmdlConfig(image=IMAGE, text=TEXT, labels=LABELS, embedding=16, hidden=16),
     "mmach": MmachConfig(
         image=IMAGE, text=TEXT, bits=16, scales=(3, 2), wide=16, narrow=16, label_hidden=16,
-        labels=("edema", "fracture", "mass", "pleural_effusion"),
+        labels=LABELS,
     ),
 }  # fmt: skip
-CLOSED_FORM: dict[str, MethodConfig] = {"cca": CcaConfig(image=IMAGE, text=TEXT, embedding=8)}
+CLOSED_FORM: dict[str, MethodConfig] = {
+    "cca": CcaConfig(image=IMAGE, text=TEXT, embedding=8),
+    "image_features": ImageFeaturesConfig(image=IMAGE, text=TEXT),
+}
 UNIMODAL = HierUnimodalConfig(
     image=IMAGE, text=TEXT, embedding=16, hidden=16, queue=8, decoder=8, sentence_order=0.5
 )

@@ -173,6 +173,23 @@ def test_images_for_images_without_the_query(store: Path, model: str) -> None:
     assert "NDCG@10[graded]" in report["metrics"]["image_to_image"]
 
 
+@pytest.mark.parametrize("held", ["text", "both"])
+def test_images_for_items_of_reports(store: Path, held: str) -> None:
+    """A database that holds reports would be searched as if it held films."""
+    report = evaluated(store, model="teacher", pairs="pairs", protocol="mmdl", held=held)
+    seen = Seen(store, "teacher", "pairs")
+    database = seen.text_ND if held == "text" else seen.image_ND + seen.text_ND
+    database = database / np.linalg.norm(database, axis=1, keepdims=True)
+    others = ~np.eye(ITEMS, dtype=bool)
+    scores, relevant = (
+        values[others].reshape(ITEMS, -1)
+        for values in (seen.image_ND @ database.T, share_label(seen.labels, seen.labels))
+    )
+    values = average_precision(scores, relevant, cutoff=10, denominator="found")
+    found = report["metrics"]["image_to_image"]["mAP@10[found]"]
+    assert found == pytest.approx(mean_over_queries(values), abs=0.02), "rounding may swap ties"
+
+
 @pytest.mark.parametrize("model", ["student", "hashing-teacher"])
 def test_codes_by_hamming_distance(store: Path, model: str) -> None:
     """`mmach` would rank vectors, or break ties by the order of the database."""
@@ -256,6 +273,7 @@ def test_lookup_of_codes_under_other_protocols(store: Path, protocol: str, other
         ({"protocol": "gpldan"}, "exactly one label an item"),
         ({"protocol": "mmdl", "codes": BITS, "rescore": 5}, "rescores nothing"),
         ({"protocol": "heir"}, "no evaluation protocol 'heir'"),
+        ({"protocol": "hier", "held": "text"}, "leave held out"),
     ],
     ids=str,
 )

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+import pyarrow as pa
 import pytest
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
+from crossray.data.schema import PAIR_SCHEMA
+from crossray.data.shards import PairWriter
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.methods.contract import SupervisedConfig
 from crossray.recipes import get_recipe
-from crossray.training.fitting import check_selection, fitted, labelled
+from crossray.training.fitting import check_selection, fitted, labelled, training_texts
 
 
 @pytest.fixture
@@ -70,6 +73,29 @@ def test_a_supervised_method_on_data_without_labels_is_refused(tmp_path: Path) -
     recipe = replace(get_recipe("hier_tiny"), method=Taught())
     with pytest.raises(CrossRayError, match="learns from labels"):
         labelled(recipe, data_with(tmp_path, {}))
+
+
+def test_texts_of_other_splits_are_not_learned_from(tmp_path: Path) -> None:
+    """Words that only the test split has would be in Doc2Vec's vocabulary, which is a leak."""
+    rows = [
+        {"item_id": str(n), "split": split, "texts": texts, "sections": sections}
+        for n, (split, texts, sections) in enumerate([
+            ("train", ["One."], []),
+            ("val", ["Two."], []),
+            ("train", ["Three.", "Four."], [{"name": "findings", "start": 0, "stop": 2}]),
+            ("test", ["Five."], []),
+            ("train", [], []),
+        ])
+    ]  # fmt: skip
+    with create(str(tmp_path / "pairs"), "pairs", {}) as draft, PairWriter(draft.path) as writer:
+        columns = [
+            {**dict.fromkeys(PAIR_SCHEMA.names), "group_id": row["item_id"], "labels": [],
+             "boxes": [], "meta": [], **row}
+            for row in rows
+        ]  # fmt: skip
+        writer.write(pa.Table.from_pylist(columns, PAIR_SCHEMA))
+    pairs = open_artifact(str(tmp_path / "pairs"))
+    assert list(training_texts(pairs)) == ["One.", "Three. Four."]
 
 
 @pytest.mark.parametrize("by", ["mAP@all", "mAP@50[found]"])

@@ -16,6 +16,7 @@ from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_wei
 from crossray.encoders.text import BertShape
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
+from crossray.methods.mmdl import MmdlConfig
 from crossray.recipes import get_recipe
 from crossray.training.config import TokenizerConfig
 from crossray.training.fitting import make_tokenizer
@@ -56,10 +57,27 @@ def test_matching_weights_are_taken_and_others_start_anew(tmp_path: Path) -> Non
         expected = stored[name].to(value.dtype) if name in taken.taken else before[name]
         assert torch.equal(value, expected), name
     words = taken.words("EARLIER")
-    assert f"{len(taken.taken)} tensors start as in EARLIER: image_tower (" in words
+    assert f"{len(taken.taken)} tensors start as in EARLIER: " in words
+    towers = sum(name.startswith("image_tower.") for name in taken.taken)
+    assert f"image_tower ({towers})" in words.split("anew start")[0]
     assert "gate (2)" in words
     assert "not taken " in words
     assert "logit_scale (1)" in words
+
+
+def test_the_second_phase_of_mmdl_starts_from_all_that_it_has(tmp_path: Path) -> None:
+    """Images without reports would be learned from scratch, and phase A be lost."""
+    config = TINY["mmdl"]
+    assert isinstance(config, MmdlConfig)
+    earlier = teacher(tmp_path / "earlier", config)
+    alone = replace(config, modalities=("image",))
+    taken = start_from(alone.build(), earlier)
+    assert not taken.new
+    assert {name.split(".")[0] for name in taken.left} == {"encoder", "text_tower"}
+    assert not [name for name in taken.left if "image" in name]
+    renamed = replace(alone, labels=("a", "b", "c", "d"))
+    with pytest.raises(CrossRayError, match="learned 4 other labels than the 4 of this run"):
+        start_from(renamed.build(), earlier)
 
 
 def test_towers_of_features_are_kept(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
 from crossray.data.splits import Split
 from crossray.data.tokenization import Tokenizer
 
+Pairing = Literal["paired", "unpaired", "all"]
 _COLUMNS = ("item_id", "image", "texts", "sections", "labels", "meta")
 _CORNERS = ("x0", "y0", "x1", "y1")
 
@@ -32,7 +33,10 @@ def study_key(item_id: str, meta: Sequence[tuple[str, str]]) -> int:
 
 
 class Corpus(ABC):
-    """The items of one split that have both an image and a text, addressed by row number."""
+    """The items of one split that have an image, addressed by row number.
+
+    Those that have a text too, unless it was opened for others.
+    """
 
     item_ids: list[str]
     keys_N: Tensor
@@ -47,7 +51,7 @@ class Corpus(ABC):
 
     @abstractmethod
     def text_count(self, row: int) -> int:
-        """How many texts describe the item, at least 1."""
+        """How many texts describe the item, at least 1 where it is paired."""
 
     @abstractmethod
     def text(self, row: int, number: int) -> Any:
@@ -92,12 +96,14 @@ class PairCorpus(Corpus):
         transform: Callable[[bytes], Tensor],
         augmented: Callable[[bytes, int, int], Tensor] | None = None,
         boxes: BoxTransform | None = None,
+        pairing: Pairing = "paired",
     ) -> None:
+        """`pairing`: whether items have a text, none, or either."""
         columns = _COLUMNS if boxes is None else (*_COLUMNS, "boxes")
         schema = pa.schema([PAIR_SCHEMA.field(name) for name in columns])
-        key = f"{pairs.id}-{split}-paired{'' if boxes is None else '-boxes'}"
-        self._table = cached_table(key, schema, _paired(pairs, split, columns))
-        require_items(len(self._table), pairs, split)
+        key = f"{pairs.id}-{split}-{pairing}{'' if boxes is None else '-boxes'}"
+        self._table = cached_table(key, schema, _chosen(pairs, split, pairing, columns))
+        require_items(len(self._table), pairs, split, pairing)
         if boxes is not None and not pc.sum(pc.list_value_length(self._table["boxes"])).as_py():
             raise CrossRayError(
                 f"the {split} split of {pairs.uri} has no boxes; choose regions of a grid, or "
@@ -163,10 +169,13 @@ class PairCorpus(Corpus):
 class FeatureCorpus(Corpus):
     """A split of a `features` artifact: the outputs of frozen towers, memory-mapped."""
 
-    def __init__(self, features: Artifact, split: Split) -> None:
+    def __init__(self, features: Artifact, split: Split, pairing: Pairing = "paired") -> None:
+        """`pairing`: whether items have a text, none, or either."""
         path = features.local() / f"{split}.arrow"
         rows = map_table(path) if path.exists() else pa.table({})
-        require_items(len(rows), features, split)
+        if len(rows):
+            rows = _with_texts(rows, pc.list_value_length(rows["sentences"]), pairing)
+        require_items(len(rows), features, split, pairing)
         self._table = rows
         self._grid_shape = tuple(features.manifest.metrics["grid_shape"])
         self._width = int(features.manifest.metrics["text_width"])
@@ -206,26 +215,46 @@ class FeatureCorpus(Corpus):
         )
 
 
-def require_items(count: int, artifact: Artifact, split: Split) -> None:
-    """Refuse a split without any item that has both an image and a text."""
-    if count == 0:
+def require_items(
+    count: int, artifact: Artifact, split: Split, pairing: Pairing = "paired"
+) -> None:
+    """Refuse a split without any item of that kind."""
+    if count:
+        return
+    if pairing == "paired":
         raise CrossRayError(
             f"the {split} split of {artifact.uri} has no item with both an image and a text; "
             "use another split or ingest paired items for it."
         )
+    raise CrossRayError(
+        f"the {split} split of {artifact.uri} has no image{' without a text' * (pairing != 'all')}"
+        "; use data that has some (`crossray split coverage` takes texts away), or train on pairs."
+    )
 
 
 def paired_rows(table: pa.Table, split: Split | None = None) -> pa.Table:
     """The rows of a pairs table that have both an image and a text, of one split if it is named."""
-    paired = pc.and_(
-        pc.is_valid(table["image"]),
-        pc.greater(pc.list_value_length(table["texts"]), 0),
-    )
-    return table.filter(
-        paired if split is None else pc.and_(paired, pc.equal(table["split"], split))
-    )
+    return _rows(table, split, "paired")
 
 
-def _paired(pairs: Artifact, split: Split, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _rows(table: pa.Table, split: Split | None, pairing: Pairing) -> pa.Table:
+    wanted = pc.is_valid(table["image"])
+    if split is not None:
+        wanted = pc.and_(wanted, pc.equal(table["split"], split))
+    rows = table.filter(wanted)
+    return _with_texts(rows, pc.list_value_length(rows["texts"]), pairing)
+
+
+def _with_texts(rows: pa.Table, texts: pa.ChunkedArray, pairing: Pairing) -> pa.Table:
+    """The rows whose number of texts is as wanted; the table itself if that is all of them."""
+    if pairing == "all":
+        return rows
+    wanted = pc.greater(texts, 0) if pairing == "paired" else pc.equal(texts, 0)
+    return rows if pc.all(wanted).as_py() else rows.filter(wanted)
+
+
+def _chosen(
+    pairs: Artifact, split: Split, pairing: Pairing, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     for table in iter_pairs(pairs, columns, split):
-        yield from paired_rows(table).to_batches()
+        yield from _rows(table, None, pairing).to_batches()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from crossray.core.types import Batch, Teaching
+from crossray.core.types import Batch, Teaching, TextBatch
 from crossray.data.corpus import Corpus
 from crossray.data.label_matrix import label_matrix
 from crossray.data.pretext.samples import PretextSamples
@@ -20,8 +20,8 @@ _Sample = tuple[object, object, int, Teaching | None]
 
 
 class _Samples(Dataset[Any]):
-    def __init__(self, corpus: Corpus, seed: int, label_names: Sequence[str]) -> None:
-        self.corpus, self.seed = corpus, seed
+    def __init__(self, corpus: Corpus, seed: int, label_names: Sequence[str], texts: bool) -> None:
+        self.corpus, self.seed, self.texts = corpus, seed, texts
         self.labels_NC = label_matrix(corpus.labels, label_names) if label_names else None
 
     def __len__(self) -> int:
@@ -29,6 +29,8 @@ class _Samples(Dataset[Any]):
 
     def __getitem__(self, at: tuple[int, int]) -> _Sample:
         epoch, row = at
+        if not self.texts:
+            return self.corpus.image(row, epoch), None, row, None
         choice = np.random.default_rng((self.seed, epoch, row))
         number = int(choice.integers(self.corpus.text_count(row)))
         teaching = self.corpus.teaching(row, number)
@@ -40,12 +42,17 @@ class _Samples(Dataset[Any]):
         taught = [teaching for teaching in teachings if teaching is not None]
         return Batch(
             image=self.corpus.collate_images(images),
-            text=self.corpus.collate_texts(texts),
+            text=self.corpus.collate_texts(texts) if self.texts else no_texts(len(rows)),
             keys_B=self.corpus.keys_N[rows_B],
             teaching=collate_teaching(taught) if taught else None,
             labels_BC=None if self.labels_NC is None else self.labels_NC[rows_B],
             rows_B=rows_B,
         )
+
+
+def no_texts(rows: int) -> TextBatch:
+    """Texts without a token, for methods that read none."""
+    return TextBatch(torch.zeros(rows, 0, dtype=torch.bool), torch.zeros(rows, 0, dtype=torch.long))
 
 
 def training_loader(
@@ -54,14 +61,16 @@ def training_loader(
     seed: int,
     processes: int,
     label_names: Sequence[str] = (),
+    texts: bool = True,
 ) -> DataLoader[Batch]:
     """Micro-batches of one process, in the sampler's order.
 
     Each item comes with one of its texts, drawn anew every epoch. What is drawn depends on the
     seed, the epoch and the item only, so neither resuming nor the number of loader processes
-    changes it. `label_names` are the columns of `labels_BC`; without them it is left out.
+    changes it. `label_names` are the columns of `labels_BC`; without them it is left out. Without
+    `texts` no text is read, and the batches have none.
     """
-    samples = _Samples(corpus, seed, label_names)
+    samples = _Samples(corpus, seed, label_names, texts)
     return DataLoader(
         samples,
         batch_sampler=sampler,

@@ -83,5 +83,5 @@ def load_model(artifact: Artifact) -> Model:
 
 def require_towers(config: MethodConfig, artifact: Artifact) -> None:
     """Raises `CrossRayError` for a method that was trained on a feature set and reads no pairs."""
-    if config.text.weights == GIVEN:
+    if config.image.weights == GIVEN:
         raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,9 @@ from torch.func import functional_call
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
-from crossray.encoders import torchvision_names, weights
+from crossray.encoders import attention_trunk, torchvision_names, weights
 from crossray.encoders.layers import Layers, recorded
+from crossray.encoders.scda import crop_to_object
 from crossray.encoders.tower import Tower
 
 Channels = tuple[float, float, float]
@@ -31,7 +32,7 @@ class ImageTowerConfig(Config):
     """A timm model without its classifier.
 
     Attributes:
-        name: timm's name of the model.
+        name: timm's name of the model, or `ath` for the small trunk of that method.
         weights: `scratch`, `hub:ID`, `package:NAME` or `path:/absolute/file-or-folder`; `given`
             for a feature set's own vectors, see `given_images`.
         frozen: keep the weights as they are.
@@ -41,6 +42,9 @@ class ImageTowerConfig(Config):
         options: further arguments of the timm model, such as `depth`.
         mean: of the input's channels, in [0, 1]; None for that of the weights.
         std: standard deviation of the input's channels; None for that of the weights.
+        localiser: timm's name of a frozen model that finds the main object (SCDA), to which the
+            image is cut before this tower sees it; None for the whole image.
+        localiser_weights: as `weights`.
     """
 
     name: str = "resnet18"
@@ -51,6 +55,8 @@ class ImageTowerConfig(Config):
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
     mean: Channels | None = None
     std: Channels | None = None
+    localiser: str | None = None
+    localiser_weights: str = "scratch"
 
 
 def given_images(width: int) -> ImageTowerConfig:
@@ -91,21 +97,30 @@ def normalisation(config: ImageTowerConfig) -> tuple[Channels, Channels]:
     return _three(mean), _three(std)
 
 
+class Traced(NamedTuple):
+    """`grid_BCYX`: a tower's feature map. `level`: what a level of its trunk gave, in its form."""
+
+    grid_BCYX: Tensor
+    level: Tensor
+
+
 class ImageTower(Tower):
     """Pixels to a square feature map: `channels` wide, `side` rows and columns.
 
     Every parameter that requires a gradient receives one: the classifier and whatever else the
     map does not depend on is left out. With `load_weights=False` only the architecture is built,
-    for an artifact's own weights, and the source of the weights is not touched.
+    for an artifact's own weights, and the source of the weights is not touched. With a localiser
+    the map is that of the image cut to its main object.
     """
 
     trunk: Any  # timm's models share methods, not a base class
+    localiser: ImageTower | None
     channels: int
     side: int
 
     def __init__(self, config: ImageTowerConfig, load_weights: bool = True) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.localiser = config, None
         if config.weights == weights.GIVEN:
             self.trunk, self.channels, self.side = None, int(config.options["width"]), 1
             return
@@ -119,27 +134,82 @@ class ImageTower(Tower):
                 f"the weights {config.weights!r} lack {len(lost)} tensors of {config.name!r}, "
                 f"the first is {lost[0]!r}; use weights of this very model."
             )
+        if config.localiser is not None:
+            finder = replace(
+                config, name=config.localiser, weights=config.localiser_weights, frozen=True,
+                level=None, options={}, localiser=None,
+            )  # fmt: skip
+            self.localiser = ImageTower(finder, load_weights)
         if config.frozen:
             self.freeze()
 
     def forward(self, pixels_BCYX: Tensor) -> Tensor:
         """Normalised pixels to grid_BCYX."""
+        with self.gradients():
+            return self._map(pixels_BCYX)
+
+    def traced(self, pixels_BCYX: Tensor, level: int) -> Traced:
+        """The feature map, and what a level gave on the way to it, with gradient in between.
+
+        A frozen tower is traced too. `level` is an index of timm's `feature_info`, which goes with
+        that of `ImageTowerConfig`; negative ones count from the last. Raises `CrossRayError` for a
+        level that the tower does not have.
+        """
+        outputs: list[Tensor] = []
+        module = self._level(level)
+        hook = module.register_forward_hook(lambda _, inputs, output: outputs.append(output))
+        try:
+            with torch.enable_grad():
+                grid_BCYX = self._map(pixels_BCYX.detach().requires_grad_())
+        finally:
+            hook.remove()
+        if not outputs:  # it lies after the map
+            raise self._no_level(level)
+        return Traced(grid_BCYX, outputs[0])
+
+    def _level(self, level: int) -> nn.Module:
+        try:
+            name: str = self.trunk.feature_info[level]["module"]
+            module: nn.Module = self.trunk.get_submodule(name)
+        except (AttributeError, IndexError):
+            raise self._no_level(level) from None
+        return module
+
+    def _no_level(self, level: int) -> CrossRayError:
+        count = len(getattr(self.trunk, "feature_info", ()))
+        return CrossRayError(
+            f"{self.config.name!r} has no level {level} on the way to its map; choose another of "
+            f"its {count} levels, counted from 0, or leave it out for the map itself."
+        )
+
+    def as_grid(self, features: Tensor) -> Tensor:
+        """`grid_BCYX` of what the trunk or one of its levels gives: tokens, or a map."""
+        if features.ndim == 3:
+            patches_BTC = features[:, getattr(self.trunk, "num_prefix_tokens", 0) :]
+            side = isqrt(patches_BTC.shape[1])
+            return patches_BTC.transpose(1, 2).reshape(len(features), -1, side, side)
+        if getattr(self.trunk, "output_fmt", "NCHW") == "NHWC":
+            return features.permute(0, 3, 1, 2)
+        return features
+
+    def _map(self, pixels_BCYX: Tensor) -> Tensor:
         if self.trunk is None:
             raise CrossRayError(weights.NO_TOWER)
+        if self.localiser is not None:
+            pixels_BCYX = crop_to_object(pixels_BCYX, self.localiser(pixels_BCYX))
         # Convolutions run up to twice as fast with the channels last, on CPUs as on tensor cores.
         # The weights stay as they are: DeepSpeed cannot broadcast them in that format.
         pixels_BCYX = pixels_BCYX.contiguous(memory_format=torch.channels_last)
-        with self.gradients():
-            if self.config.level is None:
-                return self._final(pixels_BCYX)
-            grids: list[Tensor] = self.trunk.forward_intermediates(
-                pixels_BCYX,
-                indices=[self.config.level],
-                stop_early=True,
-                intermediates_only=True,
-                output_fmt="NCHW",
-            )
-            return grids[0]
+        if self.config.level is None:
+            return self.as_grid(self.trunk.forward_features(pixels_BCYX))
+        grids: list[Tensor] = self.trunk.forward_intermediates(
+            pixels_BCYX,
+            indices=[self.config.level],
+            stop_early=True,
+            intermediates_only=True,
+            output_fmt="NCHW",
+        )
+        return grids[0]
 
     @property
     def depth(self) -> int:
@@ -172,16 +242,6 @@ class ImageTower(Tower):
 
         blocks = getattr(self.trunk, "blocks", ())
         return [block for block in blocks if isinstance(getattr(block, "attn", None), Attention)]
-
-    def _final(self, pixels_BCYX: Tensor) -> Tensor:
-        features: Tensor = self.trunk.forward_features(pixels_BCYX)
-        if features.ndim == 3:
-            patches_BTC = features[:, getattr(self.trunk, "num_prefix_tokens", 0) :]
-            side = isqrt(patches_BTC.shape[1])
-            return patches_BTC.transpose(1, 2).reshape(len(features), -1, side, side)
-        if getattr(self.trunk, "output_fmt", "NCHW") == "NHWC":
-            return features.permute(0, 3, 1, 2)
-        return features
 
     def _trim(self) -> None:
         """Drop the parts that the map does not depend on, and set `channels` and `side`.
@@ -216,6 +276,8 @@ class ImageTower(Tower):
 
 
 def _create(config: ImageTowerConfig) -> Any:
+    if config.name == attention_trunk.NAME:
+        return attention_trunk.AttentionTrunk()
     import timm
 
     if not timm.is_model(config.name):
@@ -240,6 +302,8 @@ def _load(trunk: nn.Module, config: ImageTowerConfig) -> set[str]:
     state = weights.read_state(weights.locate(config.weights))
     if torchvision_names.is_mobilenetv2(state):
         state = torchvision_names.mobilenetv2(state)
+    elif torchvision_names.is_densenet(state):
+        state = torchvision_names.densenet(state)
     # timm keeps each architecture's conversion of foreign checkpoints and of position embeddings
     # made for another image size in a function of this name.
     convert = getattr(sys.modules[type(trunk).__module__], "checkpoint_filter_fn", None)

@@ -1,4 +1,4 @@
-"""torchvision's names of MobileNetV2's weights, in timm's words."""
+"""torchvision's names of MobileNetV2's and DenseNet's weights, in timm's words."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ _BLOCK = {
     "3": "bn3",
 }
 _NAME = re.compile(r"features\.(\d+)\.(?:conv\.)?(\d(?:\.\d)?)\.(\w+)")
+
+
+# The published DenseNet files are older than the rule that names hold no dots.
+_OLD_DENSENET = re.compile(r"(features\..*denselayer\d+\.(?:norm|conv))\.(\d\..*)")
 
 
 def is_mobilenetv2(state: dict[str, Tensor]) -> bool:
@@ -50,3 +54,21 @@ def _layer(feature: int, layer: str) -> str:
         stage += 1
     names = _FIRST_BLOCK if feature == 1 else _BLOCK
     return f"blocks.{stage}.{block}.{names[layer]}"
+
+
+def is_densenet(state: dict[str, Tensor]) -> bool:
+    """Whether the tensors carry torchvision's names of a DenseNet, which are also timm's."""
+    return "features.denseblock1.denselayer1.norm1.weight" in densenet(state)
+
+
+def densenet(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Torchvision's DenseNet tensors under timm's names; the classifier is left out.
+
+    A prefix that wrappers put before all names (`module.`, `densenet121.`) is taken off.
+    """
+    renamed = {}
+    for name, tensor in state.items():
+        at = name.find("features.")
+        if at >= 0:
+            renamed[_OLD_DENSENET.sub(r"\1\2", name[at:])] = tensor
+    return renamed

@@ -14,6 +14,7 @@ from crossray.evaluation.bootstrap import (
 )
 from crossray.evaluation.cmc import cmc
 from crossray.evaluation.corrections import bonferroni, holm
+from crossray.evaluation.energy_in_box import energy_in_box, energy_lift
 from crossray.evaluation.evaluate import Curves, DirectionResult, evaluate_direction
 from crossray.evaluation.evaluate_codes import evaluate_codes
 from crossray.evaluation.grounded_average_precision import (
@@ -24,6 +25,7 @@ from crossray.evaluation.hamming import average_precision_of_counts, hamming_ave
 from crossray.evaluation.hamming_counts import HammingCounts, hamming_counts
 from crossray.evaluation.hamming_radius import RadiusCurve, hamming_radius_curve
 from crossray.evaluation.hamming_top_n import hamming_top_n_precision
+from crossray.evaluation.label_accuracy import label_accuracy
 from crossray.evaluation.label_table import LabelTable
 from crossray.evaluation.lookup_curves import LookupCurves
 from crossray.evaluation.mean_over_queries import mean_over_queries
@@ -60,6 +62,8 @@ __all__ = [
     "cmc",
     "confidence_interval",
     "confidence_intervals",
+    "energy_in_box",
+    "energy_lift",
     "evaluate_codes",
     "evaluate_direction",
     "first_relevant_rank",
@@ -71,6 +75,7 @@ __all__ = [
     "hamming_radius_curve",
     "hamming_top_n_precision",
     "holm",
+    "label_accuracy",
     "mean_over_queries",
     "mean_rank",
     "median_rank",

@@ -79,6 +79,11 @@ def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
             f"{ndcg_name(protocol.ndcg_k)}: an item's gain is the number of labels in common, "
             f"discounted by log2(rank + 1), as a share of the best order's."
         )
+    if any("Acc-1" in metrics for metrics in report["metrics"].values()):
+        words.append(
+            "Acc-K: the share of labelled images of which one of the K labels that the model finds "
+            "most probable is right; nothing is searched."
+        )
     if protocol.mean_of_directions:
         words.append("Mean: of the two directions; its intervals draw an id's queries of both.")
     return words + _label_words(protocol, report) + _lookup_words(report)

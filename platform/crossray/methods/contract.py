@@ -31,10 +31,14 @@ class MethodConfig(Config):
         image: the image tower.
         text: the text tower.
         embedding: dimensions of the shared space.
+
+    A method for `image_search` is judged by images that ask for images; one that is `image_only`
+    has no text tower.
     """
 
     name: ClassVar[str]
     closed_form: ClassVar[bool] = False
+    image_search: ClassVar[bool] = False
     image: ImageTowerConfig = field(default_factory=ImageTowerConfig)
     text: TextTowerConfig = field(default_factory=TextTowerConfig)
     embedding: int = 256
@@ -42,6 +46,18 @@ class MethodConfig(Config):
     def build(self, load_weights: bool = True) -> Method:
         """The model; `load_weights=False` leaves out the towers' pretrained weights."""
         raise TypeError(f"{type(self).__name__} does not name a method")
+
+    @property
+    def image_only(self) -> bool:
+        """Whether the method reads no texts."""
+        return False
+
+    def no_text(self) -> CrossRayError:
+        """What is raised when a method that reads no texts is asked about one."""
+        return CrossRayError(
+            f"this {self.name} model reads images only and cannot be asked about texts; judge it "
+            "under the protocol mmdl, or train a method that reads both."
+        )
 
     @property
     def reads_boxes(self) -> bool:

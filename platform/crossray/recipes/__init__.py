@@ -13,6 +13,17 @@ from crossray.recipes.gpldan import gpldan_base, gpldan_pretrained_tiny, gpldan_
 from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
 from crossray.recipes.hier_unimodal import hier_unimodal_base, hier_unimodal_tiny
 from crossray.recipes.mmach import mmach_base, mmach_pretrained_tiny, mmach_tiny
+from crossray.recipes.mmdl import (
+    ath_mmdl_tiny,
+    ath_tiny,
+    image_features,
+    image_mmdl_pretrained_tiny,
+    image_ranking_base,
+    image_ranking_tiny,
+    mmdl_base,
+    mmdl_pretrained_tiny,
+    mmdl_tiny,
+)
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
 from crossray.training.config import Recipe
 from crossray.training.distill import StudentRecipe
@@ -31,6 +42,15 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         cmfg_pretrained_tiny,
         cmfg_base,
         cca,
+        mmdl_tiny,
+        mmdl_pretrained_tiny,
+        mmdl_base,
+        image_mmdl_pretrained_tiny,
+        image_features,
+        image_ranking_tiny,
+        image_ranking_base,
+        ath_tiny,
+        ath_mmdl_tiny,
         gpldan_tiny,
         gpldan_pretrained_tiny,
         gpldan_base,

@@ -9,6 +9,7 @@ from tyro.conf import Suppress
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
+from crossray.data.corpus import Pairing
 from crossray.data.splits import Split
 from crossray.data.transforms import AugmentConfig
 from crossray.methods.contract import MethodConfig, UnimodalConfig
@@ -80,6 +81,8 @@ class TrainConfig(Config):
     Attributes:
         batch_size: items a step, over all workers and accumulation steps.
         epochs: passes over the training split, at most.
+        images: which images of the training split: those with texts, those without, or both; only
+            methods that read no texts take others than the first.
         seed: of the initial weights, the order of the items and the augmentation.
         workers: training processes, each with a GPU of its own if `use_gpu`.
         use_gpu: train on GPUs instead of CPUs.
@@ -87,7 +90,8 @@ class TrainConfig(Config):
         placement: workers on as few nodes as possible, or spread over as many.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
-            `last` to keep the last one. The mAPs need data with labels.
+            `last` to keep the last one; mAP@10[found] of methods for image search, the others of
+            methods for images and texts. The mAPs need data with labels.
         selection: the split that the metric is measured on. `test` makes figures on the test split
             too good; it is there to compare with published figures that were selected that way.
         patience: epochs without a better one after which the run stops.
@@ -99,13 +103,14 @@ class TrainConfig(Config):
 
     batch_size: int = 128
     epochs: int = 10
+    images: Pairing = "paired"
     seed: int = 0
     workers: int = 2
     use_gpu: bool = False
     cpus_per_worker: int = 1
     placement: Literal["PACK", "SPREAD"] = "PACK"
     loader_processes: int = 0
-    select_by: Literal["R@10", "mAP@all", "mAP@50[found]", "last"] = "R@10"
+    select_by: Literal["R@10", "mAP@all", "mAP@50[found]", "mAP@10[found]", "last"] = "R@10"
     selection: Literal["validation", "test"] = "validation"
     patience: int = 5
     validation_items: int = 2000
@@ -145,11 +150,29 @@ class Recipe(Config):
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
             )
+        self._check_measures()
         self._check_unimodal()
         offload = self.deepspeed.offload_optimizer
         if self.train.use_gpu and offload and not self.deepspeed.zero_stage:
             raise CrossRayError(
                 "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
+            )
+
+    def _check_measures(self) -> None:
+        if self.train.images != "paired" and not self.method.image_only:
+            raise CrossRayError(
+                f"{self.name} learns from texts and train.images={self.train.images!r} has images "
+                "without any; choose paired, or a method that reads images only."
+            )
+        if self.method.closed_form or isinstance(self.method, UnimodalConfig):
+            return
+        measured: tuple[str, ...] = ("R@10", "mAP@all", "mAP@50[found]")
+        if self.method.image_search:
+            measured = ("mAP@10[found]",)
+        if self.train.select_by not in (*measured, "last"):
+            raise CrossRayError(
+                f"train.select_by={self.train.select_by!r} is not measured for {self.method.name}; "
+                f"choose {', '.join(measured)} or last."
             )
 
     def lr_factor(self, step: int, steps: int) -> float:

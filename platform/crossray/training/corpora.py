@@ -35,9 +35,9 @@ def training_corpora(
 
     Only features are read without a tokenizer.
     """
-    split = recipe.train.validation_split
+    split, pairing = recipe.train.validation_split, recipe.train.images
     if source.kind == "features":
-        return FeatureCorpus(source, "train"), FeatureCorpus(source, split)
+        return FeatureCorpus(source, "train", pairing), FeatureCorpus(source, split)
     assert tokenizer is not None
     method = recipe.method
     validation = pair_corpus(method, source, split, tokenizer)
@@ -49,7 +49,7 @@ def training_corpora(
     boxes = partial(seen_boxes, augment=recipe.augment, seed=recipe.train.seed)
     training = PairCorpus(
         source, "train", tokenizer, method.text.max_tokens, plain, augmented,
-        boxes if method.reads_boxes else None,
+        boxes if method.reads_boxes else None, pairing,
     )  # fmt: skip
     return training, validation
 

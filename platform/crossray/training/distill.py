@@ -64,6 +64,8 @@ class Distill:
         same = from_dict(TokenizerConfig, teacher.manifest.config["tokenizer"], teacher.uri)
         recipe = fitted(replace(self.recipe, tokenizer=same), tokenizer)
         method = method_from_dict(teacher.manifest.config["method"], teacher.uri)
+        if method.image_only:
+            raise method.no_text()
         student, asked = (config.build(load_weights=False) for config in (recipe.method, method))
         assert isinstance(student, Student)
         check_layers(student, asked, self.recipe.distillation)

@@ -32,7 +32,7 @@ from crossray.evaluation.report import PER_QUERY, write_report
 from crossray.methods.contract import Hashing, Method
 from crossray.training.asked import Search, asked, searched
 from crossray.training.gallery import sample_gallery
-from crossray.training.judging import Judged, judge_method, label_names
+from crossray.training.judging import Held, Judged, judge_method, label_names
 from crossray.training.leaks import look_for_leaks
 from crossray.training.reference import reference_line
 from crossray.training.selection import selection_of
@@ -49,12 +49,15 @@ class Evaluate:
         features: in place of pairs, features that the model's frozen towers made, or the feature
             set that it was trained on.
         split: of the data.
-        protocol: hier, cmfg, mmdl, gpldan, gpldan_labels, mmach or flickr; by default `hier` where
-            the data has labels, else `flickr`. mmach needs codes.
+        protocol: hier, cmfg, mmdl, gpldan, gpldan_labels, mmach or flickr; by default `mmdl` for a
+            model of image search, else `hier` where the data has labels, else `flickr`. mmach needs
+            codes.
         rerank: candidates a query that get the method's costly scores; as many as there are items
             scores every pair exactly.
         codes: bits of the model's codes, to measure them in place of its vectors.
         rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
+        held: what stands for an item where images ask for images: its image, the mean of its texts,
+            or the mean of both.
         query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
             and only they make items relevant by label, as for labels that were held out.
         seed: of the bootstrap.
@@ -70,6 +73,7 @@ class Evaluate:
     rerank: int = 100
     codes: int | None = None
     rescore: int = 0
+    held: Held = "image"
     query_labels: str | None = None
     seed: int = 0
     use_gpu: bool = False
@@ -81,6 +85,8 @@ class Evaluate:
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
         method, data, open_split = asked(trained, self.pairs, self.features)
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
+        if method.config.image_search:
+            usual = "mmdl"
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
         method, rerank = self._scorer(method, trained)
@@ -90,7 +96,7 @@ class Evaluate:
         print(f"scoring {len(corpus):,} images against {others}", flush=True)
         chosen = self._chosen_labels()
         judged = judge_method(
-            method.to(device), search, protocol, rerank, self.seed, device, chosen
+            method.to(device), search, protocol, rerank, self.seed, device, chosen, self.held
         )
         results = judged.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
@@ -102,6 +108,7 @@ class Evaluate:
             "protocol": protocol.name,
             "rerank": rerank,
             "codes": self.codes,
+            "held": self.held,
             "seed": self.seed,
         }
         if chosen:
@@ -156,6 +163,11 @@ class Evaluate:
                 "that makes codes and their bits, --codes 64 for instance, or another protocol."
             )
         scored = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
+        if self.held != "image" and protocol.directions != IMAGE_TO_IMAGE:
+            raise CrossRayError(
+                f"protocol {protocol.name!r} asks images and texts for each other; leave held out, "
+                "or choose a protocol of images that ask for images."
+            )
         if self.rescore and not scored:
             raise CrossRayError(
                 f"protocol {protocol.name!r} ranks by the codes alone and rescores nothing; leave "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -24,10 +24,10 @@ from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.corpus import study_key
+from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig
 from crossray.data.feature_table import FeatureWriter, feature_table
 from crossray.data.placement import role_selector
 from crossray.data.schema import read_row_group, row_groups, text_entries
-from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
 from crossray.distill.models import TOKENIZER
 from crossray.encoders.image import (
@@ -39,7 +39,8 @@ from crossray.encoders.image import (
 from crossray.encoders.text import TextTower, TextTowerConfig, given_texts
 from crossray.methods.contract import MethodConfig
 from crossray.training.config import Recipe, TokenizerConfig
-from crossray.training.fitting import fitted_towers, make_tokenizer
+from crossray.training.fitting import fitted_towers, make_tokenizer, training_texts
+from crossray.training.text_readers import Doc2VecReader, TextReader, TokenReader
 
 IMAGES_AT_A_TIME = 16
 _COLUMNS = ["item_id", "split", "image", "texts", "sections", "labels", "meta"]
@@ -47,7 +48,7 @@ _COLUMNS = ["item_id", "split", "image", "texts", "sections", "labels", "meta"]
 
 @dataclass(frozen=True)
 class Features:
-    """Run frozen towers once over all paired items and keep what they give.
+    """Run frozen towers once over all paired items, or all images, and keep what they give.
 
     Attributes:
         pairs: the artifact to read: a name in the store, an absolute path or a URI.
@@ -58,6 +59,10 @@ class Features:
         side: average each feature map into this many rows and columns; None keeps it whole.
         dtype: of the stored numbers; float16 halves the size and rounds to 3 decimal digits.
         actors: processes that run the towers.
+        texts: what makes the vectors of texts: the tower, one a token, or Doc2Vec, fitted on the
+            training split, one a text. A method then learns from these in place of a tower.
+        doc2vec: how Doc2Vec learns.
+        unpaired: keep images without texts too.
     """
 
     pairs: str
@@ -68,6 +73,9 @@ class Features:
     side: int | None = None
     dtype: Literal["float16", "float32"] = "float16"
     actors: int = 2
+    texts: Literal["tower", "doc2vec"] = "tower"
+    doc2vec: Doc2VecConfig = field(default_factory=Doc2VecConfig)
+    unpaired: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, pairs: str, out: str, **options: Any) -> Features:
@@ -80,13 +88,14 @@ class Features:
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
-        if not (self.image.frozen and self.text.frozen):
+        if not (self.image.frozen and (self.text.frozen or self.texts == "doc2vec")):
             raise CrossRayError(
                 "these towers are trained, so their output cannot be cached; use a recipe with "
                 "frozen towers or train without features."
             )
         tokenizer = make_tokenizer(self.tokenizer, pairs)
-        image, text = fitted_towers(self.image, self.text, self.tokenizer, tokenizer)
+        given = given_texts(self.doc2vec.width) if self.texts == "doc2vec" else self.text
+        image, text = fitted_towers(self.image, given, self.tokenizer, tokenizer)
         shape, width = ImageTower(image, False), TextTower(text, False).width
         side = shape.side if self.side is None else self.side
         if not 0 < side <= shape.side or shape.side % side:
@@ -96,9 +105,14 @@ class Features:
             )
         ensure_ray()
         config = {"image": to_dict(image), "text": to_dict(text), "dtype": self.dtype, "side": side}
+        reader: TextReader = TokenReader(text, tokenizer.to_str())
+        if self.texts == "doc2vec":
+            config["doc2vec"] = to_dict(self.doc2vec)
+            print("fitting Doc2Vec on the training split", flush=True)
+            reader = Doc2VecReader(Doc2Vec(training_texts(pairs), self.doc2vec))
         with create(out, "features", config, (pairs,)) as draft:
             with FeatureWriter(draft.path) as writer:
-                for table in self._stream(pairs, image, text, tokenizer, side):
+                for table in self._stream(pairs, image, reader, side):
                     writer.write(table)
             tokenizer.save(draft.path / TOKENIZER)
             draft.notes.extend(pairs.manifest.notes)
@@ -116,8 +130,7 @@ class Features:
         self,
         pairs: Artifact,
         image: ImageTowerConfig,
-        text: TextTowerConfig,
-        tokenizer: Tokenizer,
+        reader: TextReader,
         side: int,
     ) -> Iterator[pa.Table]:
         units = [{"unit": json.dumps(unit)} for unit in row_groups(pairs)]
@@ -125,7 +138,7 @@ class Features:
         quiet(dataset.context)
         dataset = dataset.map_batches(
             Towers,
-            fn_constructor_args=(pairs.uri, image, text, tokenizer.to_str(), side, self.dtype),
+            fn_constructor_args=(pairs.uri, image, reader, side, self.dtype, self.unpaired),
             batch_format="pyarrow",
             batch_size=None,
             compute=ray.data.ActorPoolStrategy(size=self.actors),
@@ -147,33 +160,32 @@ class Towers:
         self,
         pairs: str,
         image: ImageTowerConfig,
-        text: TextTowerConfig,
-        tokenizer: str,
+        reader: TextReader,
         side: int,
         dtype: str,
+        unpaired: bool,
     ) -> None:
         torch.set_num_threads(1)
         self.pairs = open_artifact(pairs)
-        self.tokenizer = Tokenizer.from_str(tokenizer)
-        self.max_tokens = text.max_tokens
+        self.reader = reader.started()
+        self.unpaired = unpaired
         self.transform = evaluation_transform(image.image_size, *normalisation(image))
         self.image = ImageTower(image).eval()
-        self.text = TextTower(text).eval()
         self.side = side
         self.dtype = np.dtype(dtype)
 
     @torch.inference_mode()
     def __call__(self, units: pa.Table) -> pa.Table:
-        """The rows of the row groups that have both an image and texts."""
+        """The rows of the row groups that have both an image and texts, or an image."""
         rows = [self._rows(json.loads(unit)) for unit in units["unit"].to_pylist()]
         return pa.concat_tables(rows)
 
     def _rows(self, unit: dict[str, Any]) -> pa.Table:
         table = read_row_group(self.pairs, unit, _COLUMNS)
-        paired = pc.and_(
-            pc.is_valid(table["image"]), pc.greater(pc.list_value_length(table["texts"]), 0)
-        )
-        rows = table.filter(paired).to_pylist()
+        wanted = pc.is_valid(table["image"])
+        if not self.unpaired:
+            wanted = pc.and_(wanted, pc.greater(pc.list_value_length(table["texts"]), 0))
+        rows = table.filter(wanted).to_pylist()
         grids: list[Any] = []
         states, sentences = [], []
         for start in range(0, len(rows), IMAGES_AT_A_TIME):
@@ -193,13 +205,8 @@ class Towers:
 
     def _texts(self, row: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         entries = text_entries(row["texts"], row["sections"])
-        batch = self.tokenizer.encode(entries, self.max_tokens)
-        assert batch.tokens_BT is not None
-        states_BTD = self.text(batch.tokens_BT, batch.mask_BT).numpy().astype(self.dtype)
-        lengths = batch.mask_BT.sum(dim=1).tolist()
-        states = [state[:length].ravel() for state, length in zip(states_BTD, lengths, strict=True)]
-        sentence_BT = batch.sentence_BT.numpy().astype(np.int16)
-        return states, [row[:length] for row, length in zip(sentence_BT, lengths, strict=True)]
+        states, sentences = self.reader.read(entries) if entries else ([], [])
+        return [state.ravel().astype(self.dtype) for state in states], sentences
 
 
 def towers_of(features: Artifact) -> tuple[ImageTowerConfig, TextTowerConfig]:

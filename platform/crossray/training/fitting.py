@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.schema import iter_pairs
+from crossray.data.schema import iter_pairs, text_entries
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.image import resolve as resolve_image
 from crossray.encoders.text import TextTowerConfig
 from crossray.encoders.text import resolve as resolve_text
-from crossray.encoders.weights import SCRATCH
+from crossray.encoders.weights import GIVEN, SCRATCH
 from crossray.methods.contract import SupervisedConfig
 from crossray.training.config import Recipe, TokenizerConfig
 
@@ -22,6 +23,14 @@ def make_tokenizer(config: TokenizerConfig, pairs: Artifact) -> Tokenizer:
     tables = iter_pairs(pairs, ["texts"], "train")
     texts = (text for table in tables for row in table["texts"].to_pylist() for text in row)
     return load_tokenizer(config.source, texts, config.vocab_size)
+
+
+def training_texts(pairs: Artifact) -> Iterator[str]:
+    """The texts of the training split, the sentences of each joined."""
+    for table in iter_pairs(pairs, ["texts", "sections"], "train"):
+        for row in table.to_pylist():
+            for sentences in text_entries(row["texts"], row["sections"]):
+                yield " ".join(sentences)
 
 
 def fitted(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
@@ -38,6 +47,8 @@ def fitted_towers(
     image: ImageTowerConfig, text: TextTowerConfig, config: TokenizerConfig, tokenizer: Tokenizer
 ) -> tuple[ImageTowerConfig, TextTowerConfig]:
     """`fitted` for a pair of towers; `tokenizer` is what `make_tokenizer` gave for `config`."""
+    if text.weights == GIVEN:  # vectors of texts that no tower makes
+        return resolve_image(image), text
     if text.weights not in (SCRATCH, config.source):
         raise CrossRayError(
             f"text.weights={text.weights!r} with tokenizer.source={config.source!r} would give "

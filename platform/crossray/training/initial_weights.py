@@ -12,7 +12,7 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import WORDPIECE, Tokenizer, load_tokenizer
 from crossray.distill.models import TOKENIZER, WEIGHTS
-from crossray.methods.contract import Method
+from crossray.methods.contract import Method, SupervisedConfig
 from crossray.training.config import TokenizerConfig
 
 TOWERS = ("image_tower.", "text_tower.")
@@ -40,6 +40,7 @@ def start_from(method: Method, artifact: Artifact, towers: bool = True) -> Taken
     `towers=False` leaves the model's towers as they are. Raises `CrossRayError` where a name is of
     another shape, and where none matches.
     """
+    _require_same_labels(method, artifact)
     own = method.state_dict()
     found = load_file(artifact.local() / WEIGHTS)
     if not towers:
@@ -63,6 +64,17 @@ def start_from(method: Method, artifact: Artifact, towers: bool = True) -> Taken
         tuple(name for name in own if name not in taken),
         tuple(name for name in found if name not in taken),
     )
+
+
+def _require_same_labels(method: Method, artifact: Artifact) -> None:
+    """Refuse a teacher of other labels, whose columns would start as those of other names."""
+    labels = method.config.labels if isinstance(method.config, SupervisedConfig) else ()
+    theirs = tuple(artifact.manifest.config["method"].get("labels") or ())
+    if labels and theirs and theirs != labels:
+        raise CrossRayError(
+            f"{artifact.uri} learned {len(theirs)} other labels than the {len(labels)} of this "
+            "run; give --init a teacher of data with the same labels."
+        )
 
 
 def tokenizer_of(artifact: Artifact, config: TokenizerConfig) -> Tokenizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,10 +24,11 @@ from crossray.evaluation import (
     hamming_counts,
     rare_labels,
 )
+from crossray.evaluation.label_accuracy import with_label_accuracy
 from crossray.evaluation.lookup_curves import counts_of_others, lookup_curves
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.rules import check_labels
-from crossray.methods.contract import Method
+from crossray.methods.contract import Method, SupervisedConfig
 from crossray.training.asked import Search
 from crossray.training.gallery import RankedRow, ranked_by_scores
 from crossray.training.scoring import (
@@ -39,6 +41,7 @@ from crossray.training.validation import label_matrix
 
 Scores = NDArray[np.float32]
 Packed = NDArray[np.uint8]
+Held = Literal["image", "text", "both"]
 
 
 @dataclass(frozen=True)
@@ -69,20 +72,27 @@ def judge_method(
     seed: int,
     device: torch.device | str = "cpu",
     query_labels: Sequence[str] = (),
+    held: Held = "image",
 ) -> Judged:
     """Judge a method, or its codes (`CodeScorer`), on the items of a search.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
     scores of images and texts. `query_labels`: only items that carry one of these ask, and only
     these labels, those that qualify them included, make items relevant; see `check_query_labels`.
+    `held`: what stands for an item where images ask for images.
     Raises CrossRayError, before anything is computed, for labels that the protocol cannot judge by.
     """
     corpus = search.corpus
     check_labels(protocol, corpus_labels(corpus))
     check_query_labels(query_labels, corpus, method, protocol)
     if protocol.directions == IMAGE_TO_IMAGE:
-        represented = represent_corpus(method, corpus, device=device, texts=False)
-        return _judge_images(represented, corpus, protocol, seed)
+        if held != "image" and method.config.image_only:
+            raise method.config.no_text()
+        represented = represent_corpus(method, corpus, device=device, texts=held != "image")
+        judged = _judge_images(represented, corpus, protocol, seed, held)
+        return _with_accuracy(judged, method, represented, corpus, seed)
+    if method.config.image_only:
+        raise method.config.no_text()
     represented = represent_corpus(method, corpus, device=device)
     if protocol.ranked_by == "hamming":
         return _judge_codes(represented, search, protocol, seed)
@@ -164,18 +174,21 @@ def label_names(corpus: Corpus, among: Sequence[str] = ()) -> list[str]:
 
 
 def _judge_images(
-    represented: Represented, corpus: Corpus, protocol: Protocol, seed: int
+    represented: Represented, corpus: Corpus, protocol: Protocol, seed: int, held: Held
 ) -> Judged:
     """Images that ask for images, by the cosine of their vectors or codes."""
-    hashed = "code" in represented.images[0]
-    vectors_ND = _joined(represented.images, "code" if hashed else "z")
-    vectors_ND /= np.maximum(np.linalg.norm(vectors_ND, axis=1, keepdims=True), 1e-12)
+    hashed = "code" in represented.images[0] and held == "image"
+    vectors_ND = _unit(_joined(represented.images, "code" if hashed else "z"))
+    database_ND = vectors_ND
+    if held != "image":
+        texts_ND = _text_means(represented, len(vectors_ND))
+        database_ND = texts_ND if held == "text" else _unit(vectors_ND + texts_ND)
     images, _ = _sides(corpus, represented.text_rows_C)
     keys_N, labels_NC = images.keys_N, images.labels_NC
     rare_C = None if labels_NC is None else rare_labels(labels_NC)
 
     def block(start: int, stop: int) -> Scores:
-        scores_BN: Scores = vectors_ND[start:stop] @ vectors_ND.T
+        scores_BN: Scores = vectors_ND[start:stop] @ database_ND.T
         return scores_BN
 
     result = evaluate_direction(block, keys_N, keys_N, labels_NC, labels_NC, protocol, rare_C, seed)
@@ -184,11 +197,44 @@ def _judge_images(
         result = _looked_up(result, (codes_NY, codes_NY), images, images, protocol)
 
     def others(query: int) -> Scores:
-        scores_N: Scores = vectors_ND @ vectors_ND[query]
+        scores_N: Scores = database_ND @ vectors_ND[query]
         scores_N[query] = -np.inf
         return scores_N
 
     return Judged((result,), {"image_to_image": others})
+
+
+def _text_means(represented: Represented, items: int) -> Scores:
+    """`texts_ND`: the mean direction of each item's texts."""
+    z_CD = _unit(_joined(represented.texts, "z"))
+    sums_ND = np.zeros((items, z_CD.shape[1]), dtype=np.float32)
+    np.add.at(sums_ND, represented.text_rows_C, z_CD)
+    return _unit(sums_ND)
+
+
+def _unit(vectors_ND: Scores) -> Scores:
+    lengths_N1 = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    unit_ND: Scores = vectors_ND / np.maximum(lengths_N1, 1e-12)
+    return unit_ND
+
+
+def _with_accuracy(
+    judged: Judged, method: Method, represented: Represented, corpus: Corpus, seed: int
+) -> Judged:
+    """Beside the ranking, how often the labels that a method thinks most probable are right.
+
+    Labels that it was not taught count for nothing.
+    """
+    config = method.config
+    if not isinstance(config, SupervisedConfig) or "classes" not in represented.images[0]:
+        return judged
+    known = set(config.labels)
+    labels_NC = label_matrix(
+        [[label for label in row if label in known] for row in corpus.labels], list(config.labels)
+    )
+    classes_NC = _joined(represented.images, "classes")
+    (result,) = judged.results
+    return replace(judged, results=(with_label_accuracy(result, classes_NC, labels_NC, seed),))
 
 
 def _judge_codes(represented: Represented, search: Search, protocol: Protocol, seed: int) -> Judged:

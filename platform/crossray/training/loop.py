@@ -188,7 +188,12 @@ class _Worker:
         if isinstance(self.corpus, PretextSamples):
             return pretext_loader(self.corpus, sampler, train.loader_processes)
         return training_loader(
-            self.corpus, sampler, train.seed, train.loader_processes, self.label_names
+            self.corpus,
+            sampler,
+            train.seed,
+            train.loader_processes,
+            self.label_names,
+            not self.recipe.method.image_only,
         )
 
     def _after_step(self, terms: dict[str, Tensor], clock: _Clock) -> None:

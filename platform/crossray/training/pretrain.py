@@ -12,6 +12,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.distill.models import TOKENIZER
+from crossray.encoders.weights import GIVEN
 from crossray.methods.contract import UnimodalConfig
 from crossray.training.closed_form import Fit
 from crossray.training.config import Recipe
@@ -116,7 +117,10 @@ class Pretrain:
             tokenizer, recipe = None, replace(self.recipe, method=method)
         else:
             tokenizer = load_tokenizer(f"path:{features.local() / TOKENIZER}")
-            recipe = fitted(self.recipe, tokenizer)
+            recipe, (_, text) = self.recipe, towers_of(features)
+            if text.weights == GIVEN:  # Doc2Vec's vectors take the place of a text tower
+                recipe = replace(recipe, method=replace(recipe.method, text=text))
+            recipe = fitted(recipe, tokenizer)
         same_towers(recipe.method, features)
         return _Inputs(tokenizer, recipe, features, parents)
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from crossray.core.distributed import broadcast_object, rank
 from crossray.data.corpus import Corpus
 from crossray.evaluation import average_precision, mean_over_queries, recall_at_k
+from crossray.evaluation.leave_one_out import own_columns, without_own
 from crossray.evaluation.relevance import pair, share_label
 from crossray.methods.contract import Method
-from crossray.training.scoring import score_corpus
+from crossray.training.scoring import represent_corpus, score_corpus
 
 Quality = dict[str, dict[str, float]]
 
@@ -26,8 +27,11 @@ def validate(
 ) -> Quality:
     """`R@10` (own study) and, where there are labels, `mAP@all` and `mAP@50[found]`, both ways.
 
+    Methods for image search are asked by images for images: `mAP@10[found]` by labels in common.
     Looks at the first `items` validation items; every process calls it and gets the same answer.
     """
+    if method.config.image_search:
+        return _image_search(method, corpus, items, device, dtype)
     scores = score_corpus(method, corpus, rerank, items, device, dtype)
     if rank() != 0:
         shared: Quality = broadcast_object(None)
@@ -53,6 +57,31 @@ def validate(
                 ("mAP@50[found]", average_precision(scores_QN, relevant_QN, 50, "found")),
             ):
                 quality[name][metric] = mean_over_queries(precision, empty="skip")
+    shared = broadcast_object(quality)
+    return shared
+
+
+def _image_search(
+    method: Method, corpus: Corpus, items: int, device: torch.device | str, dtype: torch.dtype
+) -> Quality:
+    """Of images that ask for images by cosine, each taken out of the database while it asks."""
+    represented = represent_corpus(method, corpus, items, device, dtype, texts=False)
+    if rank() != 0:
+        shared: Quality = broadcast_object(None)
+        return shared
+    z_ND = torch.cat([block["z"].float().cpu() for block in represented.images]).numpy()
+    labels_NC = label_matrix(corpus.labels[: len(z_ND)])
+    quality: Quality = {}
+    if labels_NC.any():
+        own_N = own_columns(slice(0, len(z_ND)))
+        precision_N = average_precision(
+            without_own(z_ND @ z_ND.T, own_N),
+            without_own(share_label(labels_NC, labels_NC), own_N),
+            cutoff=10,
+            denominator="found",
+        )
+        found = mean_over_queries(precision_N, empty="skip")
+        quality = {"image_to_image": {"mAP@10[found]": found}}
     shared = broadcast_object(quality)
     return shared
 

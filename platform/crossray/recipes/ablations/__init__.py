@@ -11,12 +11,14 @@ from crossray.recipes.ablations.cmfg import CMFG
 from crossray.recipes.ablations.gpldan import GPLDAN
 from crossray.recipes.ablations.hier import HIER
 from crossray.recipes.ablations.mmach import MMACH
+from crossray.recipes.ablations.mmdl import MMDL
 from crossray.training.ablation import Ablation
 
 ABLATIONS: dict[str, Ablation] = {
     "cmfg": CMFG,
     "gpldan": GPLDAN,
     "hier": HIER,
+    "mmdl": MMDL,
     "mmach": MMACH,
 }
 

@@ -1,0 +1,111 @@
+"""Triplet losses against loops over the printed formulas and an independent package."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.reducers import MeanReducer
+from torch import Tensor
+
+from crossray.losses.triplets import (
+    TripletTerm,
+    label_roles,
+    label_triplet_loss,
+    margin_term,
+    mean_over_triplets,
+    mean_squared_distances,
+    ratio_term,
+)
+
+TERMS: list[TripletTerm] = [margin_term, partial(margin_term, margin=0.9), ratio_term]
+
+
+def triplets_of(labels_BC: Tensor) -> list[tuple[int, int, int]]:
+    """Every anchor, positive and negative, by the words of the definition."""
+    items = range(len(labels_BC))
+    names = [set(row.nonzero().flatten().tolist()) for row in labels_BC]
+    return [
+        (a, p, n)
+        for a in items
+        for p in items
+        for n in items
+        if len({a, p, n}) == 3 and names[a] & names[p] and not names[a] & names[n]
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("term", TERMS)
+def test_mean_over_all_triplets(seed: int, term: TripletTerm) -> None:
+    """A triplet that is left out, or counted twice, changes what training prefers."""
+    generator = torch.Generator().manual_seed(seed)
+    z_BD = torch.randn(9, 4, generator=generator)
+    labels_BC = (torch.rand(9, 5, generator=generator) < 0.3).float()
+    unit_BD = z_BD / z_BD.norm(dim=1, keepdim=True)
+    values = [
+        float(term(torch.dist(unit_BD[a], unit_BD[p]), torch.dist(unit_BD[a], unit_BD[n])))
+        for a, p, n in triplets_of(labels_BC)
+    ]
+    assert values
+    found = label_triplet_loss(z_BD, labels_BC, term)
+    assert found.item() == pytest.approx(sum(values) / len(values), rel=1e-5)
+
+
+def test_margin_is_that_of_another_package() -> None:
+    """With one label an item the loss is the field's triplet margin loss."""
+    generator = torch.Generator().manual_seed(4)
+    z_BD, classes_B = torch.randn(12, 6, generator=generator), torch.arange(12) % 3
+    theirs = TripletMarginLoss(margin=0.2, reducer=MeanReducer())(z_BD, classes_B)
+    labels_BC = torch.nn.functional.one_hot(classes_B).float()
+    ours = label_triplet_loss(z_BD, labels_BC, margin_term)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+def test_ratio_is_a_quarter_at_equal_distances_and_falls_with_the_negative() -> None:
+    """Test 11 of MMDL's specification."""
+    distances = torch.linspace(0, 5, 11)
+    torch.testing.assert_close(ratio_term(distances, distances), torch.full((11,), 0.25))
+    values = ratio_term(torch.ones(11), distances)
+    assert (values.diff() < 0).all()
+    expected = (math.exp(1.0) / (math.exp(1.0) + math.exp(5.0))) ** 2
+    assert values[-1].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_items_without_labels_are_negatives_only() -> None:
+    """An unlabelled film would otherwise be drawn to other unlabelled ones."""
+    roles = label_roles(torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
+    assert roles.positive_BB.tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    assert roles.negative_BB.tolist() == [[0, 0, 1], [0, 0, 1], [1, 1, 0]]
+
+
+def test_a_batch_without_triplets_has_no_gradient_and_no_nan() -> None:
+    """One such batch would end the training of all weights."""
+    z_BD = torch.zeros(3, 2, requires_grad=True)
+    loss = label_triplet_loss(z_BD, torch.ones(3, 1), margin_term)
+    loss.backward()
+    assert loss.item() == 0
+    assert z_BD.grad is not None
+    assert not z_BD.grad.any()
+
+
+def test_equal_items_have_a_finite_gradient() -> None:
+    """Two equal images are common; the root of their distance 0 has no derivative."""
+    z_BD = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    label_triplet_loss(z_BD, torch.tensor([[1.0, 0], [1, 0], [0, 1]]), ratio_term).backward()
+    assert z_BD.grad is not None
+    assert torch.isfinite(z_BD.grad).all()
+
+
+def test_mean_squared_distances_by_hand() -> None:
+    """The distance that ATH's margin of half the bits is measured in."""
+    distances_BB = mean_squared_distances(torch.tensor([[0.0, 0.0], [3.0, 1.0]]))
+    assert distances_BB.tolist() == [[0.0, 5.0], [5.0, 0.0]]
+    loss = mean_over_triplets(
+        torch.tensor([[0.0, 5.0, 2.0], [5.0, 0.0, 2.0], [2.0, 2.0, 0.0]]),
+        label_roles(torch.tensor([[1.0, 0], [1, 0], [0, 1]])),
+        partial(margin_term, margin=1.0),
+    )
+    assert loss.item() == pytest.approx(4.0)
