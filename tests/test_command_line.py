@@ -89,6 +89,8 @@ COMMANDS = [
     "crossray check",
     "crossray summary",
     "crossray compare",
+    "crossray explain",
+    "crossray explain-check",
     "crossray plan",
     "crossray serve",
     "crossray search",
@@ -199,6 +201,20 @@ CONTRACT = {
     "crossray check PAIRS": cli.Check("PAIRS"),
     "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
     "crossray compare REPORT REPORT": cli.Compare(("REPORT", "REPORT")),
+    "crossray explain MODEL --image FILE --text REPORT --out PNG --phrase SENTENCE --cam hires-cam "
+    "--level 2 --arrays NPZ": cli.Explain(
+        "MODEL",
+        image=Path("FILE"),
+        text="REPORT",
+        out=Path("PNG"),
+        phrase="SENTENCE",
+        cam="hires-cam",
+        level=2,
+        arrays=Path("NPZ"),
+    ),
+    "crossray explain-check MODEL --pairs PAIRS --items 50 --in-report": cli.ExplainCheck(
+        "MODEL", "PAIRS", items=50, in_report=True
+    ),
     "crossray plan hier_base --nodes 4 --gpu a100-80g": cli.PlanRecipe("hier_base", nodes=4),
     "crossray serve INDEX": cli.Serve("INDEX"),
     "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": cli.Serve(

@@ -12,35 +12,22 @@ import pytest
 from pyarrow import compute as pc
 from safetensors.torch import load_file
 
-from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.core.config import to_dict
+from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
 from crossray.data.schema import text_entries
 from crossray.data.sources.phantom import PhantomSource
 from crossray.distill.encoder import ModelEncoder
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.distill.models import WEIGHTS
 from crossray.index import load_shards
 from crossray.index.build import BuildIndex
 from crossray.recipes import STUDENTS, get_recipe
 from crossray.training.distill import Distill, StudentRecipe
 from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
-from crossray.training.fitting import fitted, make_tokenizer
 from support.pairs import read_pairs
-
-
-def untrained_teacher(pairs: Artifact, out: str) -> Artifact:
-    """`hier_tiny` as it starts."""
-    recipe = get_recipe("hier_tiny")
-    tokenizer = make_tokenizer(recipe.tokenizer, pairs)
-    recipe = fitted(recipe, tokenizer)
-    config = {**to_dict(recipe), "method": method_to_dict(recipe.method)}
-    with create(out, "teacher", config, (pairs,)) as draft:
-        save_weights(dict(recipe.method.build().state_dict()), draft.path / WEIGHTS)
-        tokenizer.save(draft.path / TOKENIZER)
-    return open_artifact(out)
+from support.teachers import untrained_teacher
 
 
 def small_recipe() -> StudentRecipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,34 @@ def test_the_map_is_the_one_of_the_whole_timm_model(config: ImageTowerConfig) ->
         rows = [patches[:, r * tower.side : (r + 1) * tower.side] for r in range(tower.side)]
         expected = torch.stack(rows, dim=1).permute(0, 3, 1, 2)
     torch.testing.assert_close(tower(pixels), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("config", TOWERS, ids=label)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_traced_level_leads_to_the_map(config: ImageTowerConfig, frozen: bool) -> None:
+    """A heat map of an earlier level needs its values and its gradient, of frozen towers too."""
+    tower = ImageTower(replace(config, frozen=frozen)).eval()
+    pixels = torch.randn(2, 3, config.image_size, config.image_size)
+    level = 0 if config.level is None else config.level
+    traced = tower.traced(pixels, level)
+    torch.testing.assert_close(traced.grid_BCYX, tower(pixels))
+    whole = timm.create_model(config.name, num_classes=0, **config.options)
+    if hasattr(whole, "set_input_size"):
+        whole.set_input_size(img_size=config.image_size)
+    whole.load_state_dict(tower.trunk.state_dict(), strict=False)
+    _, maps = whole.eval().forward_intermediates(pixels, indices=[level], output_fmt="NCHW")
+    torch.testing.assert_close(tower.as_grid(traced.level), maps[0], atol=1e-4, rtol=1e-4)
+    (gradient,) = torch.autograd.grad(traced.grid_BCYX.square().sum(), traced.level)
+    assert tower.as_grid(gradient).shape == maps[0].shape
+    assert gradient.abs().sum() > 0
+
+
+def test_levels_that_are_not_there_are_named() -> None:
+    """Asked for a level after the map, a user must read which there are, not a stack trace."""
+    tower = ImageTower(ImageTowerConfig("resnet10t", image_size=64, level=2))
+    for level in (3, 9, -9):
+        with pytest.raises(CrossRayError, match=f"no level {level} "):
+            tower.traced(torch.randn(1, 3, 64, 64), level)
 
 
 def test_vit_grid_keeps_rows_and_columns() -> None:

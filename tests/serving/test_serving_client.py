@@ -86,11 +86,11 @@ def refusal(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., s
 def test_a_question_and_its_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The hits would not be shown, or markup in an id would change the table."""
     with endpoint(ANSWER) as (url, asked):
-        arguments = ["--k", "2", "--target", "any", "--mode", "rescore", "--token", "t"]
-        main(["search", "a dog", *arguments, "--url", url + "/"])
+        arguments = ["--k", "2", "--target", "any", "--mode", "rescore", "--rerank", "30"]
+        main(["search", "a dog", *arguments, "--token", "t", "--url", url + "/"])
     headers, body = asked[0]
     assert headers["authorization"] == "Bearer t"
-    expected = {"text": "a dog", "k": 2, "target": "any", "mode": "rescore"}
+    expected = {"text": "a dog", "k": 2, "target": "any", "mode": "rescore", "rerank": 30}
     assert json.loads(body) == expected
     shown = capsys.readouterr().out
     for words in ("item [red]7", "0.7500", "a dog", "item-8", "0.5000", "cat, lung", "1" * 12):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crossray.cli.explaining import Explain, ExplainCheck
 from crossray.cli.jobs import (
     ablate_job,
     annotation_efficiency_job,
@@ -19,6 +20,8 @@ from crossray.cli.verbs import Check, Compare, Ingest, Inspect, Search, Serve, S
 __all__ = [
     "Check",
     "Compare",
+    "Explain",
+    "ExplainCheck",
     "Ingest",
     "Inspect",
     "PlanRecipe",

@@ -19,6 +19,7 @@ from tyro.conf import (
     subcommand,
 )
 
+from crossray.cli.explaining import Explain, ExplainCheck
 from crossray.cli.planning import PlanRecipe
 from crossray.cli.running import run_command
 from crossray.cli.sources import Maker, Source
@@ -261,6 +262,8 @@ Verb = (
     | Annotated[Check, subcommand("check")]
     | Annotated[Summary, subcommand("summary")]
     | Annotated[Compare, subcommand("compare")]
+    | Annotated[Explain, subcommand("explain")]
+    | Annotated[ExplainCheck, subcommand("explain-check")]
     | Annotated[PlanRecipe, subcommand("plan")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Search, subcommand("search")]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +97,13 @@ def normalisation(config: ImageTowerConfig) -> tuple[Channels, Channels]:
     return _three(mean), _three(std)
 
 
+class Traced(NamedTuple):
+    """`grid_BCYX`: a tower's feature map. `level`: what a level of its trunk gave, in its form."""
+
+    grid_BCYX: Tensor
+    level: Tensor
+
+
 class ImageTower(Tower):
     """Pixels to a square feature map: `channels` wide, `side` rows and columns.
 
@@ -138,6 +145,54 @@ class ImageTower(Tower):
 
     def forward(self, pixels_BCYX: Tensor) -> Tensor:
         """Normalised pixels to grid_BCYX."""
+        with self.gradients():
+            return self._map(pixels_BCYX)
+
+    def traced(self, pixels_BCYX: Tensor, level: int) -> Traced:
+        """The feature map, and what a level gave on the way to it, with gradient in between.
+
+        A frozen tower is traced too. `level` is an index of timm's `feature_info`, which goes with
+        that of `ImageTowerConfig`; negative ones count from the last. Raises `CrossRayError` for a
+        level that the tower does not have.
+        """
+        outputs: list[Tensor] = []
+        module = self._level(level)
+        hook = module.register_forward_hook(lambda _, inputs, output: outputs.append(output))
+        try:
+            with torch.enable_grad():
+                grid_BCYX = self._map(pixels_BCYX.detach().requires_grad_())
+        finally:
+            hook.remove()
+        if not outputs:  # it lies after the map
+            raise self._no_level(level)
+        return Traced(grid_BCYX, outputs[0])
+
+    def _level(self, level: int) -> nn.Module:
+        try:
+            name: str = self.trunk.feature_info[level]["module"]
+            module: nn.Module = self.trunk.get_submodule(name)
+        except (AttributeError, IndexError):
+            raise self._no_level(level) from None
+        return module
+
+    def _no_level(self, level: int) -> CrossRayError:
+        count = len(getattr(self.trunk, "feature_info", ()))
+        return CrossRayError(
+            f"{self.config.name!r} has no level {level} on the way to its map; choose another of "
+            f"its {count} levels, counted from 0, or leave it out for the map itself."
+        )
+
+    def as_grid(self, features: Tensor) -> Tensor:
+        """`grid_BCYX` of what the trunk or one of its levels gives: tokens, or a map."""
+        if features.ndim == 3:
+            patches_BTC = features[:, getattr(self.trunk, "num_prefix_tokens", 0) :]
+            side = isqrt(patches_BTC.shape[1])
+            return patches_BTC.transpose(1, 2).reshape(len(features), -1, side, side)
+        if getattr(self.trunk, "output_fmt", "NCHW") == "NHWC":
+            return features.permute(0, 3, 1, 2)
+        return features
+
+    def _map(self, pixels_BCYX: Tensor) -> Tensor:
         if self.trunk is None:
             raise CrossRayError(weights.NO_TOWER)
         if self.localiser is not None:
@@ -145,17 +200,16 @@ class ImageTower(Tower):
         # Convolutions run up to twice as fast with the channels last, on CPUs as on tensor cores.
         # The weights stay as they are: DeepSpeed cannot broadcast them in that format.
         pixels_BCYX = pixels_BCYX.contiguous(memory_format=torch.channels_last)
-        with self.gradients():
-            if self.config.level is None:
-                return self._final(pixels_BCYX)
-            grids: list[Tensor] = self.trunk.forward_intermediates(
-                pixels_BCYX,
-                indices=[self.config.level],
-                stop_early=True,
-                intermediates_only=True,
-                output_fmt="NCHW",
-            )
-            return grids[0]
+        if self.config.level is None:
+            return self.as_grid(self.trunk.forward_features(pixels_BCYX))
+        grids: list[Tensor] = self.trunk.forward_intermediates(
+            pixels_BCYX,
+            indices=[self.config.level],
+            stop_early=True,
+            intermediates_only=True,
+            output_fmt="NCHW",
+        )
+        return grids[0]
 
     @property
     def depth(self) -> int:
@@ -188,16 +242,6 @@ class ImageTower(Tower):
 
         blocks = getattr(self.trunk, "blocks", ())
         return [block for block in blocks if isinstance(getattr(block, "attn", None), Attention)]
-
-    def _final(self, pixels_BCYX: Tensor) -> Tensor:
-        features: Tensor = self.trunk.forward_features(pixels_BCYX)
-        if features.ndim == 3:
-            patches_BTC = features[:, getattr(self.trunk, "num_prefix_tokens", 0) :]
-            side = isqrt(patches_BTC.shape[1])
-            return patches_BTC.transpose(1, 2).reshape(len(features), -1, side, side)
-        if getattr(self.trunk, "output_fmt", "NCHW") == "NHWC":
-            return features.permute(0, 3, 1, 2)
-        return features
 
     def _trim(self) -> None:
         """Drop the parts that the map does not depend on, and set `channels` and `side`.

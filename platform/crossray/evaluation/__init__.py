@@ -14,6 +14,7 @@ from crossray.evaluation.bootstrap import (
 )
 from crossray.evaluation.cmc import cmc
 from crossray.evaluation.corrections import bonferroni, holm
+from crossray.evaluation.energy_in_box import energy_in_box, energy_lift
 from crossray.evaluation.evaluate import Curves, DirectionResult, evaluate_direction
 from crossray.evaluation.evaluate_codes import evaluate_codes
 from crossray.evaluation.grounded_average_precision import (
@@ -61,6 +62,8 @@ __all__ = [
     "cmc",
     "confidence_interval",
     "confidence_intervals",
+    "energy_in_box",
+    "energy_lift",
     "evaluate_codes",
     "evaluate_direction",
     "first_relevant_rank",

@@ -124,10 +124,9 @@ class Phase:
     `parameters`: prefixes of parameter names, empty for all. `terms`: the loss terms that this
     phase minimises, empty for all. `lr_scale`: its learning rate relative to the recipe's.
     `optimizer`: the recipe's AdamW, RMSprop, which adversarial critics are trained with, or SGD.
-    `turn`: a phase is taken every step, or takes turns with the others of its kind, a pass over the
-    training split each; then an epoch is as many passes as there are such phases, and every pass
-    shows every item.
-    `decayed`: the recipe's weight decay holds for it.
+    `decayed`: the recipe's weight decay holds for it. `turn`: a phase is taken every step, or takes
+    turns with the others of its kind, a pass over the training split each; then an epoch is as many
+    passes as there are such phases, and every pass shows every item.
     """
 
     name: str = "all"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors import safe_open
 from tyro.conf import Fixed, Suppress, arg
 
 from crossray.core.artifacts import (
@@ -23,7 +21,7 @@ from crossray.core.artifacts import (
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
-from crossray.distill.models import WEIGHTS
+from crossray.distill.models import load_method
 from crossray.evaluation.ablation_report import write_ablation_report
 from crossray.evaluation.report import PER_QUERY
 from crossray.training.ablation import FULL, Ablation
@@ -36,8 +34,6 @@ from crossray.training.single_runs import (
     report_content,
     train_once,
 )
-
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
@@ -187,7 +183,7 @@ class Ablate:
                 list(dict.fromkeys(metrics)),
                 claims,
                 {name: changes(recipe, recipes[FULL]) for name, recipe in recipes.items()},
-                {name: parameter_count(found[0][0]) for name, found in runs.items()},
+                {name: _parameters(found[0][0]) for name, found in runs.items()},
                 facts,
             )
             draft.notes.extend(facts["notes"])
@@ -207,14 +203,9 @@ def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = ""
     return found
 
 
-def parameter_count(teacher: Artifact) -> int:
-    """How many numbers its weights are, the statistics of batch normalisation left out."""
-    with safe_open(teacher.local() / WEIGHTS, "np") as weights:
-        return sum(
-            prod(weights.get_slice(name).get_shape())
-            for name in weights.keys()  # noqa: SIM118  (it is no mapping)
-            if name.rsplit(".", 1)[-1] not in _STATISTICS
-        )
+def _parameters(teacher: Artifact) -> int:
+    """How many parameters its model has, frozen ones too."""
+    return sum(parameter.numel() for parameter in load_method(teacher).parameters())
 
 
 def _pooled(reports: list[Artifact], protocol: Mapping[str, Any]) -> dict[str, pa.Table]:

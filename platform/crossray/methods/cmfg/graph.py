@@ -6,6 +6,7 @@ width d_k of an attention head.
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Literal
 
 import torch
@@ -34,14 +35,13 @@ def joint_neighbours(image_mask_GR: Tensor, text_mask_GT: Tensor, edges: Edges) 
         return support_GVV
     patches, tokens = image_mask_GR.shape[1], text_mask_GT.shape[1]
     is_patch_V = torch.arange(patches + tokens, device=support_GVV.device) < patches
-    crosses_VV: Tensor = is_patch_V[:, None] ^ is_patch_V[None, :]
-    return support_GVV & crosses_VV
+    return support_GVV & (is_patch_V[:, None] ^ is_patch_V[None, :])
 
 
 def edge_logits(query_GUHE: Tensor, key_GVHE: Tensor) -> Tensor:
     r"""`logits_GHUV`: $(W_Q h_u) \cdot (W_K h_v) / \sqrt{d_k}$ before the softmax (section 3)."""
-    scale = query_GUHE.shape[-1] ** -0.5
-    return (query_GUHE * scale).transpose(1, 2) @ key_GVHE.permute(0, 2, 3, 1)
+    scaled_GUHE = query_GUHE / sqrt(query_GUHE.shape[-1])
+    return scaled_GUHE.transpose(1, 2) @ key_GVHE.permute(0, 2, 3, 1)
 
 
 def edge_weights(logits_GHVV: Tensor, support_GVV: Tensor) -> Tensor:

@@ -331,7 +331,7 @@ def patch_maps(weights_BTR: Tensor, side: int | None, size: torch.Size) -> Tenso
     """`maps_BTYX`: weights of `patches` laid out on the feature map of `size`, sums kept."""
     cells_GYX = torch.eye(size.numel(), device=weights_BTR.device, dtype=weights_BTR.dtype)
     share_GR = patches(cells_GYX.view(-1, 1, *size), side)[:, :, 0]
-    return (weights_BTR @ share_GR.T).unflatten(2, tuple(size))
+    return (weights_BTR @ share_GR.T).view(*weights_BTR.shape[:2], *size)
 
 
 @torch.no_grad()
