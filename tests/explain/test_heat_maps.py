@@ -18,7 +18,11 @@ from crossray.methods.cca import CcaConfig
 from crossray.methods.contract import Method, MethodConfig
 from support.tiny import STUDENT, TINY, batch_of
 
-MODELS = {**TINY, "student": STUDENT}
+MODELS = {
+    name: config
+    for name, config in {**TINY, "student": STUDENT}.items()
+    if not config.image_only  # a score needs a text
+}
 
 
 def cam_loop(grid: Tensor, gradient: Tensor, cam: Cam) -> Tensor:
