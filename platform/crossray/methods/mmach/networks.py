@@ -20,10 +20,12 @@ class MultiScale(nn.Module):
     def __init__(self, scales: Sequence[int]) -> None:
         super().__init__()
         self.scales = tuple(scales)
-        self.maps = nn.ModuleList(nn.Conv1d(1, 1, 1) for _ in self.scales)
-        for convolution in self.maps:  # plain averages at first: one random sign may kill a scale
+        maps = [nn.Conv1d(1, 1, 1) for _ in self.scales]
+        for convolution in maps:  # plain averages at first: one random sign may kill a scale
             nn.init.ones_(convolution.weight)
+            assert convolution.bias is not None
             nn.init.zeros_(convolution.bias)
+        self.maps = nn.ModuleList(maps)
 
     def forward(self, x_BD: Tensor) -> Tensor:
         """`scales_BSD`: the vector itself, then one channel a scale."""
