@@ -154,6 +154,16 @@ def test_the_phases_share_out_parameters_and_terms() -> None:
     assert {*classifier.terms, *projector.terms} == method.losses(random_vectors(6)).keys()
     assert not set(classifier.terms) & set(projector.terms)
     assert (classifier.optimizer, projector.optimizer) == ("RMSprop", "AdamW")
+    method.eval()
+    batch = random_vectors(6)
+    whole, apart = method.losses(batch), {}
+    for phase in (classifier, projector):
+        terms = method.phase_losses(phase, batch)
+        assert set(terms) == set(phase.terms)
+        apart |= terms
+    for name, value in whole.items():
+        torch.testing.assert_close(apart[name], value)
+    method.train()
     told = gradients(method, classifier.terms, frozen=False)
     assert {name for name, size in told.items() if size} == {
         name for name in told if name.startswith(classifier.parameters)

@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     wide = replace(CLIP, text=replace(TEXT, shape=shape))
     with pytest.raises(CrossRayError, match=r"has the shape \(16, 64\) there and \(16, 32\) here"):
         start_from(TINY["clip"].build(), teacher(tmp_path / "wide", wide))
-    with create(str(tmp_path / "foreign"), "teacher", {}) as draft:
+    with create(str(tmp_path / "foreign"), "teacher", {"method": {}}) as draft:
         save_weights({"other.weight": torch.zeros(2)}, draft.path / WEIGHTS)
     with pytest.raises(CrossRayError, match="no weight that this model could start from"):
         start_from(TINY["clip"].build(), open_artifact(str(tmp_path / "foreign")))

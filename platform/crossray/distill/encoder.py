@@ -39,6 +39,7 @@ class ModelEncoder:
     """A `teacher` or `student` artifact, ready to encode queries and items.
 
     `dim`: dimensions of the vectors. `bits`: of the codes, 0 for a method that makes none.
+    `reads_texts`: False for a method of images alone.
     """
 
     def __init__(self, artifact: Artifact, device: torch.device | str = "cpu") -> None:
@@ -49,8 +50,16 @@ class ModelEncoder:
         config = model.method.config
         image = config.image
         self._transform = evaluation_transform(image.image_size, *normalisation(image))
-        self.dim = config.embedding
+        self.reads_texts = not config.image_only
+        self.dim = config.embedding if self.reads_texts else self._width()
         self.bits = model.method.config.bits if isinstance(model.method, Hashing) else 0
+
+    @torch.inference_mode()
+    def _width(self) -> int:
+        """Of an image's vector; some methods of images alone have it from their tower."""
+        side = self._method.config.image.image_size
+        blank = ImageBatch(torch.zeros(1, 3, side, side))
+        return int(self._method.encode_image(move(blank, self._device)).shape[1])
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[Sequence[str]], represent: bool = False) -> Encoded:

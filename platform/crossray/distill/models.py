@@ -16,7 +16,7 @@ from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.distill.student import StudentConfig
 from crossray.encoders.weights import GIVEN, NO_TOWER
 from crossray.methods import METHODS
-from crossray.methods.contract import Method, MethodConfig
+from crossray.methods.contract import Method, MethodConfig, UnimodalConfig
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -82,6 +82,11 @@ def load_model(artifact: Artifact) -> Model:
 
 
 def require_towers(config: MethodConfig, artifact: Artifact) -> None:
-    """Raises `CrossRayError` for a method that was trained on a feature set and reads no pairs."""
+    """Raises `CrossRayError` for a method that reads no pairs, or has no space that both share."""
     if config.image.weights == GIVEN:
         raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")
+    if isinstance(config, UnimodalConfig):
+        raise CrossRayError(
+            f"{artifact.uri} is a first stage, whose images and texts have spaces of their own; "
+            f"train a second with jobs/pretrain.py --init {artifact.uri} and give that."
+        )

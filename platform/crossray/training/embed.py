@@ -59,6 +59,8 @@ def vector_schema(dim: int, bits: int) -> pa.Schema:
 class Embed:
     """Encode every image and every text once, as float16 vectors and, of a hashing model, codes.
 
+    Of a method of images alone, the images only.
+
     An interrupted run goes on where it stood.
 
     Attributes:
@@ -111,7 +113,8 @@ class Embed:
         method = method_from_dict(model.manifest.config["method"], model.uri)
         require_towers(method, model)
         bits = method.bits if isinstance(method, HashingConfig) else 0
-        return {"dim": method.embedding, "bits": bits}
+        dim = ModelEncoder(model).dim if method.image_only else method.embedding
+        return {"dim": dim, "bits": bits}
 
     def _files(self, system: fs.FileSystem, root: str) -> list[str]:
         """The whole files of a folder."""
@@ -191,7 +194,7 @@ class Embedder:
         pictured = [item for item in items if item["image"] is not None]
         worded = [
             (item, number, text)
-            for item in items
+            for item in (items if self.encoder.reads_texts else ())
             for number, text in enumerate(text_entries(item["texts"], item["sections"]))
         ]
         parts = []

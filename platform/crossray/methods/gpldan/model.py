@@ -165,6 +165,14 @@ class Gpldan(Method):
         All distances of the whole (gathered) batch count. The classifier sees detached features;
         that it stands still while it is deceived is what `phases` is for.
         """
+        return self._losses(batch, modality=bool(self.config.adversarial), graph=True)
+
+    def phase_losses(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """See `Method.phase_losses`; the classifier's phase needs no distances."""
+        learns = phase.name == "classifier"
+        return self._losses(batch, modality=learns, graph=not learns)
+
+    def _losses(self, batch: Batch, modality: bool, graph: bool) -> dict[str, Tensor]:
         image_BC, text_BW = self._image_input(batch.image), self._text_input(batch.text)
         noisy_image_BC, noisy_text_BW = image_BC, text_BW
         if self.training:
@@ -172,12 +180,19 @@ class Gpldan(Method):
             noisy_text_BW = corrupted(text_BW, self.config.noise_text)
         image_BL = gather(self._project(noisy_image_BC, self.image_layer))
         text_BL = gather(self._project(noisy_text_BW, self.text_layer))
+        terms: dict[str, Tensor] = {}
+        if modality:
+            terms["modality"] = modality_loss(
+                self._logits(image_BL.detach()), self._logits(text_BL.detach())
+            )
+        if not graph:
+            return terms
         if self.config.targets == "corrupted":
             image_BC, text_BW = noisy_image_BC, noisy_text_BW
         target_BB = original_distances(
             gather(_precise(image_BC.detach())), gather(_precise(text_BW.detach()))
         )
-        terms = graph_pattern_loss(
+        terms |= graph_pattern_loss(
             self._distances(self._represent(image_BL, "image"), self._represent(text_BL, "text")),
             target_BB,
             self.config.alpha,
@@ -187,9 +202,6 @@ class Gpldan(Method):
         if self.config.adversarial:
             deceived = deception_loss(self._logits(image_BL), self._logits(text_BL))
             terms["deception"] = self.config.adversarial * deceived
-            terms["modality"] = modality_loss(
-                self._logits(image_BL.detach()), self._logits(text_BL.detach())
-            )
         return terms
 
     def _image_input(self, image: ImageBatch) -> Tensor:
