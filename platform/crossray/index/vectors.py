@@ -19,7 +19,7 @@ from crossray.index.modality import MODALITIES, Modality
 from crossray.index.representations import Keep, reading
 
 _ROWS_AT_A_TIME = 8192
-MODELS: tuple[Kind, ...] = ("student", "teacher")
+MODELS: tuple[Kind, ...] = ("teacher", "student")
 
 
 @dataclass(frozen=True)
