@@ -84,7 +84,7 @@ def edit_manifest(artifact: Artifact, change: Any) -> None:
         (lambda data: data["metrics"].pop("rows"), "does not say its dimension, bits and rows"),
         (lambda data: data["config"].update(bits=12), "codes of 12 bits"),
         (lambda data: data["config"].update(dim=8), r"'vector' .* but fixed_size_list.*\[8\]"),
-        (lambda data: data["parents"].pop(0), "which student or teacher"),
+        (lambda data: data["parents"].pop(0), "which teacher or student"),
     ],
 )
 def test_refuses_a_manifest_that_does_not_fit(tmp_path: Path, change: Any, message: str) -> None:

@@ -56,7 +56,7 @@ def test_another_student_in_the_place_of_the_right_one(
     [
         ({}, {"dim": 8}, "8 dimensions and its student .* 16"),
         ({}, {"bits": 64}, "64 bits and its student .* 24"),
-        ({"student": None}, {}, "does not say which student or teacher"),
+        ({"student": None}, {}, "does not say which teacher or student"),
         ({"pairs": Parent("pairs", "0" * 64, "/nowhere")}, {}, "no artifact at /nowhere"),
     ],
 )
