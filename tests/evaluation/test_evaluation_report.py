@@ -18,6 +18,7 @@ from crossray.evaluation import (
     evaluate_codes,
     evaluate_direction,
     get_protocol,
+    paired_bootstrap,
     rare_labels,
 )
 from crossray.evaluation.gallery import Card, Example, Hit
@@ -127,12 +128,22 @@ def test_the_reference_stands_beside_the_model(written: Any, directions: Any) ->
     assert report["reference"]["metrics"] == {
         "image_to_text": text.metrics, "text_to_image": image.metrics,
     }  # fmt: skip
+    for direction, model, other in (("image_to_text", image, text), ("text_to_image", text, image)):
+        found = report["reference"]["differences"][direction]
+        assert "median_rank" not in found
+        wanted = np.nanmean(model.per_query["R@5"]) - np.nanmean(other.per_query["R@5"])
+        assert found["R@5"]["mean"] == pytest.approx(wanted)
+        alone = paired_bootstrap(
+            model.per_query["R@5"], other.per_query["R@5"], seed=11, groups=model.query_ids
+        )
+        assert found["R@5"]["p_value"] == pytest.approx(alone.p_value)
     low, high = report["reference"]["intervals"]["text_to_image"]["R@5"]
     assert (low, high) == image.intervals["R@5"]
     page = (folder / "report.md").read_text(encoding="utf-8")
     own, other = (result.metrics["R@5"] for result in directions)
     cells = [
         "text to image", "R@5", f"{other:.3f}", f"{own:.3f}", f"{low:.3f} to {high:.3f}",
+        f"{found['R@5']['mean']:+.4f}, {found['R@5']['p_value']:.4f}",
     ]  # fmt: skip
     assert f"| {' | '.join(cells)} |" in page
     root = html.document_fromstring((folder / "report.html").read_text(encoding="utf-8"))

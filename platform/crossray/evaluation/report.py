@@ -37,6 +37,7 @@ from crossray.evaluation.selection_section import Selection, selection_section
 DIRECTIONS = CROSS_MODAL
 MEAN = "mean"
 PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
+REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 RECALL_PLOT = "recall_at_k.png"
 PRECISION_RECALL_PLOT = "precision_recall.png"
 
@@ -62,8 +63,8 @@ def write_report(
     JSON is a contract: `metrics`, `intervals` ([low, high], 95 %), `baseline` (chance) and `counts`
     by direction, `by_label` and `curves` likewise, `protocol`, `lineage`, `seed` and `notes`,
     `leaks`, `selection`, `published` and `reference` (a plain method's name, what it was fitted on,
-    its metrics and intervals; null without one). Fractions are in [0, 1] and the median rank starts
-    at 1. A protocol that averages its directions has `mean` beside them. `counts` adds further
+    its metrics, intervals and the model's differences from it; null without one). Fractions are in
+    [0, 1] and the median rank starts at 1. A protocol that averages its directions has `mean` beside them. `counts` adds further
     counts beside the directions'. `lineage` and `counts` must consist of JSON types. `gallery`:
     examples for the page. `label_names`: the vocabulary of the labels that were judged. `measured`:
     what finds the published figures of the same data. Raises CrossRayError when labels of another
@@ -79,7 +80,7 @@ def write_report(
         "notes": list(notes),
         "leaks": None if leaks is None else to_dict(leaks),
         "selection": None if selection is None else to_dict(selection),
-        "reference": None if reference is None else reference.as_json(),
+        "reference": None if reference is None else reference.as_json(results, seed),
     }
     beside = [] if measured is None else set_beside(report, measured)
     report["published"] = [to_dict(row) for row in beside]

@@ -28,7 +28,7 @@ from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.gallery import Gallery
 from crossray.evaluation.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
-from crossray.evaluation.report import PER_QUERY, write_report
+from crossray.evaluation.report import PER_QUERY, REFERENCE_PER_QUERY, write_report
 from crossray.methods.contract import Hashing, Method
 from crossray.training.asked import Search, asked, searched
 from crossray.training.gallery import sample_gallery
@@ -137,7 +137,12 @@ class Evaluate:
                 selection=selection_of(trained, data),
                 reference=reference,
             )  # fmt: skip
-            _write_per_query(draft.path, dict(zip(protocol.directions, results, strict=True)))
+            by_direction: dict[str, DirectionResult] = dict(
+                zip(protocol.directions, results, strict=True)
+            )
+            _write_per_query(draft.path, by_direction, PER_QUERY)
+            if reference is not None:
+                _write_per_query(draft.path, reference.results, REFERENCE_PER_QUERY)
             draft.notes.extend(notes)
             draft.metrics.update(
                 report["metrics"],
@@ -199,11 +204,11 @@ def _gallery(judged: Judged, search: Search, data: Artifact, seed: int) -> Galle
     return sample_gallery(judged.ranked, corpus, seed, search.queries)
 
 
-def _write_per_query(directory: Path, results: Mapping[str, DirectionResult]) -> None:
+def _write_per_query(directory: Path, results: Mapping[str, DirectionResult], prefix: str) -> None:
     """The values of every query, one file a direction."""
     for name, result in results.items():
         columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
-        pq.write_table(pa.table(columns), directory / f"{PER_QUERY}-{name}.parquet")
+        pq.write_table(pa.table(columns), directory / f"{prefix}-{name}.parquet")
 
 
 def _headline(metrics: dict[str, dict[str, float]], protocol: Protocol) -> dict[str, float]:
