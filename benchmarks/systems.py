@@ -1,4 +1,4 @@
-"""The five published systems and CCA on the same frozen features of Flickr8k, each by its own protocol.
+"""The five published systems beside CCA on frozen features of Flickr8k, by their own protocols.
 
     python benchmarks/systems.py --data DIR [--systems hier cmfg mmdl gpldan mmach] [--seeds 0 1 2]
 
@@ -76,7 +76,7 @@ class Benchmark:
             features = store / "features"
             if not features.exists():
                 recipe = get_recipe(SYSTEMS["hier"].recipe)
-                Features.of(recipe, pairs.uri, str(features), SIDE, actors=self.workers).run()
+                Features.of(recipe, pairs.uri, str(features), side=SIDE, actors=self.workers).run()
             found = {
                 system: _summary(
                     [self._report(system, seed, pairs, store) for seed in self.seeds],

@@ -64,11 +64,11 @@ def write_report(
     by direction, `by_label` and `curves` likewise, `protocol`, `lineage`, `seed` and `notes`,
     `leaks`, `selection`, `published` and `reference` (a plain method's name, what it was fitted on,
     its metrics, intervals and the model's differences from it; null without one). Fractions are in
-    [0, 1] and the median rank starts at 1. A protocol that averages its directions has `mean` beside them. `counts` adds further
-    counts beside the directions'. `lineage` and `counts` must consist of JSON types. `gallery`:
-    examples for the page. `label_names`: the vocabulary of the labels that were judged. `measured`:
-    what finds the published figures of the same data. Raises CrossRayError when labels of another
-    vocabulary were judged.
+    [0, 1] and the median rank starts at 1. A protocol that averages its directions has `mean`
+    beside them. `counts` adds further counts beside the directions'. `lineage` and `counts` must
+    consist of JSON types. `gallery`: examples for the page. `label_names`: the vocabulary of the
+    labels that were judged. `measured`: what finds the published figures of the same data. Raises
+    CrossRayError when labels of another vocabulary were judged.
     """
     results: dict[str, DirectionResult] = dict(zip(protocol.directions, directions, strict=True))
     report: dict[str, Any] = {
