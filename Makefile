@@ -48,8 +48,8 @@ cluster: install
 	@ray get-auth-token --generate > /dev/null
 	@ray status > /dev/null 2>&1 || ray start --head --num-cpus=$(CPUS) --dashboard-host=127.0.0.1 --disable-usage-stats
 
-# Tests that train or serve keep two cores busy only at times: the others run beside them.
-HEAVY_TESTS := tests/e2e tests/serving tests/training
+# Runs from end to end and endpoints wait much of their time: the other tests run beside them.
+HEAVY_TESTS := tests/e2e tests/serving
 COVERED := -m slipcover --source platform/crossray --json --out
 
 test: install check  ## lint, types, floors, all tests with coverage
