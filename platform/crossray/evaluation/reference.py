@@ -48,10 +48,11 @@ class Reference:
 def _differences(
     model: DirectionResult, reference: DirectionResult, seed: int
 ) -> dict[str, dict[str, float]]:
+    # Only the model may predict labels; medians and queries of which none counts have no mean.
     names = [
         name
         for name, part in model.per_query.items()
-        if name != MEDIAN_RANK and not np.isnan(part).all()
+        if name in reference.per_query and name != MEDIAN_RANK and not np.isnan(part).all()
     ]
     values, others = (
         {name: result.per_query[name] for name in names} for result in (model, reference)
