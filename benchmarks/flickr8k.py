@@ -25,8 +25,6 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.core.artifacts import Artifact, open_artifact
-from crossray.data.ingest import ingest
-from crossray.data.sources.csv import CsvSource
 from crossray.evaluation import paired_bootstrap
 from crossray.evaluation.report import DIRECTIONS, PER_QUERY
 from crossray.recipes import STUDENTS, get_recipe
@@ -34,6 +32,7 @@ from crossray.training.distill import Distill
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
+from photos import photo_pairs
 
 SYSTEMS = {"clip": "clip_pretrained_tiny", "hier": "hier_pretrained_tiny"}
 STUDENT = "student_pretrained_small"
@@ -55,7 +54,7 @@ class Benchmark:
         """Ingest, cache features, train and evaluate every system and seed, print."""
         with tempfile.TemporaryDirectory() as scratch:
             store = (self.store or Path(scratch)).absolute()
-            pairs = self._pairs(store)
+            pairs = photo_pairs(self.data, store / "pairs")
             reports = {
                 (system, seed): self._report(system, recipe, seed, pairs, store)
                 for system, recipe in SYSTEMS.items()
@@ -63,17 +62,6 @@ class Benchmark:
             }
             reports |= self._student(pairs, store, self.seeds[0])
             self._print(reports)
-
-    def _pairs(self, store: Path) -> Artifact:
-        source = CsvSource(
-            table=str(self.data / "data.csv"),
-            images=str(self.data / "images"),
-            text_columns=",".join(f"caption_{number}" for number in range(5)),
-            label_column="labels",
-            split_column="split",
-        )
-        uri = store / "pairs"
-        return open_artifact(str(uri)) if uri.exists() else ingest(source, str(uri))
 
     def _report(self, system: str, name: str, seed: int, pairs: Artifact, store: Path) -> Artifact:
         recipe = get_recipe(name)

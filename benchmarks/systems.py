@@ -26,14 +26,13 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.core.artifacts import Artifact, open_artifact
-from crossray.data.ingest import ingest
-from crossray.data.sources.csv import CsvSource
 from crossray.evaluation import paired_bootstrap
 from crossray.evaluation.report import PER_QUERY, REFERENCE_PER_QUERY
 from crossray.recipes import get_recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.pretrain import Pretrain
+from photos import photo_pairs
 
 SIDE = 4  # what HIER's regions and CMFG's nodes need of a map
 SHORT = {"image_to_text": "i2t", "text_to_image": "t2i", "image_to_image": "i2i"}
@@ -72,7 +71,7 @@ class Benchmark:
         """Ingest, cache features, train and evaluate every system and seed, print."""
         with tempfile.TemporaryDirectory() as scratch:
             store = (self.store or Path(scratch)).absolute()
-            pairs = self._pairs(store)
+            pairs = photo_pairs(self.data, store / "pairs")
             features = store / "features"
             if not features.exists():
                 recipe = get_recipe(SYSTEMS["hier"].recipe)
@@ -85,17 +84,6 @@ class Benchmark:
                 for system in self.systems
             }
             _print(found)
-
-    def _pairs(self, store: Path) -> Artifact:
-        source = CsvSource(
-            table=str(self.data / "data.csv"),
-            images=str(self.data / "images"),
-            text_columns=",".join(f"caption_{number}" for number in range(5)),
-            label_column="labels",
-            split_column="split",
-        )
-        uri = store / "pairs"
-        return open_artifact(str(uri)) if uri.exists() else ingest(source, str(uri))
 
     def _report(self, system: str, seed: int, pairs: Artifact, store: Path) -> Artifact:
         measure, features = SYSTEMS[system], str(store / "features")

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jinja2 import Environment, StrictUndefined
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.ablation_plot import plot_variants
 from crossray.evaluation.bootstrap import BootstrapResult, confidence_intervals, paired_bootstraps
 from crossray.evaluation.claims import Claim, Values, judge_claims
 from crossray.evaluation.compare import QUERY_ID
-from crossray.evaluation.corrections import holm
+from crossray.evaluation.corrections import holm, significance_mark
 from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.page import show_value
-from crossray.evaluation.section import Section, section_lines
+from crossray.evaluation.section import Section
+from crossray.evaluation.sections_page import Figure, write_sections
 
-VARIANTS_PLOT = "variants.png"
+VARIANTS = Figure(
+    "variants.png",
+    "Every variant",
+    "Dots: the variants; bars: 95 % intervals; dashed: the full system",
+)
 
 
 def write_ablation_report(
@@ -75,11 +77,10 @@ def write_ablation_report(
     }
     text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
     (directory / "report.json").write_text(text + "\n", encoding="utf-8")
-    plot_variants(report["variants"], full, directory / VARIANTS_PLOT)
-    sections = _sections(report)
-    (directory / "report.md").write_text(_markdown(report, sections), encoding="utf-8")
-    page = _page(report, sections, directory / VARIANTS_PLOT)
-    (directory / "report.html").write_text(page, encoding="utf-8")
+    plot_variants(report["variants"], full, directory / VARIANTS.name)
+    write_sections(
+        directory, title(report), explanation(report), report, _sections(report), VARIANTS
+    )
     return report
 
 
@@ -191,36 +192,8 @@ def _cells(found: Mapping[str, Any], direction: str) -> list[str]:
         cell = f"{show_value(value, metric)} [{low}, {high}]"
         difference = found["differences"].get(direction, {}).get(metric)
         if difference is not None:
-            p_value = difference["p_value"]
-            mark = "**" if p_value < 0.01 else "*" if p_value < 0.05 else ""
+            mark = significance_mark(difference["p_value"])
             ends = f"[{difference['low']:+.3f}, {difference['high']:+.3f}]"
             cell += f"; {difference['mean']:+.3f} {ends}{mark}"
         cells.append(cell)
     return cells
-
-
-def _markdown(report: Mapping[str, Any], sections: Sequence[Section]) -> str:
-    lines = [f"# {title(report)}", "", *(f"> - {note}" for note in report["notes"])]
-    lines += ["", explanation(report)]
-    for section in sections:
-        lines += ["", *section_lines(section)]
-    lines += ["", f"![Variants]({VARIANTS_PLOT})", "", "## Lineage", ""]
-    lines += ["| what | id | where |", "|---|---|---|"]
-    lines += [f"| {name} | {e['id']} | {e['uri']} |" for name, e in report["lineage"].items()]
-    return "\n".join([*lines, ""])
-
-
-def _page(report: Mapping[str, Any], sections: Sequence[Section], figure: Path) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(
-        files("crossray.evaluation").joinpath("ablation.html").read_text(encoding="utf-8")
-    )
-    page: str = template.render(
-        title=title(report),
-        explanation=explanation(report),
-        notes=report["notes"],
-        sections=sections,
-        figure=b64encode(figure.read_bytes()).decode("ascii"),
-        lineage=report["lineage"],
-    )
-    return page

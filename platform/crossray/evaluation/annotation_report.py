@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jinja2 import Environment, StrictUndefined
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.annotation_plot import plot_curves
@@ -22,13 +19,18 @@ from crossray.evaluation.bootstrap import (
     ratio_of_means,
 )
 from crossray.evaluation.compare import QUERY_ID
-from crossray.evaluation.corrections import holm
+from crossray.evaluation.corrections import holm, significance_mark
 from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.page import show_value
-from crossray.evaluation.section import Section, section_lines
+from crossray.evaluation.section import Section
+from crossray.evaluation.sections_page import Figure, write_sections
 
 PLAIN, STAGED = "pairs alone", "with stage 1"
-CURVES_PLOT = "curves.png"
+CURVES = Figure(
+    "curves.png",
+    "Curves",
+    "Scores against the share of pairs, with 95 % intervals; dotted: chance",
+)
 SHARE_OF_PAIRS, SHARE_OF_SCORE = 0.3, 0.9  # hypothesis H1 of HIER's specification, section 6.5
 
 Tables = Mapping[str, pa.Table]  # by direction, one row a query
@@ -77,11 +79,8 @@ def write_annotation_report(
     report["hypothesis"] = _hypothesis(report["curves"])
     text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
     (directory / "report.json").write_text(text + "\n", encoding="utf-8")
-    plot_curves(report["curves"], report["baseline"], directory / CURVES_PLOT)
-    sections = _sections(report)
-    (directory / "report.md").write_text(_markdown(report, sections), encoding="utf-8")
-    page = _page(report, sections, directory / CURVES_PLOT)
-    (directory / "report.html").write_text(page, encoding="utf-8")
+    plot_curves(report["curves"], report["baseline"], directory / CURVES.name)
+    write_sections(directory, title(report), explanation(report), report, _sections(report), CURVES)
     return report
 
 
@@ -240,34 +239,6 @@ def _cells(report: Mapping[str, Any], name: str, fraction: str, direction: str) 
             cell += f"; {ratio['value']:.0%}"
         added = report["differences"].get(fraction, {}).get(direction, {}).get(metric)
         if name == STAGED and added is not None:
-            mark = "**" if added["p_value"] < 0.01 else "*" if added["p_value"] < 0.05 else ""
-            cell += f"; {added['mean']:+.3f}{mark}"
+            cell += f"; {added['mean']:+.3f}{significance_mark(added['p_value'])}"
         cells.append(cell)
     return cells
-
-
-def _markdown(report: Mapping[str, Any], sections: Sequence[Section]) -> str:
-    lines = [f"# {title(report)}", "", *(f"> - {note}" for note in report["notes"])]
-    lines += ["", explanation(report)]
-    for section in sections:
-        lines += ["", *section_lines(section)]
-    lines += ["", f"![Curves]({CURVES_PLOT})", "", "## Lineage", ""]
-    lines += ["| what | id | where |", "|---|---|---|"]
-    lines += [f"| {name} | {e['id']} | {e['uri']} |" for name, e in report["lineage"].items()]
-    return "\n".join([*lines, ""])
-
-
-def _page(report: Mapping[str, Any], sections: Sequence[Section], figure: Path) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(
-        files("crossray.evaluation").joinpath("annotation.html").read_text(encoding="utf-8")
-    )
-    page: str = template.render(
-        title=title(report),
-        explanation=explanation(report),
-        notes=report["notes"],
-        sections=sections,
-        figure=b64encode(figure.read_bytes()).decode("ascii"),
-        lineage=report["lineage"],
-    )
-    return page

@@ -15,7 +15,7 @@ from rich.text import Text
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.bootstrap import BootstrapResult, paired_bootstraps
-from crossray.evaluation.corrections import CORRECTIONS, Correction
+from crossray.evaluation.corrections import CORRECTIONS, Correction, significance_mark
 from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.evaluation.page import show_value
 from crossray.evaluation.permutation import paired_permutation
@@ -203,6 +203,6 @@ def _columns(rows: pa.Table, names: Sequence[str]) -> dict[str, np.ndarray]:
 def _shown(difference: Difference | None) -> str:
     if difference is None:
         return ""
-    mark = "**" if difference.p_value < 0.01 else "*" if difference.p_value < 0.05 else ""
+    mark = significance_mark(difference.p_value)
     ends = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
     return f" ({difference.mean:+.3f} {ends}){mark}"

@@ -54,3 +54,8 @@ CORRECTIONS: dict[Correction, Callable[[ArrayLike], Floats]] = {
     "holm": holm,
     "bonferroni": bonferroni,
 }
+
+
+def significance_mark(p_value: float) -> str:
+    """`**` below 0.01, `*` below 0.05, else nothing."""
+    return "**" if p_value < 0.01 else "*" if p_value < 0.05 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from crossray.core.errors import CrossRayError
@@ -137,6 +137,22 @@ class Protocol:
         return (*first, *self.ap_alongside)
 
 
+_GPLDAN = Protocol(
+    name="gpldan",
+    relevance="same_class",
+    ap_relevance="same_class",
+    ks=(),
+    ap_cutoff=50,
+    ap_denominator="found",
+    ties="stable",
+    empty="skip",
+    description="Items of one class each: mAP of the first 50 by the same class, in both "
+    "directions and as their mean.",
+    headline=("mAP@50[found]",),
+    ap_alongside=((50, "total"), (50, "min")),
+    mean_of_directions=True,
+)
+
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
@@ -183,35 +199,14 @@ PROTOCOLS: dict[str, Protocol] = {
             directions=IMAGE_TO_IMAGE,
             leave_one_out=True,
         ),
-        Protocol(
-            name="gpldan",
-            relevance="same_class",
-            ap_relevance="same_class",
-            ks=(),
-            ap_cutoff=50,
-            ap_denominator="found",
-            ties="stable",
-            empty="skip",
-            description="Items of one class each: mAP of the first 50 by the same class, in both "
-            "directions and as their mean.",
-            headline=("mAP@50[found]",),
-            ap_alongside=((50, "total"), (50, "min")),
-            mean_of_directions=True,
-        ),
-        Protocol(
+        _GPLDAN,
+        replace(
+            _GPLDAN,
             name="gpldan_labels",
             relevance="share_label",
             ap_relevance="share_label",
-            ks=(),
-            ap_cutoff=50,
-            ap_denominator="found",
-            ties="stable",
-            empty="skip",
             description="As gpldan, for items of several labels: mAP of the first 50 by labels in "
             "common, in both directions and as their mean.",
-            headline=("mAP@50[found]",),
-            ap_alongside=((50, "total"), (50, "min")),
-            mean_of_directions=True,
         ),
         Protocol(
             name="mmach",

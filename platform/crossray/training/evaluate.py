@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -85,8 +86,7 @@ class Evaluate:
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
         method, data, open_split = asked(trained, self.pairs, self.features)
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
-        if method.config.image_search:
-            usual = "mmdl"
+        usual = "mmdl" if method.config.image_search else usual
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
         method, rerank = self._scorer(method, trained)
@@ -103,20 +103,12 @@ class Evaluate:
         reference, remarks = reference_line(
             trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
         )
-        config = {
-            "split": self.split,
-            "protocol": protocol.name,
-            "rerank": rerank,
-            "codes": self.codes,
-            "held": self.held,
-            "seed": self.seed,
-        }
         if chosen:
-            config["query_labels"] = list(chosen)
             remarks.append(
                 f"Queries are the items with {', '.join(chosen)}, the database is the whole split, "
                 "and no other label makes an item relevant."
             )
+        config = self._config(protocol, rerank, chosen)
         with create(out, "report", config, (trained, data)) as draft:
             notes = [*inherited_notes((trained, data)), *remarks]
             lineage: dict[str, dict[str, str]] = {
@@ -137,9 +129,7 @@ class Evaluate:
                 selection=selection_of(trained, data),
                 reference=reference,
             )  # fmt: skip
-            by_direction: dict[str, DirectionResult] = dict(
-                zip(protocol.directions, results, strict=True)
-            )
+            by_direction = dict(zip(protocol.directions, results, strict=True))
             _write_per_query(draft.path, by_direction, PER_QUERY)
             if reference is not None:
                 _write_per_query(draft.path, reference.results, REFERENCE_PER_QUERY)
@@ -154,6 +144,18 @@ class Evaluate:
         print_summary(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
+
+    def _config(self, protocol: Protocol, rerank: int, chosen: tuple[str, ...]) -> dict[str, Any]:
+        """What the report's manifest says of how it was made."""
+        config = {
+            "split": self.split,
+            "protocol": protocol.name,
+            "rerank": rerank,
+            "codes": self.codes,
+            "held": self.held,
+            "seed": self.seed,
+        }
+        return {**config, "query_labels": list(chosen)} if chosen else config
 
     def _chosen_labels(self) -> tuple[str, ...]:
         """The labels of the queries, none for all queries."""
@@ -204,7 +206,7 @@ def _gallery(judged: Judged, search: Search, data: Artifact, seed: int) -> Galle
     return sample_gallery(judged.ranked, corpus, seed, search.queries)
 
 
-def _write_per_query(directory: Path, results: Mapping[str, DirectionResult], prefix: str) -> None:
+def _write_per_query(directory: Path, results: Mapping[Any, DirectionResult], prefix: str) -> None:
     """The values of every query, one file a direction."""
     for name, result in results.items():
         columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}

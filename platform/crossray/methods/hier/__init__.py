@@ -8,7 +8,8 @@ them together.
 
 from __future__ import annotations
 
-from crossray.methods.hier.model import Hier, HierConfig
+from crossray.methods.hier.config import HierConfig
+from crossray.methods.hier.model import Hier
 from crossray.methods.hier.unimodal import HierUnimodal, HierUnimodalConfig
 
 __all__ = ["Hier", "HierConfig", "HierUnimodal", "HierUnimodalConfig"]

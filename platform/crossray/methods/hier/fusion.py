@@ -6,6 +6,7 @@ gives one vector of the same width. `FUSIONS` is the whole registry.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -31,7 +32,7 @@ class Side(NamedTuple):
         return Side(*(part.index_select(0, index_P) for part in self))
 
 
-class Fusion(nn.Module):
+class Fusion(nn.Module, ABC):
     """One vector of an image `v` with regions `V` and a text `t` with words `T`.
 
     `regions` and `words` do what does not depend on the pairing; `forward` reads their results in
@@ -46,9 +47,9 @@ class Fusion(nn.Module):
         """What the fusion needs to know of words."""
         return words_CWD
 
+    @abstractmethod
     def forward(self, image: Side, text: Side) -> Tensor:
         """`z_PD` of P pairs."""
-        raise NotImplementedError
 
 
 class Concat(Fusion):

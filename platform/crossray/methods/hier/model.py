@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import lcm
-from typing import ClassVar, Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from crossray.core.distributed import gather, gather_ragged
-from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.heads import PartProjection, projection_head
 from crossray.encoders.image import ImageTower
@@ -22,22 +17,18 @@ from crossray.losses.level_weights import log_variances, uncertainty_weighted
 from crossray.methods.contract import (
     Alignment,
     Method,
-    MethodConfig,
     PairScores,
     logit_scale,
     logit_scale_parameter,
     same_study,
 )
+from crossray.methods.hier.config import LEVELS, HierConfig, Level
 from crossray.methods.hier.fusion import (
-    HEADS,
-    FusionName,
     FusionScorer,
-    Scoring,
     Side,
     fusion_scores,
 )
 from crossray.methods.hier.regions import (
-    ZONE_GRID,
     ZONES,
     box_regions,
     grid_regions,
@@ -56,115 +47,7 @@ from crossray.methods.hier.scores import (
     structure_sentence_scores,
 )
 
-Level = Literal["region_word", "structure_sentence", "global"]
-LEVELS: tuple[Level, ...] = ("region_word", "structure_sentence", "global")
 _RAGGED = ("words", "word_mask", "sentences", "sentence_mask")
-
-
-@dataclass(frozen=True)
-class HierConfig(MethodConfig):
-    """HIER, stage 2; section numbers are those of its specification.
-
-    Attributes:
-        hidden: width of the global heads' hidden layer.
-        dropout: probability, in the heads.
-        local_dropout: probability, in the projections of regions, words, structures and sentences.
-        text_pooling: the first token's state, or the mean over the tokens.
-        regions: cells of grids, or the boxes of the pairs with the whole picture as one more (2).
-        grids: sides of the region grids.
-        levels: which of the three levels are used (section 6.2).
-        smoothing: lambda of the attention (4.1).
-        both_directions: average region-word with word-region.
-        structure_width: width of the pairwise transformer layers of level 2.
-        structure_heads: attention heads there.
-        structure_feed_forward: width of the feed-forward layers there.
-        pair_block: pairs computed at a time there.
-        margin: of the ranking losses (4.3).
-        hard_negatives: negatives a query in the ranking losses, the hardest of the batch.
-        info_nce: levels that learn by InfoNCE over the batch in place of the ranking loss.
-        temperature: of InfoNCE, the initial one; each such level learns its own.
-        level_weights: initial weights of the losses of region_word, structure_sentence and global.
-        level_weighting: learn the weights (uncertainty) or keep them (fixed).
-        gate: weigh the levels by the query (4.2).
-        loss_on_gated: weight of the loss on the gated score.
-        fusion: of image and text, whose score is added to the pairs that are refined (4.4).
-        fusion_scoring: cos(z, t) of the fused vector z, or a perceptron of z.
-        fusion_weight: of the fusion's score where it is added; its ranking loss has weight 1.
-    """
-
-    name: ClassVar[str] = "hier"
-    hidden: int = 1024
-    dropout: float = 0.0
-    local_dropout: float = 0.0
-    text_pooling: Literal["cls", "mean"] = "cls"
-    regions: Literal["grid", "boxes"] = "grid"
-    grids: tuple[int, ...] = (4, 8, 16)
-    levels: tuple[Level, ...] = LEVELS
-    smoothing: float = 9.0
-    both_directions: bool = False
-    structure_width: int = 256
-    structure_heads: int = 8
-    structure_feed_forward: int = 1024
-    pair_block: int = 4096
-    margin: float = 0.2
-    hard_negatives: int = 5
-    info_nce: tuple[Level, ...] = ()
-    temperature: float = 0.05
-    level_weights: tuple[float, float, float] = (0.4, 0.3, 0.3)
-    level_weighting: Literal["uncertainty", "fixed"] = "uncertainty"
-    gate: bool = True
-    loss_on_gated: float = 1.0
-    fusion: FusionName | None = None
-    fusion_scoring: Scoring = "cosine"
-    fusion_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not self.levels or set(self.levels) - set(LEVELS):
-            raise CrossRayError(
-                f"levels={self.levels!r} is not a choice of HIER's levels; name one or more of "
-                f"{', '.join(LEVELS)}."
-            )
-        if stray := set(self.info_nce) - set(self.levels):
-            raise CrossRayError(
-                f"info_nce names {', '.join(sorted(stray))}, which is not among the levels; leave "
-                "it out there, or put it into `levels`."
-            )
-        if min(self.level_weights) <= 0:
-            raise CrossRayError(
-                f"level_weights={self.level_weights!r} must all be greater than 0; "
-                "leave a level out of `levels` to switch it off."
-            )
-        if self.fusion == "mha8" and self.embedding % HEADS:
-            raise CrossRayError(
-                f"fusion='mha8' shares the embedding out over {HEADS} heads, and embedding="
-                f"{self.embedding} does not divide by them; choose a multiple."
-            )
-
-    @property
-    def reads_parts(self) -> bool:
-        """Whether regions and words are represented."""
-        return "region_word" in self.levels or self.fusion is not None
-
-    @property
-    def reads_boxes(self) -> bool:
-        """See `MethodConfig.reads_boxes`."""
-        return self.regions == "boxes" and self.reads_parts
-
-    def build(self, load_weights: bool = True) -> Hier:
-        """See `MethodConfig.build`."""
-        return Hier(self, load_weights)
-
-    def map_side(self, whole: int) -> int:
-        """The smallest side that the region grids and the zones' grid divide and that divides all.
-
-        Averages of equal parts are then the averages of the whole. Boxes need the whole map.
-        """
-        if self.reads_boxes:
-            return whole
-        regions = self.grids if self.reads_parts else ()
-        zones = (ZONE_GRID,) if "structure_sentence" in self.levels else ()
-        step = lcm(*regions, *zones)
-        return next((side for side in range(step, whole, step) if whole % side == 0), whole)
 
 
 class Hier(Method):

@@ -9,8 +9,8 @@ from typing import Any
 
 from crossray.evaluation.claims import Claim
 from crossray.methods.hier import HierConfig
+from crossray.methods.hier.config import LEVELS, Level
 from crossray.methods.hier.fusion import FUSIONS
-from crossray.methods.hier.model import LEVELS, Level
 from crossray.recipes.hier import hier_tiny
 from crossray.training.ablation import Ablation, vary
 from crossray.training.config import Recipe
