@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from tyro.conf import Fixed, Suppress, arg
 
 from crossray.core.artifacts import (
@@ -23,13 +21,13 @@ from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.distill.models import load_method
 from crossray.evaluation.ablation_report import write_ablation_report
-from crossray.evaluation.report import PER_QUERY
 from crossray.training.ablation import FULL, Ablation
 from crossray.training.config import Recipe
-from crossray.training.evaluate import Evaluate
+from crossray.training.evaluate import Evaluate, queries_by_label
 from crossray.training.pretrain import Pretrain
 from crossray.training.single_runs import (
     evaluate_once,
+    pooled_queries,
     recipe_to_dict,
     report_content,
     train_once,
@@ -128,15 +126,6 @@ class Ablate:
         )
         return teacher, evaluate_once(evaluate)
 
-    def _asked(self) -> list[str]:
-        """Who asked, where it is not every item."""
-        if self.query_labels is None:
-            return []
-        return [
-            f"Queries are the items with {self.query_labels}, the database is the whole split, and "
-            "no other label makes an item relevant."
-        ]
-
     def _publish(
         self,
         out: str,
@@ -155,6 +144,7 @@ class Ablate:
             for name, found in reports.items()
             for number, report in enumerate(found, self.recipe.train.seed)
         }
+        asked = [] if self.query_labels is None else [queries_by_label(self.query_labels)]
         facts = {
             "ablation": self.recipe.method.name,
             "seeds": self.seeds,
@@ -165,7 +155,7 @@ class Ablate:
                 name: {"uri": artifact.uri, "id": artifact.id}
                 for name, artifact in {data.kind: data, **singles}.items()
             },
-            "notes": [*inherited_notes((data,)), *self._asked()],
+            "notes": [*inherited_notes((data,)), *asked],
         }
         config = {
             "ablation": self.recipe.method.name,
@@ -178,7 +168,7 @@ class Ablate:
         with create(out, "report", config, (data, *singles.values())) as draft:
             report = write_ablation_report(
                 draft.path,
-                {name: _pooled(found, first["protocol"]) for name, found in reports.items()},
+                {name: pooled_queries(found) for name, found in reports.items()},
                 FULL,
                 list(dict.fromkeys(metrics)),
                 claims,
@@ -206,16 +196,6 @@ def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = ""
 def _parameters(teacher: Artifact) -> int:
     """How many parameters its model has, frozen ones too."""
     return sum(parameter.numel() for parameter in load_method(teacher).parameters())
-
-
-def _pooled(reports: list[Artifact], protocol: Mapping[str, Any]) -> dict[str, pa.Table]:
-    """By direction the values of every query, those of all seeds one after the other."""
-    return {
-        direction: pa.concat_tables(
-            pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet") for report in reports
-        )
-        for direction in protocol["directions"]
-    }
 
 
 def _totals(

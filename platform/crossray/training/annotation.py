@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from tyro.conf import Fixed, Suppress, arg
 
 from crossray.core.artifacts import (
@@ -26,13 +24,13 @@ from crossray.data.items import read_items
 from crossray.data.resplit import resplit
 from crossray.data.split_makers import AnnotatedFraction
 from crossray.evaluation.annotation_report import PLAIN, STAGED, write_annotation_report
-from crossray.evaluation.report import PER_QUERY
 from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.pretrain import Pretrain
 from crossray.training.single_runs import (
     evaluate_once,
     made_before,
+    pooled_queries,
     recipe_to_dict,
     report_content,
     train_once,
@@ -161,7 +159,10 @@ class AnnotationEfficiency:
             "init": self.init,
         }
         curves = {
-            name: {fraction: _pooled(found, content) for fraction, found in points.items()}
+            name: {
+                fraction: pooled_queries([report for _, report in found])
+                for fraction, found in points.items()
+            }
             for name, points in runs.items()
         }
         with create(out, "report", config, (pairs, *reports.values())) as draft:
@@ -182,18 +183,6 @@ def _annotated(pairs: Artifact, maker: AnnotatedFraction, uri: str) -> Artifact:
     wanted = {"split": maker.name, **to_dict(maker)}
     found = made_before(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
     return found or resplit(pairs, maker, uri)
-
-
-def _pooled(
-    runs: list[tuple[Artifact, Artifact]], content: Mapping[str, Any]
-) -> dict[str, pa.Table]:
-    """By direction the values of every query, those of all seeds one after the other."""
-    return {
-        direction: pa.concat_tables(
-            pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet") for _, report in runs
-        )
-        for direction in content["protocol"]["directions"]
-    }
 
 
 def _totals(report: Mapping[str, Any], runs: Runs) -> dict[str, Any]:

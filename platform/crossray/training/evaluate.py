@@ -104,10 +104,7 @@ class Evaluate:
             trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
         )
         if chosen:
-            remarks.append(
-                f"Queries are the items with {', '.join(chosen)}, the database is the whole split, "
-                "and no other label makes an item relevant."
-            )
+            remarks.append(queries_by_label(", ".join(chosen)))
         config = self._config(protocol, rerank, chosen)
         with create(out, "report", config, (trained, data)) as draft:
             notes = [*inherited_notes((trained, data)), *remarks]
@@ -196,6 +193,14 @@ class Evaluate:
                 "ask for those, or train a model with the bits you want."
             )
         return CodeScorer(method), self.rescore
+
+
+def queries_by_label(labels: str) -> str:
+    """Who asks, where it is not every item."""
+    return (
+        f"Queries are the items with {labels}, the database is the whole split, and no other label "
+        "makes an item relevant."
+    )
 
 
 def _gallery(judged: Judged, search: Search, data: Artifact, seed: int) -> Gallery | None:

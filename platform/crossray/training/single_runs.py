@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
@@ -15,6 +17,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem, resolve
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill.models import TOKENIZER, method_to_dict
+from crossray.evaluation.report import PER_QUERY
 from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import towers_of
@@ -81,3 +84,13 @@ def report_content(report: Artifact) -> dict[str, Any]:
     text = (report.local() / "report.json").read_text(encoding="utf-8")
     content: dict[str, Any] = json.loads(text)
     return content
+
+
+def pooled_queries(reports: Sequence[Artifact]) -> dict[str, pa.Table]:
+    """By direction the values of every query, those of all reports one after the other."""
+    return {
+        direction: pa.concat_tables(
+            pq.read_table(report.local() / f"{PER_QUERY}-{direction}.parquet") for report in reports
+        )
+        for direction in report_content(reports[0])["protocol"]["directions"]
+    }
