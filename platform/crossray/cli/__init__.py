@@ -15,11 +15,23 @@ from crossray.cli.jobs import (
     repeat_job,
 )
 from crossray.cli.planning import PlanRecipe
-from crossray.cli.verbs import Check, Compare, Ingest, Inspect, Search, Serve, Split, Summary, main
+from crossray.cli.verbs import (
+    Check,
+    Compare,
+    Dashboards,
+    Ingest,
+    Inspect,
+    Search,
+    Serve,
+    Split,
+    Summary,
+    main,
+)
 
 __all__ = [
     "Check",
     "Compare",
+    "Dashboards",
     "Explain",
     "ExplainCheck",
     "Ingest",
