@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from ray.core.generated.gcs_pb2 import NodeDeathInfo
+from ray.core.generated.common_pb2 import NodeDeathInfo
 
 from crossray.monitoring.nodes import count
 

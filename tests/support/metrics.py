@@ -24,7 +24,7 @@ class Recorded:
 
         patch.setattr(Metric, "_record", record)
 
-    def of(self, name: str, **tags: str) -> list[float]:
+    def of(self, name: str, /, **tags: str) -> list[float]:
         """What one series was given."""
         return self.values.get((name, frozenset(tags.items())), [])
 
