@@ -58,12 +58,12 @@ class Asker:
         return [value for value in values if not math.isnan(value)]
 
 
-def train(store: Path) -> None:
+def train(folder: Path) -> None:
     """A run that is over in seconds, but lives long enough to be seen."""
-    phantom_pairs(str(store / "pairs"), 100)
+    phantom_pairs(str(folder / "films"), 100)
     recipe = small_recipe()
     recipe = replace(recipe, train=replace(recipe.train, epochs=4))
-    Pretrain(str(store / "pairs"), str(store / "teacher"), recipe).run()
+    Pretrain(str(folder / "films"), str(folder / "teacher"), recipe).run()
 
 
 def search(port: int) -> None:
@@ -87,14 +87,14 @@ def test_every_query_of_every_panel_gives_samples(
     (port,), missing = free_ports(1), queries()
     (folder := tmp_path / "watch").mkdir()
     with (
-        watching(folder, discovery_file(connect()), port, scrape_seconds=1) as servers,
+        watching(folder, discovery_file(connect()), port, scrape_seconds=2) as servers,
         serve_running(ray_cluster) as endpoint,
     ):
         asker, sweep = Asker(port), SweepMetrics("sweep")
         sweep.update({"RUNNING": 1, "TERMINATED": 2}, 0.5)
         assert not asker.samples("ray_crossray_nothing")
         train(tmp_path)
-        index = make_world(tmp_path / "world").index(1)
+        index = make_world(tmp_path).index(1)
         deploy(ServingConfig(index.uri, replicas=Replicas(min=1, max=1, cpus=0.1)))
         deadline = time.monotonic() + WAIT_SECONDS
         while missing and time.monotonic() < deadline:
