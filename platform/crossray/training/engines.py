@@ -126,6 +126,16 @@ def gradient_norms(engines: Sequence[PhaseEngine]) -> dict[str, float]:
     return {f"gradient_norm/{name}": norm for name, norm in known if norm is not None}
 
 
+def full_state(method: Method, recipe: Recipe) -> dict[str, Tensor]:
+    """The whole state dict on every process, also where ZeRO-3 has split the parameters."""
+    if recipe.deepspeed.zero_stage < 3:
+        return dict(method.state_dict())
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(list(method.parameters())):
+        return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
+
+
 def _linear(recipe: Recipe, steps: int, optimizer: torch.optim.Optimizer) -> LambdaLR:
     return LambdaLR(optimizer, lambda step: recipe.lr_factor(step, steps))
 

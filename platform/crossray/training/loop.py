@@ -36,7 +36,6 @@ from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation, Student
 from crossray.distill.models import load_model, method_to_dict, save_weights
 from crossray.methods.contract import (
-    Method,
     SupervisedConfig,
     TrainingSet,
     Unimodal,
@@ -45,7 +44,7 @@ from crossray.methods.contract import (
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
 from crossray.training.corpora import pretext_samples, training_corpora
-from crossray.training.engines import engines_of, gradient_norms, taking_part, turns_of
+from crossray.training.engines import engines_of, full_state, gradient_norms, taking_part, turns_of
 from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
 from crossray.training.pace import Pace
@@ -312,16 +311,6 @@ def sampler_of(recipe: Recipe, items: int, turns: int = 1) -> BatchSampler:
         recipe.deepspeed.accumulation,
         every_item=turns > 1,
     )
-
-
-def full_state(method: Method, recipe: Recipe) -> dict[str, Tensor]:
-    """The whole state dict on every process, also where ZeRO-3 has split the parameters."""
-    if recipe.deepspeed.zero_stage < 3:
-        return dict(method.state_dict())
-    import deepspeed
-
-    with deepspeed.zero.GatheredParameters(list(method.parameters())):
-        return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
 
 
 def seed_everything(seed: int) -> None:
