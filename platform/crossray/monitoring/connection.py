@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -22,7 +23,7 @@ def connect() -> Path:
     """
     try:
         # Where this process is connected already, Ray says to which session.
-        context = ray.init(
+        context: Any = ray.init(
             "auto", log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True
         )
     except ConnectionError:

@@ -47,7 +47,7 @@ class Dashboards:
         if viewer is not None:
             check_port("Grafana", self.grafana_port, "--grafana-port")
         discovery = discovery_file(connect())
-        ray.shutdown()  # type: ignore[no-untyped-call]  # Ray ends whoever is connected with it
+        ray.shutdown()  # Ray ends whoever is connected with it
         for number in (signal.SIGINT, signal.SIGTERM):  # a script may have SIGINT ignored
             signal.signal(number, _interrupt)
         try:

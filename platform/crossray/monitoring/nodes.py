@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
-from ray.core.generated.common_pb2 import NodeDeathInfo
+from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]  # made at import
 from ray.util.metrics import Gauge
 
 from crossray.data.placement import ROLE
