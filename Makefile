@@ -13,7 +13,7 @@ export RAY_AUTH_MODE := token
 export TOKENIZERS_PARALLELISM := false
 export RAY_SERVE_HAPROXY_BINARY_PATH := $(VENV)/bin/crossray-haproxy
 
-.PHONY: install cluster demo test test-heavy test-light check stop docs clean
+.PHONY: install cluster demo dashboards test test-heavy test-light check stop docs clean
 
 install: $(STAMP)
 
@@ -47,6 +47,9 @@ demo: install cluster  ## synthetic films -> teacher -> student -> index -> endp
 cluster: install
 	@ray get-auth-token --generate > /dev/null
 	@ray status > /dev/null 2>&1 || ray start --head --num-cpus=$(CPUS) --dashboard-host=127.0.0.1 --disable-usage-stats
+
+dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the local cluster
+	crossray dashboards
 
 # Runs from end to end and endpoints wait much of their time: the other tests run beside them.
 HEAVY_TESTS := tests/e2e tests/serving

@@ -98,6 +98,7 @@ COMMANDS = [
     "crossray recipe named",
     "crossray serve",
     "crossray search",
+    "crossray dashboards",
     *(f"python jobs/pretrain.py --recipe {recipe}" for recipe in RECIPES),
     "python jobs/repeat.py --recipe hier_tiny",
     "python jobs/ablate.py --method hier",
@@ -231,6 +232,7 @@ CONTRACT = {
     'crossray search "There is a large left pleural effusion." --rerank 100': cli.Search(
         "There is a large left pleural effusion.", rerank=100
     ),
+    "crossray dashboards --port 9091": cli.Dashboards(port=9091),
     "crossray search --image FILE --target text --mode rescore": cli.Search(
         image=Path("FILE"), target="text", mode="rescore"
     ),

@@ -242,6 +242,10 @@ def test_level_weights_start_as_printed_and_fixed_ones_stay() -> None:
     config = TINY["hier"]
     assert isinstance(config, HierConfig)
     assert list(config.build().level_weights().values()) == pytest.approx([0.4, 0.3, 0.3], abs=1e-7)
+    observed = dict(zip(config.levels, (0.4, 0.3, 0.3), strict=True))
+    assert config.build().observations() == pytest.approx(
+        {f"level_weight/{level}": weight for level, weight in observed.items()}
+    )
     fixed = replace(config, level_weighting="fixed").build()
     sum(fixed.losses(batch_of(4)).values()).sum().backward()
     assert fixed.log_variance.grad is None

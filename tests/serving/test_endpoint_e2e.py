@@ -5,16 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,6 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from ray import serve
 from starlette.testclient import TestClient
 
 from crossray.cli import main
@@ -33,10 +29,10 @@ from crossray.core.errors import CrossRayError
 from crossray.distill.encoder import ModelEncoder
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig, Topology
-from crossray.serving.haproxy import environment
-from crossray.serving.launch import deploy, start_serve
+from crossray.serving.launch import deploy
 from support.endpoint import DIM, World, told
 from support.images import encoded_image
+from support.serve import serve_running
 
 pytestmark = pytest.mark.e2e
 
@@ -46,36 +42,11 @@ SMALL = Replicas(min=1, max=1, cpus=0.1)
 RECOVERY_SECONDS = 150
 
 
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on, below those that the system gives to whoever asks for any."""
-    free: list[int] = []
-    for port in random.sample(range(20_000, 30_000), 1000):
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            free.append(port)
-        if len(free) == number:
-            break
-    return free
-
-
 @pytest.fixture(scope="module")
 def port(ray_cluster: str, world: World) -> Iterator[int]:
-    """Where Ray Serve listens, on ports of the tests' own."""
-    http, metrics, stats, fallback_http, fallback_grpc = free_ports(5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_ADDRESS", ray_cluster)
-        patch.setenv("RAY_SERVE_HAPROXY_METRICS_PORT", str(metrics))
-        patch.setenv("RAY_SERVE_HAPROXY_STATS_PORT", str(stats))
-        patch.setenv("RAY_SERVE_FALLBACK_PROXY_HTTP_PORT", str(fallback_http))
-        patch.setenv("RAY_SERVE_FALLBACK_PROXY_GRPC_PORT", str(fallback_grpc))
-        # What the command line's processes and the replicas share.
-        settings = {
-            **environment(),
-            "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
-            "RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT": "1",  # a damaged index stays damaged
-        }
-        start_serve(http, settings)
-        yield http
-        serve.shutdown()
+    """Where Ray Serve listens."""
+    with serve_running(ray_cluster) as listening:
+        yield listening
 
 
 @pytest.fixture(scope="module")

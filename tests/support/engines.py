@@ -19,7 +19,14 @@ from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.methods.contract import Method, MethodConfig, Phase
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
-from crossray.training.engines import PhaseEngine, engines_of, taking_part, turns_of
+from crossray.training.engines import (
+    PhaseEngine,
+    engines_of,
+    gradient_norms,
+    phase_parameters,
+    taking_part,
+    turns_of,
+)
 from support.tiny import TINY, UNIMODAL, batch_of, pretext_batch, training_set
 
 
@@ -195,9 +202,29 @@ def taking_turns(folder: Path) -> None:
         torch.testing.assert_close(found, expected, msg=name)
 
 
+def norms(_: Path, zero_stage: int) -> None:
+    """The gradient's norm of each phase, before clipping, against one worked out by autograd."""
+    torch.manual_seed(0)
+    method, batch = Duel(), batch_of(6)
+    recipe = recipe_of(DuelConfig(), zero_stage)
+    recipe = replace(recipe, deepspeed=replace(recipe.deepspeed, gradient_clipping=1e-3))
+    engines = [PhaseEngine(method, phase, recipe, steps=10) for phase in method.phases()]
+    assert gradient_norms(engines) == {}
+    for engine in engines:
+        (term,) = engine.phase.terms
+        own = [parameter for _, parameter in phase_parameters(method, engine.phase)]
+        gradients = torch.autograd.grad(method.losses(batch)[term], own)
+        expected = sum(float(gradient.square().sum()) for gradient in gradients) ** 0.5
+        engine.step([batch])
+        found = gradient_norms(engines)[f"gradient_norm/{engine.phase.name}"]
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
 CHECKS: dict[str, Callable[[Path], None]] = {
     "phases at ZeRO stage 1": partial(duel, zero_stage=1),
     "phases at ZeRO stage 2": partial(duel, zero_stage=2),
+    "gradient norms at ZeRO stage 1": partial(norms, zero_stage=1),
+    "gradient norms at ZeRO stage 2": partial(norms, zero_stage=2),
     "phases that take turns": taking_turns,
     "resuming": partial(interrupted, config=TINY["hier"]),
     "resuming stage 1": partial(

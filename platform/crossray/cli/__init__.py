@@ -17,11 +17,23 @@ from crossray.cli.jobs import (
 from crossray.cli.planning import PlanRecipe
 from crossray.cli.recipe_files import WriteRecipe
 from crossray.cli.sweeping import search_job
-from crossray.cli.verbs import Check, Compare, Ingest, Inspect, Search, Serve, Split, Summary, main
+from crossray.cli.verbs import (
+    Check,
+    Compare,
+    Dashboards,
+    Ingest,
+    Inspect,
+    Search,
+    Serve,
+    Split,
+    Summary,
+    main,
+)
 
 __all__ = [
     "Check",
     "Compare",
+    "Dashboards",
     "Explain",
     "ExplainCheck",
     "Ingest",

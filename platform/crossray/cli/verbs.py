@@ -256,6 +256,25 @@ class Search:
         ask(question, self.url, self.token)
 
 
+@dataclass(frozen=True)
+class Dashboards:
+    """Show what the running cluster does: Prometheus, and Grafana where it is installed.
+
+    Attributes:
+        port: where Prometheus listens, on this machine only.
+        grafana_port: where Grafana listens, on this machine only.
+    """
+
+    port: int = 9090
+    grafana_port: int = 3000
+
+    def run(self) -> None:
+        """Show it until Ctrl-C."""
+        from crossray.monitoring.launch import Dashboards
+
+        Dashboards(self.port, self.grafana_port).run()
+
+
 Verb = (
     Annotated[Ingest, subcommand("ingest")]
     | Annotated[Split, subcommand("split")]
@@ -269,6 +288,7 @@ Verb = (
     | Annotated[WriteRecipe, subcommand("recipe")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Search, subcommand("search")]
+    | Annotated[Dashboards, subcommand("dashboards")]
 )
 
 

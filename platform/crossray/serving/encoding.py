@@ -6,9 +6,11 @@ import asyncio
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import TypeVar
+from time import perf_counter
+from typing import Generic, TypeVar
 
 import torch
 from PIL import Image
@@ -21,9 +23,18 @@ from crossray.index.arrays import Floats
 from crossray.index.representations import Parts
 from crossray.serving.batching import Batcher
 from crossray.serving.config import ServingConfig
+from crossray.serving.metrics import batched, timed, took
 from crossray.serving.query import Query
 
 _Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class _Arrived(Generic[_Item]):
+    """A query and the time at which it began to wait."""
+
+    item: _Item
+    since: float
 
 
 class QueryEncoder:
@@ -40,22 +51,22 @@ class QueryEncoder:
         self._pixels = config.limits.image_pixels
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         most, pool = config.max_batch, self._pool
-        self._text: dict[bool, Batcher[str, Query]] = {
-            represent: Batcher(partial(self._texts, represent), most, pool)
+        self._text: dict[bool, Batcher[_Arrived[str], Query]] = {
+            represent: Batcher(_measured(partial(self._texts, represent)), most, pool)
             for represent in (False, True)
         }
-        self._image: dict[bool, Batcher[bytes, Query]] = {
-            represent: Batcher(partial(self._images, represent), most, pool)
+        self._image: dict[bool, Batcher[_Arrived[bytes], Query]] = {
+            represent: Batcher(_measured(partial(self._images, represent)), most, pool)
             for represent in (False, True)
         }
 
     async def text(self, text: str, represent: bool) -> Query:
         """The query that a text is, with its representation if that is asked for."""
-        return await self._text[represent](text)
+        return await self._text[represent](_Arrived(text, perf_counter()))
 
     async def image(self, image: bytes, represent: bool) -> Query:
         """The query that an encoded image is, with its representation if that is asked for."""
-        return await self._image[represent](image)
+        return await self._image[represent](_Arrived(image, perf_counter()))
 
     async def scores(self, query: Parts, target: Modality, candidates: Sequence[Parts]) -> Floats:
         """See `ModelEncoder.scores`."""
@@ -81,6 +92,22 @@ class QueryEncoder:
             return self._encoder.images(batch, represent)
 
         return each(encode, images)
+
+
+def _measured(
+    work: Callable[[Sequence[_Item]], list[Query | Exception]],
+) -> Callable[[Sequence[_Arrived[_Item]]], list[Query | Exception]]:
+    """The same work, with its time, its size and the waiting of its queries measured."""
+
+    def encode(batch: Sequence[_Arrived[_Item]]) -> list[Query | Exception]:
+        began = perf_counter()
+        for query in batch:
+            took("queue", began - query.since)
+        batched(len(batch))
+        with timed("model"):
+            return work([query.item for query in batch])
+
+    return encode
 
 
 def each(

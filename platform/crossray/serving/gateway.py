@@ -16,6 +16,7 @@ from crossray.serving.catalogue import image_link
 from crossray.serving.config import Limits
 from crossray.serving.docs import docs_page
 from crossray.serving.items import media_type
+from crossray.serving.metrics import timed
 from crossray.serving.openapi import SEARCH_PATH, answered, describe, failing
 from crossray.serving.page import search_page
 from crossray.serving.problem import add_handlers, unavailable
@@ -51,9 +52,11 @@ def _add_search(app: FastAPI, searcher: Searcher, limits: Limits) -> None:
     # the answer would cost more than a search.
     async def search(request: Request) -> Response:
         with admission.one():
-            asked = await read_request(request, limits.body_bytes)
+            with timed("parse"):
+                asked = await read_request(request, limits.body_bytes)
             answer = await searcher.answer(asked)
-            return Response(to_json(answer), media_type=JSON)
+            with timed("answer"):
+                return Response(to_json(answer), media_type=JSON)
 
     app.add_route(SEARCH_PATH, search, methods=["POST"])
 

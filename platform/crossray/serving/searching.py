@@ -20,6 +20,7 @@ from crossray.serving.backend import Backend
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits
 from crossray.serving.lineage import Lineage
+from crossray.serving.metrics import serves, timed
 from crossray.serving.problem import Problem, unavailable, unprocessable
 from crossray.serving.query import Query
 from crossray.serving.schema import SearchRequest, Target
@@ -39,6 +40,7 @@ class Searcher:
             "student": model.id if model.kind == "student" else None,
         }
         self._dim, self._bits, self._represented = lineage.dim, lineage.bits, lineage.represented
+        serves(lineage)
 
     async def answer(self, request: SearchRequest) -> dict[str, Any]:
         """The answer (`schema.SearchAnswer`) as plain values.
@@ -88,9 +90,11 @@ class Searcher:
                     f"The text has {len(request.text):,} characters; "
                     f"{self._limits.text_characters:,} are allowed."
                 )
-            return await self.backend.encode_text(request.text, represent)
+            with timed("encode"):
+                return await self.backend.encode_text(request.text, represent)
         if request.image is not None:
-            return await self.backend.encode_image(request.image, represent)
+            with timed("encode"):
+                return await self.backend.encode_image(request.image, represent)
         if request.item_id is not None:
             modality, row = self._row_of(request.item_id)
             return await self.backend.stored(modality, row, request.item_id, represent)
@@ -144,11 +148,13 @@ class Searcher:
         self, query: Query, target: Target, request: SearchRequest
     ) -> list[dict[str, Any]]:
         if target != "any":
-            found = await self.backend.search(target, query, request.k, request.mode)
+            with timed("search"):
+                found = await self.backend.search(target, query, request.k, request.mode)
             return self._told(found, [target] * request.k)
-        images, texts = await asyncio.gather(
-            *(self.backend.search(m, query, request.k, request.mode) for m in MODALITIES)
-        )
+        with timed("search"):
+            images, texts = await asyncio.gather(
+                *(self.backend.search(m, query, request.k, request.mode) for m in MODALITIES)
+            )
         mixed = mix(images, texts, request.k)
         modalities = [MODALITIES[number] for number in mixed.modalities_QK[0].tolist()]
         return self._told(Hits(mixed.scores_QK, mixed.rows_QK), modalities)
@@ -160,11 +166,13 @@ class Searcher:
 
         They are scored in the order of their rows, so that shards do not matter.
         """
-        first = await self.backend.search(target, query, request.rerank, request.mode)
+        with timed("search"):
+            first = await self.backend.search(target, query, request.rerank, request.mode)
         rows_C = np.sort(first.rows_QK[0][first.rows_QK[0] != NO_ROW])
         if not len(rows_C):
             return []
-        scores_C = await self.backend.scores(target, query, rows_C.tolist())
+        with timed("rerank"):
+            scores_C = await self.backend.scores(target, query, rows_C.tolist())
         return self._told(best(scores_C[None], rows_C[None], request.k), [target] * request.k)
 
     def _told(self, hits: Hits, modalities: list[Modality]) -> list[dict[str, Any]]:

@@ -78,6 +78,12 @@ class PhaseEngine:
         """The learning rate of the next step."""
         return float(self.engine.get_lr()[0])
 
+    @property
+    def gradient_norm(self) -> float | None:
+        """Of the last step, over all workers and before clipping; None where it is not known."""
+        norm = self.engine.get_global_grad_norm()
+        return None if norm is None else float(norm)
+
     def save(self, folder: Path) -> None:
         """Write weights, optimiser and schedule under the phase's name; every process calls it."""
         self.engine.save_checkpoint(str(folder), tag=self.phase.name, save_latest=False)
@@ -112,6 +118,22 @@ def taking_part(engines: Sequence[PhaseEngine], number: int) -> list[PhaseEngine
     turns = [engine for engine in engines if engine.phase.turn == "epoch"]
     its_turn = turns[number % len(turns)] if turns else None
     return [engine for engine in engines if engine.phase.turn == "step" or engine is its_turn]
+
+
+def gradient_norms(engines: Sequence[PhaseEngine]) -> dict[str, float]:
+    """The norm of each phase's gradient at its last step, as scalars to log."""
+    known = ((engine.phase.name, engine.gradient_norm) for engine in engines)
+    return {f"gradient_norm/{name}": norm for name, norm in known if norm is not None}
+
+
+def full_state(method: Method, recipe: Recipe) -> dict[str, Tensor]:
+    """The whole state dict on every process, also where ZeRO-3 has split the parameters."""
+    if recipe.deepspeed.zero_stage < 3:
+        return dict(method.state_dict())
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(list(method.parameters())):
+        return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
 
 
 def _linear(recipe: Recipe, steps: int, optimizer: torch.optim.Optimizer) -> LambdaLR:

@@ -8,10 +8,10 @@ import os
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,6 @@ from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation, Student
 from crossray.distill.models import load_model, method_to_dict, save_weights
 from crossray.methods.contract import (
-    Method,
     SupervisedConfig,
     TrainingSet,
     Unimodal,
@@ -45,14 +44,14 @@ from crossray.methods.contract import (
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
 from crossray.training.corpora import pretext_samples, training_corpora
-from crossray.training.engines import engines_of, taking_part, turns_of
+from crossray.training.engines import engines_of, full_state, gradient_norms, taking_part, turns_of
 from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
+from crossray.training.pace import Pace
 from crossray.training.pretext_validation import validate_pretext
+from crossray.training.ray_metrics import CHECKPOINT_SECONDS, RayMetrics
 from crossray.training.tracking import Track, Tracker, trackers
 from crossray.training.validation import Quality, validate
-
-SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,10 @@ class _Worker:
         if rank() == 0:
             parameters = {"method": method_to_dict(self.recipe.method), "recipe": self.recipe.name}
             folder = f"{task.storage}/tensorboard"
-            self.trackers = trackers(folder, task.run, task.track, parameters)
+            self.trackers = [
+                *trackers(folder, task.run, task.track, parameters),
+                RayMetrics(task.run, world_size(), self.progress.step),
+            ]
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -174,10 +176,10 @@ class _Worker:
     def train(self) -> None:
         sampler = replace(self.sampler, start=self.progress.step)
         loader = self._loader(sampler)
-        clock = _Clock(self.progress.step)
+        pace = Pace(self.progress.step, self.recipe.train.batch_size)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
             self._report()
-        for micro_batches in _grouped(iter(loader), self.recipe.deepspeed.accumulation):
+        for micro_batches in _grouped(pace.waits(loader), self.recipe.deepspeed.accumulation):
             if self.progress.stopped:
                 break
             terms: dict[str, Tensor] = {}
@@ -186,7 +188,7 @@ class _Worker:
                 terms.update(engine.step(micro_batches))
             self.progress = replace(self.progress, step=self.progress.step + 1)
             self.method.after_step(self.progress.step / self.sampler.steps)
-            self._after_step(terms, clock)
+            self._after_step(terms, pace)
         for tracker in self.trackers:
             tracker.close()
 
@@ -203,19 +205,22 @@ class _Worker:
             not self.recipe.method.image_only,
         )
 
-    def _after_step(self, terms: dict[str, Tensor], clock: _Clock) -> None:
+    def _after_step(self, terms: dict[str, Tensor], pace: Pace) -> None:
         step, per_epoch = self.progress.step, self.steps_per_epoch
-        self._log(terms, clock)
-        if step % per_epoch == 0:
-            self._validate()
-        if step % per_epoch == 0 or step % self.recipe.train.checkpoint_every == 0:
-            self._report()
+        self._log(terms, pace)
+        with pace.paused():
+            if step % per_epoch == 0:
+                self._validate()
+            if step % per_epoch == 0 or step % self.recipe.train.checkpoint_every == 0:
+                self._report()
 
     def _report(self) -> None:
+        began = monotonic()
         with tempfile.TemporaryDirectory() as folder:
             save_checkpoint(Path(folder), self.engines, self.progress)
             checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report({"progress": asdict(self.progress)}, checkpoint=checkpoint)
+        self._track({CHECKPOINT_SECONDS: monotonic() - began})
 
     def _validate(self) -> None:
         train = self.recipe.train
@@ -233,11 +238,13 @@ class _Worker:
         self.progress = judged(self.progress, self.recipe, quality, epoch)
         if self.progress.best_epoch == epoch:
             self._keep_best()
-        flat = {
-            f"{train.selection}/{d}/{m}": v for d, part in quality.items() for m, v in part.items()
-        }
-        for tracker in self.trackers:
-            tracker.log(flat, self.progress.step)
+        self._track(
+            {
+                f"{train.selection}/{d}/{m}": v
+                for d, part in quality.items()
+                for m, v in part.items()
+            }
+        )
         both = "   ".join(
             f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items()
         )
@@ -254,17 +261,17 @@ class _Worker:
                 fs.copy_files(str(path), f"{root}/{path.name}", destination_filesystem=system)
         barrier()
 
-    def _log(self, terms: dict[str, Tensor], clock: _Clock) -> None:
+    def _log(self, terms: dict[str, Tensor], pace: Pace) -> None:
         step = self.progress.step
-        if rank() != 0 or not (clock.due() or step % self.steps_per_epoch == 0):
+        if rank() != 0 or not (pace.due() or step % self.steps_per_epoch == 0):
             return
         scalars = {f"loss/{name}": float(value) for name, value in terms.items()}
         scalars["loss/total"] = sum(scalars.values())
         scalars |= self.method.observations()
+        scalars |= gradient_norms(self.engines)
         scalars["lr"] = self.engines[0].lr
-        scalars["seconds_per_step"] = clock.seconds_per_step(step)
-        for tracker in self.trackers:
-            tracker.log(scalars, step)
+        scalars |= pace.measured(step)
+        self._track(scalars)
         left = (self.sampler.steps - step) * scalars["seconds_per_step"]
         self._say(
             f"epoch {(step - 1) // self.steps_per_epoch + 1}/{self.recipe.train.epochs}"
@@ -273,26 +280,14 @@ class _Worker:
             f"   at most {left:.0f} s left"
         )
 
+    def _track(self, scalars: dict[str, float]) -> None:
+        for tracker in self.trackers:
+            tracker.log(scalars, self.progress.step)
+
     def _say(self, line: str) -> None:
         if rank() == 0:
             # Ray Train replaces print() by one that shows every line twice on the driver.
             print(line, file=sys.__stdout__, flush=True)
-
-
-class _Clock:
-    """Paces the lines on the screen and measures steps."""
-
-    def __init__(self, step: int) -> None:
-        self._first, self._began, self._last = step, time.monotonic(), 0.0
-
-    def due(self) -> bool:
-        if time.monotonic() - self._last < SECONDS_BETWEEN_LINES:
-            return False
-        self._last = time.monotonic()
-        return True
-
-    def seconds_per_step(self, step: int) -> float:
-        return (time.monotonic() - self._began) / max(1, step - self._first)
 
 
 def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> Progress:
@@ -324,16 +319,6 @@ def sampler_of(recipe: Recipe, items: int, turns: int = 1) -> BatchSampler:
         recipe.deepspeed.accumulation,
         every_item=turns > 1,
     )
-
-
-def full_state(method: Method, recipe: Recipe) -> dict[str, Tensor]:
-    """The whole state dict on every process, also where ZeRO-3 has split the parameters."""
-    if recipe.deepspeed.zero_stage < 3:
-        return dict(method.state_dict())
-    import deepspeed
-
-    with deepspeed.zero.GatheredParameters(list(method.parameters())):
-        return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
 
 
 def seed_everything(seed: int) -> None:

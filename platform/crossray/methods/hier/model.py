@@ -255,6 +255,10 @@ class Hier(Method):
         weights = torch.exp(-self.log_variance).tolist()
         return dict(zip(self.config.levels, weights, strict=True))
 
+    def observations(self) -> dict[str, float]:
+        """`level_weights`, by name."""
+        return {f"level_weight/{level}": w for level, w in self.level_weights().items()}
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """One weighted ranking loss a level, one on the gated score, one on the fusion's (4.3).
 

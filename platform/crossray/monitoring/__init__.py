@@ -1,0 +1,1 @@
+"""Dashboards of training, sweeps, the cluster and the endpoint, and the servers that show them."""

@@ -1,0 +1,149 @@
+"""What an engine has learnt, whole: any number of processes can go on from it, at any ZeRO stage.
+
+DeepSpeed's own checkpoints are pickles, a file a process, and those of ZeRO-3 are read back by as
+many processes as wrote them. Here every weight and moment is one whole tensor in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crossray.core.distributed import rank
+
+WEIGHT = "weight"
+Named = Iterable[tuple[str, nn.Parameter]]
+
+
+def moments_and_weights(engine: Any, parameters: Named) -> dict[str, Tensor]:
+    """By `weight/NAME` and `MOMENT/NAME`, on the first process; every process calls it.
+
+    The moments are what the optimiser keeps a number a weight of, such as Adam's `exp_avg`.
+    """
+    from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+    inner, found = _inner(engine), {}
+    names = _moments(inner, _masters(engine))
+    for name, parameter in parameters:
+        whole = safe_get_full_fp32_param(parameter)
+        parts = {WEIGHT: parameter.data if whole is None else whole}
+        for moment in names:
+            part = safe_get_full_optimizer_state(parameter, moment)
+            parts[moment] = inner.state[parameter][moment] if part is None else part
+        if rank() == 0:
+            found |= {f"{part}/{name}": value.detach().cpu() for part, value in parts.items()}
+    return found
+
+
+def restore_moments_and_weights(
+    engine: Any, parameters: Named, state: Mapping[str, Tensor]
+) -> None:
+    """Take over what `moments_and_weights` gave, on every process."""
+    from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
+    from deepspeed.utils import safe_set_local_fp32_param, safe_set_local_optimizer_state
+
+    moments = sorted({name.split("/", 1)[0] for name in state} - {WEIGHT})
+    inner = _inner(engine)
+    for master in _masters(engine):
+        for moment in moments:
+            inner.state[master].setdefault(moment, torch.zeros_like(master.data))
+    if moments and hasattr(engine.optimizer, "_lazy_init_hp_params_optimizer_state"):
+        engine.optimizer._lazy_init_hp_params_optimizer_state()
+    for name, parameter in parameters:
+        weight = state[f"{WEIGHT}/{name}"].to(engine.device)
+        with whole([parameter]):
+            parameter.data.copy_(weight)
+        values = {moment: state[f"{moment}/{name}"].to(engine.device) for moment in moments}
+        if hasattr(parameter, "ds_id"):
+            safe_set_local_fp32_param(parameter, _own_part(parameter, weight))
+            for moment, value in values.items():
+                safe_set_local_optimizer_state(parameter, _own_part(parameter, value), moment)
+            continue
+        safe_set_full_fp32_param(parameter, weight)
+        for moment, value in values.items():
+            if hasattr(parameter, "_hp_mapping"):
+                safe_set_full_optimizer_state(parameter, value, moment)
+            else:
+                inner.state[parameter][moment].copy_(value)
+
+
+def clock_of(engine: Any) -> dict[str, Any]:
+    """How far optimiser, schedule and engine are, as JSON values."""
+    inner = _inner(engine)
+    counts = [*inner.state.values(), *inner.param_groups]
+    return {
+        "optimizer_steps": next((int(c["step"]) for c in counts if "step" in c), None),
+        "lr": [float(group["lr"]) for group in inner.param_groups],
+        "schedule": engine.lr_scheduler.state_dict(),
+        "global_steps": engine.global_steps,
+        "global_samples": engine.global_samples,
+        "micro_steps": engine.micro_steps,
+    }
+
+
+def restore_clock(engine: Any, clock: Mapping[str, Any]) -> None:
+    """Take over what `clock_of` gave; after the moments, which make room for the steps."""
+    inner, steps = _inner(engine), clock["optimizer_steps"]
+    if steps is not None:
+        for master in _masters(engine):
+            kept = inner.state[master].get("step", torch.tensor(0.0))
+            inner.state[master]["step"] = (
+                torch.full_like(kept, steps) if isinstance(kept, Tensor) else steps
+            )
+        for group in inner.param_groups:
+            if "step" in group:
+                group["step"] = steps
+    engine.lr_scheduler.load_state_dict(dict(clock["schedule"]))
+    for group, lr in zip(inner.param_groups, clock["lr"], strict=True):
+        group["lr"] = lr
+    engine.global_steps = clock["global_steps"]
+    engine.global_samples = clock["global_samples"]
+    engine.micro_steps = clock["micro_steps"]
+
+
+@contextmanager
+def whole(parameters: list[nn.Parameter]) -> Iterator[None]:
+    """In the block the parameters are whole, and what is written into them stays."""
+    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
+        yield
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(parameters, modifier_rank=0):
+        yield
+
+
+def _inner(engine: Any) -> torch.optim.Optimizer:
+    """The optimiser that ZeRO wraps, or the engine's own."""
+    inner: torch.optim.Optimizer = getattr(engine.optimizer, "optimizer", engine.optimizer)
+    return inner
+
+
+def _masters(engine: Any) -> list[Tensor]:
+    """What the optimiser steps: this process's flat parts under ZeRO, else the parameters."""
+    flat = getattr(engine.optimizer, "fp32_partitioned_groups_flat", None)
+    if flat is not None:
+        return list(flat)
+    return [tensor for group in _inner(engine).param_groups for tensor in group["params"]]
+
+
+def _moments(inner: torch.optim.Optimizer, masters: list[Tensor]) -> list[str]:
+    state = inner.state.get(masters[0], {})
+    return sorted(
+        name
+        for name, value in state.items()
+        if isinstance(value, Tensor) and value.shape == masters[0].shape
+    )
+
+
+def _own_part(parameter: Any, value: Tensor) -> Tensor:
+    """This process's part of a parameter that ZeRO-3 splits; the last ones are padded by zeros."""
+    size = parameter.ds_tensor.numel()
+    part = value.new_zeros(size)
+    own = value.flatten()[rank() * size : (rank() + 1) * size]
+    part[: own.numel()] = own
+    return part
