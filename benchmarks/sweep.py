@@ -25,7 +25,7 @@ from crossray.recipes import get_recipe
 from crossray.training.features import Features
 from photos import photo_pairs
 
-SPACE = '''
+SPACE = """
 from crossray.recipes.ablations.gpldan import ALPHAS, BETAS
 from crossray.recipes.gpldan import gpldan_pretrained_tiny
 from crossray.training.sweep import Space
@@ -36,7 +36,7 @@ SPACE = Space(
     metric="mAP@50[found]",
     protocol="gpldan_labels",
 )
-'''
+"""
 
 
 @dataclass(frozen=True)

@@ -153,9 +153,7 @@ def _process(
     )  # fmt: skip
     sampler = sampler_of(recipe, len(corpus))
     schedule = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 10))
-    loader = training_loader(
-        corpus, sampler, recipe.train.seed, recipe.train.loader_processes
-    )
+    loader = training_loader(corpus, sampler, recipe.train.seed, recipe.train.loader_processes)
     steps = began = 0
     for number, batch in enumerate(loader):
         if number == SKIPPED:

@@ -37,11 +37,11 @@ def write_space(path: Path) -> Path:
     return path
 
 
-def write_vectors(path: Path) -> None:
+def write_vectors(path: Path, rows: int = 800) -> None:
     """Five classes, seen by two modalities through random mixtures of shared causes."""
     rng = np.random.default_rng(0)
-    label_N = rng.integers(0, 5, 800)
-    cause_ND = rng.normal(size=(5, 6))[label_N] * 2 + rng.normal(size=(800, 6))
+    label_N = rng.integers(0, 5, rows)
+    cause_ND = rng.normal(size=(5, 6))[label_N] * 2 + rng.normal(size=(rows, 6))
     np.savez(
         path,
         images=np.tanh(cause_ND @ rng.normal(size=(6, 24)) / 2),

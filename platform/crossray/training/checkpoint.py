@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from crossray.core.config import Config, from_dict
 from crossray.core.distributed import rank
+from crossray.distill.models import WEIGHTS, save_weights
+from crossray.training.engine_state import restore_whole, whole_state
 from crossray.training.engines import PhaseEngine
 
 PROGRESS = "progress.json"
@@ -39,19 +41,29 @@ class Progress(Config):
 
 
 def save_checkpoint(folder: Path, engines: list[PhaseEngine], progress: Progress) -> None:
-    """Write this process's part of a checkpoint; the parts of all processes merge in one folder."""
+    """Write this process's part of a checkpoint; the parts of all processes merge in one folder.
+
+    All but the random states is whole, so that any number of processes can go on from it.
+    """
+    model = whole_state(engines[0].method)
     for engine in engines:
         engine.save(folder)
     save_file(_random_states(), folder / _random_file())
     if rank() == 0:
+        save_weights(model, folder / WEIGHTS)
         (folder / PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
 
 def load_checkpoint(folder: Path, engines: list[PhaseEngine]) -> Progress:
-    """Restore engines and random states from what `save_checkpoint` wrote."""
+    """Restore engines and random states from what `save_checkpoint` wrote.
+
+    Exactly, with as many processes as wrote it; a process more keeps the random states it has.
+    """
+    restore_whole(engines[0].method, load_file(folder / WEIGHTS))
     for engine in engines:
         engine.load(folder)
-    _restore_random_states(load_file(folder / _random_file()))
+    if (folder / _random_file()).is_file():
+        _restore_random_states(load_file(folder / _random_file()))
     data = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
     return from_dict(Progress, data, where=f"the checkpoint {folder}")
 

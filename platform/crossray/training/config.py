@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -85,6 +86,8 @@ class TrainConfig(Config):
             methods that read no texts take others than the first.
         seed: of the initial weights, the order of the items and the augmentation.
         workers: training processes, each with a GPU of its own if `use_gpu`.
+        min_workers: while nodes are missing go on with so few, and with `workers` again once there
+            is room; by default a run waits for all of them.
         use_gpu: train on GPUs instead of CPUs.
         cpus_per_worker: CPU cores that Ray reserves for a worker.
         placement: workers on as few nodes as possible, or spread over as many.
@@ -106,6 +109,7 @@ class TrainConfig(Config):
     images: Pairing = "paired"
     seed: int = 0
     workers: int = 2
+    min_workers: int | None = None
     use_gpu: bool = False
     cpus_per_worker: int = 1
     placement: Literal["PACK", "SPREAD"] = "PACK"
@@ -150,12 +154,29 @@ class Recipe(Config):
                 f"{self.train.workers} x deepspeed.accumulation={self.deepspeed.accumulation}; "
                 f"choose a multiple of {share}."
             )
+        self._check_elastic()
         self._check_measures()
         self._check_unimodal()
         offload = self.deepspeed.offload_optimizer
         if self.train.use_gpu and offload and not self.deepspeed.zero_stage:
             raise CrossRayError(
                 "deepspeed.offload_optimizer needs deepspeed.zero_stage of at least 1; raise it."
+            )
+
+    def _check_elastic(self) -> None:
+        least, most = self.train.min_workers, self.train.workers
+        if least is None:
+            return
+        if not 1 <= least <= most:
+            raise CrossRayError(
+                f"train.min_workers={least} must lie between 1 and train.workers={most}."
+            )
+        whole = math.lcm(*range(least, most + 1)) * self.deepspeed.accumulation
+        if self.train.batch_size % whole:
+            raise CrossRayError(
+                f"train.batch_size={self.train.batch_size} does not divide into each of {least} to "
+                f"{most} workers x deepspeed.accumulation={self.deepspeed.accumulation}; choose a "
+                f"multiple of {whole}, or other bounds."
             )
 
     def _check_measures(self) -> None:

@@ -43,8 +43,12 @@ def restore_moments_and_weights(
     engine: Any, parameters: Named, state: Mapping[str, Tensor]
 ) -> None:
     """Take over what `moments_and_weights` gave, on every process."""
-    from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
-    from deepspeed.utils import safe_set_local_fp32_param, safe_set_local_optimizer_state
+    from deepspeed.utils import (
+        safe_set_full_fp32_param,
+        safe_set_full_optimizer_state,
+        safe_set_local_fp32_param,
+        safe_set_local_optimizer_state,
+    )
 
     moments = sorted({name.split("/", 1)[0] for name in state} - {WEIGHT})
     inner = _inner(engine)
@@ -55,7 +59,7 @@ def restore_moments_and_weights(
         engine.optimizer._lazy_init_hp_params_optimizer_state()
     for name, parameter in parameters:
         weight = state[f"{WEIGHT}/{name}"].to(engine.device)
-        with whole([parameter]):
+        with whole(parameter, changed=True):
             parameter.data.copy_(weight)
         values = {moment: state[f"{moment}/{name}"].to(engine.device) for moment in moments}
         if hasattr(parameter, "ds_id"):
@@ -69,6 +73,26 @@ def restore_moments_and_weights(
                 safe_set_full_optimizer_state(parameter, value, moment)
             else:
                 inner.state[parameter][moment].copy_(value)
+
+
+def whole_state(method: nn.Module) -> dict[str, Tensor]:
+    """The state dict of a method on the first process, empty on the others; all call it.
+
+    Where ZeRO-3 has split the parameters each is put together in turn.
+    """
+    found = {}
+    for name, tensor in method.state_dict(keep_vars=True).items():
+        with whole(tensor):
+            if rank() == 0:
+                found[name] = tensor.detach().cpu().clone()
+    return found
+
+
+def restore_whole(method: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Take over what `whole_state` gave, on every process."""
+    for name, tensor in method.state_dict(keep_vars=True).items():
+        with whole(tensor, changed=True):
+            tensor.data.copy_(state[name])
 
 
 def clock_of(engine: Any) -> dict[str, Any]:
@@ -106,14 +130,14 @@ def restore_clock(engine: Any, clock: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def whole(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """In the block the parameters are whole, and what is written into them stays."""
-    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
+def whole(tensor: Tensor, changed: bool = False) -> Iterator[None]:
+    """In the block a parameter is whole; what is written into it stays if it is `changed`."""
+    if not hasattr(tensor, "ds_id"):
         yield
         return
     import deepspeed
 
-    with deepspeed.zero.GatheredParameters(parameters, modifier_rank=0):
+    with deepspeed.zero.GatheredParameters([tensor], modifier_rank=0 if changed else None):
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -9,13 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from crossray.core.distributed import rank
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.methods.contract import Method, Phase
 from crossray.training.config import Recipe
+from crossray.training.engine_state import (
+    clock_of,
+    moments_and_weights,
+    restore_clock,
+    restore_moments_and_weights,
+)
 
 
 class _PhaseModule(nn.Module):
@@ -35,8 +44,8 @@ class PhaseEngine:
     def __init__(self, method: Method, phase: Phase, recipe: Recipe, steps: int) -> None:
         import deepspeed  # seconds to import, and only training processes need it
 
-        self.phase = phase
-        parameters = phase_parameters(method, phase)
+        self.phase, self.method = phase, method
+        parameters = self._parameters = phase_parameters(method, phase)
         own = {name for name, _ in parameters}
         self._others = [
             p for name, p in method.named_parameters() if p.requires_grad and name not in own
@@ -85,17 +94,24 @@ class PhaseEngine:
         return None if norm is None else float(norm)
 
     def save(self, folder: Path) -> None:
-        """Write weights, optimiser and schedule under the phase's name; every process calls it."""
-        self.engine.save_checkpoint(str(folder), tag=self.phase.name, save_latest=False)
+        """Write moments and schedule under the phase's name; every process calls it."""
+        state = moments_and_weights(self.engine, self._parameters)
+        if rank() == 0:
+            save_file(state, folder / f"{self.phase.name}.safetensors")
+            clock = json.dumps(clock_of(self.engine))
+            (folder / f"{self.phase.name}.json").write_text(clock, encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Read back what `save` wrote."""
-        path, _ = self.engine.load_checkpoint(str(folder), tag=self.phase.name)
-        if path is None:
+        """Read back what `save` wrote, with as many processes as there are now."""
+        name = self.phase.name
+        if not (folder / f"{name}.json").is_file():
             raise CrossRayError(
-                f"the checkpoint {folder} has no phase {self.phase.name!r}; "
+                f"the checkpoint {folder} has no phase {name!r}; "
                 "give the run another name so that it starts anew."
             )
+        state = load_file(folder / f"{name}.safetensors")
+        restore_moments_and_weights(self.engine, self._parameters, state)
+        restore_clock(self.engine, json.loads((folder / f"{name}.json").read_text("utf-8")))
 
 
 def engines_of(method: Method, recipe: Recipe, steps: int) -> list[PhaseEngine]:
@@ -124,16 +140,6 @@ def gradient_norms(engines: Sequence[PhaseEngine]) -> dict[str, float]:
     """The norm of each phase's gradient at its last step, as scalars to log."""
     known = ((engine.phase.name, engine.gradient_norm) for engine in engines)
     return {f"gradient_norm/{name}": norm for name, norm in known if norm is not None}
-
-
-def full_state(method: Method, recipe: Recipe) -> dict[str, Tensor]:
-    """The whole state dict on every process, also where ZeRO-3 has split the parameters."""
-    if recipe.deepspeed.zero_stage < 3:
-        return dict(method.state_dict())
-    import deepspeed
-
-    with deepspeed.zero.GatheredParameters(list(method.parameters())):
-        return {name: value.detach().cpu().clone() for name, value in method.state_dict().items()}
 
 
 def _linear(recipe: Recipe, steps: int, optimizer: torch.optim.Optimizer) -> LambdaLR:

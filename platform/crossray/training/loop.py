@@ -44,7 +44,8 @@ from crossray.methods.contract import (
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.config import Recipe
 from crossray.training.corpora import pretext_samples, training_corpora
-from crossray.training.engines import engines_of, full_state, gradient_norms, taking_part, turns_of
+from crossray.training.engine_state import whole_state
+from crossray.training.engines import engines_of, gradient_norms, taking_part, turns_of
 from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
 from crossray.training.pace import Pace
@@ -251,7 +252,7 @@ class _Worker:
         self._say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
 
     def _keep_best(self) -> None:
-        state = full_state(self.method.product(), self.recipe)
+        state = whole_state(self.method.product())
         if rank() == 0:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / self.progress.best_file

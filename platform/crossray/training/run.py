@@ -33,6 +33,9 @@ from crossray.training.selection import selection_notes
 from crossray.training.tracking import Track
 
 
+SECONDS_BETWEEN_LOOKS = 60.0  # for room for more workers
+
+
 @dataclass(frozen=True)
 class Watch:
     """How somebody else follows a run.
@@ -128,13 +131,15 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
     if is_local(task.storage):
         Path(task.storage).mkdir(parents=True, exist_ok=True)
     gpu = {"GPU": 1} if train.use_gpu else {}
+    least = train.min_workers
     trainer = TorchTrainer(
         # Bound here, the task is read by the workers alone; a loop's config by the controller too.
         partial(train_worker, task),
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
         # Ray's types show the first version of its trainer's configuration; the second one runs.
         scaling_config=ray.train.ScalingConfig(  # type: ignore[call-arg]
-            num_workers=train.workers,
+            num_workers=train.workers if least is None else (least, train.workers),
+            elastic_resize_monitor_interval_s=SECONDS_BETWEEN_LOOKS,
             use_gpu=train.use_gpu,
             resources_per_worker={"CPU": train.cpus_per_worker, **gpu},
             placement_strategy=train.placement,
