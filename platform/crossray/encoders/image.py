@@ -167,6 +167,15 @@ class ImageTower(Tower):
             raise self._no_level(level)
         return Traced(grid_BCYX, outputs[0])
 
+    def _recompute(self) -> None:
+        try:
+            self.trunk.set_grad_checkpointing(True)
+        except (AttributeError, AssertionError):
+            raise CrossRayError(
+                f"the image tower {self.config.name!r} cannot compute its layers again; switch "
+                "train.recompute off."
+            ) from None
+
     def _level(self, level: int) -> nn.Module:
         try:
             name: str = self.trunk.feature_info[level]["module"]

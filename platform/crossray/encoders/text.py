@@ -157,6 +157,9 @@ class TextTower(Tower):
         maps = tuple(map_BHTT.mean(dim=1) * real_BTT for map_BHTT in output.attentions)
         return Layers(tuple(output.hidden_states[1:]), maps)
 
+    def _recompute(self) -> None:
+        self.trunk.gradient_checkpointing_enable({"use_reentrant": False})
+
     def _run(self, tokens_BT: Tensor, mask_BT: Tensor, **options: bool) -> Any:
         if self.trunk is None:
             raise CrossRayError(weights.NO_TOWER)

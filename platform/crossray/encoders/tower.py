@@ -1,4 +1,4 @@
-"""What image and text towers share: being frozen."""
+"""What image and text towers share: being frozen, and giving memory for time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ class Tower(nn.Module):
         """As `nn.Module.train`, but a frozen tower stays in eval mode."""
         super().train(mode and not self.frozen)
         return self
+
+    def recompute(self) -> None:
+        """Keep the inputs of layers only, and run them again in the backward pass.
+
+        Activation checkpointing (Chen et al. 2016); a frozen tower keeps nothing anyway. Raises
+        `CrossRayError` for a trunk that cannot.
+        """
+        if not self.frozen:
+            self._recompute()
+
+    def _recompute(self) -> None:
+        raise NotImplementedError
 
     def gradients(self) -> torch.set_grad_enabled:
         """The context of the forward pass: `no_grad` if frozen, else as it is outside."""

@@ -102,6 +102,9 @@ class TrainConfig(Config):
         rerank: candidates a query that get the method's costly scores in validation.
         checkpoint_every: steps between checkpoints.
         max_failures: restarts after a lost worker.
+        recompute: keep the inputs of the towers' layers only, and run these again in the backward
+            pass: less memory, a third more time.
+        compile: compile the towers with torch.compile, which takes minutes at the start.
     """
 
     batch_size: int = 128
@@ -121,6 +124,8 @@ class TrainConfig(Config):
     rerank: int = 50
     checkpoint_every: int = 200
     max_failures: int = 2
+    recompute: bool = False
+    compile: bool = False
 
     @property
     def validation_split(self) -> Split:

@@ -51,6 +51,7 @@ from crossray.training.lesson import Lesson, taught_corpora
 from crossray.training.pace import Pace
 from crossray.training.pretext_validation import validate_pretext
 from crossray.training.ray_metrics import CHECKPOINT_SECONDS, RayMetrics
+from crossray.training.towers import set_up_towers
 from crossray.training.tracking import Track, Tracker, trackers
 from crossray.training.validation import Quality, validate
 
@@ -121,6 +122,7 @@ class _Worker:
             assert isinstance(self.method, Student)
             self.method = Distillation(self.method, teacher, lesson.config)
         self.method = self.method.prepare(self._training_set(tokenizer))
+        set_up_towers(self.method, self.recipe.train)
         self.turns = turns_of(self.method)
         self.sampler = sampler_of(self.recipe, len(self.corpus), self.turns)
         self.engines = engines_of(self.method, self.recipe, self.sampler.steps)

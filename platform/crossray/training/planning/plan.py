@@ -21,6 +21,7 @@ from crossray.training.config import Recipe
 from crossray.training.planning.activations import Step, measure
 from crossray.training.planning.gpus import GPUS
 from crossray.training.planning.states import STAGES, Size, model_states, size_of
+from crossray.training.towers import set_up_towers
 
 BACKWARD = 3  # a backward pass computes twice what the forward pass does
 WIDTH = 100
@@ -61,6 +62,7 @@ class Plan:
         """Measure a few items on this machine's CPU, print tables, give the same as numbers."""
         self._check()
         method = fitted_method(self.recipe).build(load_weights=False)
+        set_up_towers(method, replace(self.recipe.train, compile=False))
         size, step = size_of(method), measure(method)
         result = {
             "parameters": size._asdict(),
