@@ -32,7 +32,6 @@ from crossray.training.loop import Task, train_worker
 from crossray.training.selection import selection_notes
 from crossray.training.tracking import Track
 
-
 SECONDS_BETWEEN_LOOKS = 60.0  # for room for more workers
 
 
