@@ -61,7 +61,9 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "python jobs/distill.py": cli.distill_job,
     "python jobs/embed.py": cli.embed_job,
     "python jobs/index.py": cli.index_job,
+    "python tune/search.py": cli.search_job,
 }
+SPACES = sorted(Path(__file__).parents[1].glob("tune/spaces/*.py"))
 SPLIT_MAKERS = ("groups", "zero-shot", "few-shot", "annotation", "coverage", "fold")
 COMMANDS = [
     "crossray ingest csv",
@@ -92,6 +94,8 @@ COMMANDS = [
     "crossray explain",
     "crossray explain-check",
     "crossray plan",
+    "crossray recipe from-sweep",
+    "crossray recipe named",
     "crossray serve",
     "crossray search",
     "crossray dashboards",
@@ -104,6 +108,7 @@ COMMANDS = [
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
     "python jobs/embed.py",
     "python jobs/index.py",
+    *(f"python tune/search.py --space {path}" for path in SPACES),
 ]
 
 

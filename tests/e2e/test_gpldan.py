@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from crossray.cli import evaluate_job, main
@@ -15,19 +14,7 @@ from crossray.methods.gpldan import GpldanConfig
 from crossray.recipes import get_recipe
 from crossray.training.config import Recipe
 from crossray.training.pretrain import Pretrain
-
-
-def write_vectors(path: Path) -> None:
-    """Five classes, seen by two modalities through random mixtures of shared causes."""
-    rng = np.random.default_rng(0)
-    label_N = rng.integers(0, 5, 800)
-    cause_ND = rng.normal(size=(5, 6))[label_N] * 2 + rng.normal(size=(800, 6))
-    np.savez(
-        path,
-        images=np.tanh(cause_ND @ rng.normal(size=(6, 24)) / 2),
-        texts=cause_ND @ rng.normal(size=(6, 16)) / 2,
-        labels=label_N,
-    )
+from support.sweeps import write_vectors
 
 
 def small_recipe() -> Recipe:

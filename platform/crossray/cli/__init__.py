@@ -15,6 +15,8 @@ from crossray.cli.jobs import (
     repeat_job,
 )
 from crossray.cli.planning import PlanRecipe
+from crossray.cli.recipe_files import WriteRecipe
+from crossray.cli.sweeping import search_job
 from crossray.cli.verbs import (
     Check,
     Compare,
@@ -41,6 +43,7 @@ __all__ = [
     "Serve",
     "Split",
     "Summary",
+    "WriteRecipe",
     "ablate_job",
     "annotation_efficiency_job",
     "distill_job",
@@ -51,4 +54,5 @@ __all__ = [
     "main",
     "pretrain_job",
     "repeat_job",
+    "search_job",
 ]

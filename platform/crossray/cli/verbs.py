@@ -21,6 +21,7 @@ from tyro.conf import (
 
 from crossray.cli.explaining import Explain, ExplainCheck
 from crossray.cli.planning import PlanRecipe
+from crossray.cli.recipe_files import WriteRecipe
 from crossray.cli.running import run_command
 from crossray.cli.sources import Maker, Source
 from crossray.core.artifacts import open_artifact, verify
@@ -284,6 +285,7 @@ Verb = (
     | Annotated[Explain, subcommand("explain")]
     | Annotated[ExplainCheck, subcommand("explain-check")]
     | Annotated[PlanRecipe, subcommand("plan")]
+    | Annotated[WriteRecipe, subcommand("recipe")]
     | Annotated[Serve, subcommand("serve")]
     | Annotated[Search, subcommand("search")]
     | Annotated[Dashboards, subcommand("dashboards")]

@@ -1,6 +1,7 @@
 """The lineage: directories with a manifest, published whole or not at all.
 
-`pairs -> features -> teacher -> student -> vectors -> index`, and `report` from any of them.
+`pairs -> features -> teacher -> student -> vectors -> index`, and `report` from any of them;
+`sweep` from what its trials are trained on, with the model of its pick and that model's report.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from crossray.core.config import Config, from_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem, is_local
 
-Kind = Literal["pairs", "features", "teacher", "student", "vectors", "index", "report"]
+Kind = Literal["pairs", "features", "teacher", "student", "vectors", "index", "report", "sweep"]
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 _LIBRARIES = (

@@ -14,11 +14,11 @@ from crossray.core.errors import CrossRayError
 BYTES_PER_CORE = 128 << 20
 
 
-def ensure_ray(training: bool = False) -> None:
+def ensure_ray(training: bool = False, silent: bool = False) -> None:
     """Connect this process to Ray, once.
 
-    `training` passes on what workers print, and gives a private Ray the dashboard, which Ray
-    Train reports to.
+    `training` passes on what workers print, unless they shall be `silent`, and gives a private Ray
+    the dashboard, which Ray Train reports to.
 
     A cluster that `RAY_ADDRESS` names or that `ray start` left on this machine is used; otherwise
     a private one starts here, without dashboard and with a small object store, and ends with the
@@ -27,7 +27,7 @@ def ensure_ray(training: bool = False) -> None:
     if ray.is_initialized():
         return
     level = logging.INFO if training else logging.ERROR
-    quiet: dict[str, Any] = {"log_to_driver": training, "logging_level": level}
+    quiet: dict[str, Any] = {"log_to_driver": training and not silent, "logging_level": level}
     private: dict[str, Any] = {
         "include_dashboard": training,
         "object_store_memory": BYTES_PER_CORE * max(2, os.cpu_count() or 1),

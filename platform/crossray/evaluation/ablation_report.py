@@ -7,19 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from crossray.core.errors import CrossRayError
 from crossray.evaluation.ablation_plot import plot_variants
-from crossray.evaluation.bootstrap import BootstrapResult, confidence_intervals, paired_bootstraps
 from crossray.evaluation.claims import Claim, Values, judge_claims
-from crossray.evaluation.compare import QUERY_ID
-from crossray.evaluation.corrections import holm, significance_mark
-from crossray.evaluation.measures import MEDIAN_RANK
+from crossray.evaluation.corrections import significance_mark
 from crossray.evaluation.page import show_value
 from crossray.evaluation.section import Section
 from crossray.evaluation.sections_page import Figure, write_sections
+from crossray.evaluation.variants import check_queries, measured, paired_differences
 
 VARIANTS = Figure(
     "variants.png",
@@ -59,15 +53,15 @@ def write_ablation_report(
     and `differences` to the full system, each by direction and metric, and `claims` as
     `judge_claims` gives them. Raises CrossRayError for variants that answered other queries.
     """
-    _check_queries(values, full)
-    differences = _differences(values, full, metrics, seed)
+    check_queries(values, full)
+    differences = paired_differences(values, full, metrics, seed)
     report: dict[str, Any] = {
         "full": full,
         "variants": {
             name: {
                 "changes": list(changes[name]),
                 "parameters": parameters[name],
-                **_measured(tables, metrics, seed),
+                **measured(tables, metrics, seed),
                 "differences": differences.get(name, {}),
             }
             for name, tables in values.items()
@@ -79,71 +73,9 @@ def write_ablation_report(
     (directory / "report.json").write_text(text + "\n", encoding="utf-8")
     plot_variants(report["variants"], full, directory / VARIANTS.name)
     write_sections(
-        directory, title(report), explanation(report), report, _sections(report), VARIANTS
+        directory, title(report), explanation(report), report, _sections(report), [VARIANTS]
     )
     return report
-
-
-def _check_queries(values: Values, full: str) -> None:
-    for name, tables in values.items():
-        for direction, table in values[full].items():
-            if tables[direction][QUERY_ID] != table[QUERY_ID]:
-                raise CrossRayError(
-                    f"the variant {name} was asked other {direction} queries than {full}; evaluate "
-                    "both anew on the same data."
-                )
-
-
-def _columns(table: pa.Table, metrics: Sequence[str]) -> dict[str, np.ndarray]:
-    return {name: table[name].to_numpy() for name in metrics if name in table.column_names}
-
-
-def _measured(
-    tables: Mapping[str, pa.Table], metrics: Sequence[str], seed: int
-) -> dict[str, dict[str, Any]]:
-    """Metrics and intervals of one variant, by direction."""
-    found: dict[str, dict[str, Any]] = {"metrics": {}, "intervals": {}}
-    for direction, table in tables.items():
-        columns = _columns(table, metrics)
-        found["metrics"][direction] = {
-            name: float((np.nanmedian if name == MEDIAN_RANK else np.nanmean)(column))
-            for name, column in columns.items()
-        }
-        intervals = confidence_intervals(
-            columns, {MEDIAN_RANK: "median"}, seed=seed, groups=table[QUERY_ID].to_numpy()
-        )
-        found["intervals"][direction] = {name: list(ends) for name, ends in intervals.items()}
-    return found
-
-
-def _differences(
-    values: Values, full: str, metrics: Sequence[str], seed: int
-) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """By variant, direction and metric; the p-values of all are one family for Holm."""
-    tested = [name for name in metrics if name != MEDIAN_RANK]
-    results: dict[tuple[str, str, str], BootstrapResult] = {}
-    for variant, tables in values.items():
-        for direction, table in tables.items():
-            if variant == full:
-                continue
-            base = values[full][direction]
-            found = paired_bootstraps(
-                _columns(table, tested), _columns(base, tested),
-                seed=seed, groups=table[QUERY_ID].to_numpy(),
-            )  # fmt: skip
-            results |= {(variant, direction, name): result for name, result in found.items()}
-    corrected = holm([result.p_value for result in results.values()])
-    differences: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for (variant, direction, name), result, p_value in zip(
-        results, results.values(), corrected.tolist(), strict=True
-    ):
-        differences.setdefault(variant, {}).setdefault(direction, {})[name] = {
-            "mean": result.mean_difference,
-            "low": result.low,
-            "high": result.high,
-            "p_value": p_value,
-        }
-    return differences
 
 
 def title(report: Mapping[str, Any]) -> str:

@@ -80,7 +80,9 @@ def write_annotation_report(
     text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
     (directory / "report.json").write_text(text + "\n", encoding="utf-8")
     plot_curves(report["curves"], report["baseline"], directory / CURVES.name)
-    write_sections(directory, title(report), explanation(report), report, _sections(report), CURVES)
+    write_sections(
+        directory, title(report), explanation(report), report, _sections(report), [CURVES]
+    )
     return report
 
 

@@ -1,4 +1,4 @@
-"""A report of sections, one plot and the lineage: its text and its page."""
+"""A report of sections, plots and the lineage: its text and its page."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ def write_sections(
     explanation: str,
     report: Mapping[str, Any],
     sections: Sequence[Section],
-    figure: Figure,
+    figures: Sequence[Figure],
 ) -> None:
     """Write `report.md` and `report.html`; of the report they show `notes` and `lineage`."""
     lines = [f"# {title}", "", *(f"> - {note}" for note in report["notes"]), "", explanation]
     for section in sections:
         lines += ["", *section_lines(section)]
-    lines += ["", f"![{figure.title}]({figure.name})", "", "## Lineage", ""]
+    for figure in figures:
+        lines += ["", f"![{figure.title}]({figure.name})"]
+    lines += ["", "## Lineage", ""]
     lines += ["| what | id | where |", "|---|---|---|"]
     lines += [f"| {name} | {e['id']} | {e['uri']} |" for name, e in report["lineage"].items()]
     (directory / "report.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
@@ -41,13 +43,18 @@ def write_sections(
     template = environment.from_string(
         files("crossray.evaluation").joinpath("sections.html").read_text(encoding="utf-8")
     )
-    data = b64encode((directory / figure.name).read_bytes()).decode("ascii")
     page: str = template.render(
         title=title,
         explanation=explanation,
         notes=report["notes"],
         sections=sections,
-        figure={"title": figure.title, "caption": figure.caption, "data": data},
+        figures=[
+            {**figure._asdict(), "data": _encoded(directory / figure.name)} for figure in figures
+        ],
         lineage=report["lineage"],
     )
     (directory / "report.html").write_text(page, encoding="utf-8")
+
+
+def _encoded(path: Path) -> str:
+    return b64encode(path.read_bytes()).decode("ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from crossray.core.errors import CrossRayError
@@ -27,6 +28,7 @@ from crossray.recipes.mmdl import (
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
 from crossray.training.config import Recipe
 from crossray.training.distill import StudentRecipe
+from crossray.training.recipe_files import read_recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe
@@ -74,7 +76,20 @@ R = TypeVar("R", bound=Recipe)
 
 
 def get_recipe(name: str, among: Mapping[str, Callable[[], R]] = RECIPES) -> R:  # type: ignore[assignment]
-    """The recipe of that name; raises `CrossRayError` that lists the names there are."""
+    """The recipe of that name, or of a file with `.json` at the end of its name.
+
+    Raises `CrossRayError` that lists the names there are, or for a file that holds no recipe or one
+    of the other kind, a student's or a teacher's.
+    """
+    if name.endswith(".json"):
+        recipe = read_recipe(Path(name))
+        student = isinstance(recipe, StudentRecipe)
+        if among is (RECIPES if student else STUDENTS):
+            raise CrossRayError(
+                f"the file {name} has the recipe of a {'student' if student else 'teacher'}; "
+                f"give it to jobs/{'distill' if student else 'pretrain'}.py."
+            )
+        return recipe  # type: ignore[return-value]
     if name not in among:
         raise CrossRayError(
             f"there is no recipe {name!r}; choose one of {', '.join(sorted(among))}."

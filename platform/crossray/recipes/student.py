@@ -59,7 +59,7 @@ def student_pretrained_small() -> StudentRecipe:
         ),
         optimizer=OptimizerConfig(lr=3e-4),
         train=TrainConfig(
-            batch_size=128, epochs=24, select_by="last", checkpoint_every=500, validation_items=200
+            batch_size=128, epochs=20, select_by="last", checkpoint_every=500, validation_items=200
         ),
         distillation=DistillationConfig(layer_map=(), contrastive=3.0),
     )

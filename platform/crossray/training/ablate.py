@@ -25,10 +25,10 @@ from crossray.training.ablation import FULL, Ablation
 from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate, queries_by_label
 from crossray.training.pretrain import Pretrain
+from crossray.training.recipe_files import recipe_to_dict
 from crossray.training.single_runs import (
     evaluate_once,
     pooled_queries,
-    recipe_to_dict,
     report_content,
     train_once,
 )

@@ -27,11 +27,11 @@ from crossray.evaluation.annotation_report import PLAIN, STAGED, write_annotatio
 from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.pretrain import Pretrain
+from crossray.training.recipe_files import recipe_to_dict
 from crossray.training.single_runs import (
     evaluate_once,
     made_before,
     pooled_queries,
-    recipe_to_dict,
     report_content,
     train_once,
 )

@@ -23,11 +23,14 @@ PROGRESS = "progress.json"
 class Progress(Config):
     """How far a run has come.
 
-    `step`: optimiser steps taken. `best_value`, `best_epoch`: of the selection metric so far, with
-    the weights in `best_file` of the run's storage. `stopped`: early stopping has ended it.
+    `step`: optimiser steps taken. `epoch`, `value`: the last epoch that was judged and the
+    selection metric after it. `best_value`, `best_epoch`: the best so far, with the weights in
+    `best_file` of the run's storage. `stopped`: early stopping has ended it.
     """
 
     step: int = 0
+    epoch: int = 0
+    value: float = -1.0
     best_value: float = -1.0
     best_epoch: int = -1
     best_file: str = ""

@@ -19,7 +19,7 @@ from crossray.distill.student import Student
 from crossray.training.config import Recipe, TokenizerConfig
 from crossray.training.fitting import fitted
 from crossray.training.lesson import Lesson
-from crossray.training.run import Run
+from crossray.training.run import Run, Watch
 from crossray.training.tracking import Track, require_mlflow
 
 
@@ -50,7 +50,7 @@ class Distill:
     features: str | None = None
     track: Track = "none"
 
-    def run(self) -> Artifact:
+    def run(self, watch: Watch | None = None) -> Artifact:
         """Train and publish; prints progress and one table."""
         out = resolve(self.out)
         self.recipe.check()
@@ -84,5 +84,7 @@ class Distill:
             parents += (features,)
             shared = recipe.method.image == method.image
             lesson = replace(lesson, features=features.uri, shared_maps=shared)
-        run = Run("student", recipe, tokenizer, pairs, pairs, out, parents, self.track, lesson)
-        return run.publish()
+        return Run(
+            "student", recipe, tokenizer, pairs, pairs, out, parents, self.track, lesson,
+            watch=watch,
+        ).publish()  # fmt: skip

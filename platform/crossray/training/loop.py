@@ -60,7 +60,7 @@ class Task:
 
     `source`: URI of the `pairs` or `features` artifact it reads. `tokenizer`: None where the source
     is a feature set. `lesson`: who teaches, if anyone. `init`: URI of the teacher whose weights the
-    model starts from, if any.
+    model starts from, if any. `start`: URI of another run's checkpoint that this one goes on from.
     """
 
     recipe: Recipe
@@ -71,6 +71,7 @@ class Task:
     track: Track
     lesson: Lesson | None = None
     init: str | None = None
+    start: str | None = None
 
 
 def train_worker(task: Task) -> None:
@@ -159,10 +160,16 @@ class _Worker:
 
     def _resume(self) -> Progress:
         checkpoint = ray.train.get_checkpoint()
+        other = checkpoint is None and self.task.start is not None
+        if other:
+            assert self.task.start is not None
+            checkpoint = ray.train.Checkpoint(self.task.start)
         if checkpoint is None:
             return Progress()
         with checkpoint.as_directory() as folder:
             progress = load_checkpoint(Path(folder), self.engines)
+        if other:  # the weights of its best epoch lie in the other run's storage
+            progress = Progress(progress.step, progress.epoch, progress.value)
         self._say(f"resumed at step {progress.step} of {self.sampler.steps}")
         return progress
 
@@ -289,6 +296,7 @@ def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> 
     values = [part[name] for part in quality.values() if name in part]
     mean = sum(values) / len(values) if values else 0.0
     value = float(epoch) if name == "last" else mean
+    progress = replace(progress, epoch=epoch, value=value)
     if value > progress.best_value:
         return replace(
             progress,

@@ -19,7 +19,7 @@ from crossray.training.config import Recipe
 from crossray.training.features import same_towers, towers_of
 from crossray.training.fitting import check_selection, fitted, labelled, make_tokenizer
 from crossray.training.initial_weights import require_same_words, tokenizer_of
-from crossray.training.run import Run
+from crossray.training.run import Run, Watch
 from crossray.training.tracking import Track, require_mlflow
 
 
@@ -46,7 +46,7 @@ class Pretrain:
     init: str | None = None
     track: Track = "none"
 
-    def run(self) -> Artifact:
+    def run(self, watch: Watch | None = None) -> Artifact:
         """Train and publish; prints progress and one table."""
         recipe, out = self.recipe, resolve(self.out)
         recipe.check()
@@ -78,7 +78,7 @@ class Pretrain:
                 require_same_words(init, tokenizer_of(init, recipe.tokenizer), made.tokenizer)
         return Run(
             "teacher", made.recipe, made.tokenizer, made.parents[0], made.source, out,
-            parents, self.track, init=init,
+            parents, self.track, init=init, watch=watch,
         ).publish()  # fmt: skip
 
     def _init(self) -> Artifact | None:

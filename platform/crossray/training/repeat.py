@@ -28,10 +28,10 @@ from crossray.training.config import Recipe
 from crossray.training.dealt_features import deal_features
 from crossray.training.evaluate import Evaluate
 from crossray.training.pretrain import Pretrain
+from crossray.training.recipe_files import recipe_to_dict
 from crossray.training.single_runs import (
     evaluate_once,
     made_before,
-    recipe_to_dict,
     report_content,
     train_once,
 )

@@ -14,6 +14,7 @@ import ray
 import ray.train
 from pyarrow import fs
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2.api.callback import UserCallback
 from rich.console import Console
 
 from crossray.core.artifacts import Artifact, Kind, create, inherited_notes, open_artifact
@@ -33,6 +34,19 @@ from crossray.training.tracking import Track
 
 
 @dataclass(frozen=True)
+class Watch:
+    """How somebody else follows a run.
+
+    Attributes:
+        callback: hears what the workers report.
+        start: URI of another run's checkpoint that this one goes on from.
+    """
+
+    callback: UserCallback
+    start: str | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """What is trained on what, and where the model goes.
 
@@ -47,6 +61,7 @@ class Run:
         lesson: who teaches, in distillation.
         init: the teacher whose weights the model starts from, one of the parents.
         track: where metrics go besides TensorBoard.
+        watch: who else follows it.
     """
 
     kind: Kind
@@ -59,6 +74,7 @@ class Run:
     track: Track
     lesson: Lesson | None = None
     init: Artifact | None = None
+    watch: Watch | None = None
 
     def publish(self) -> Artifact:
         """Train and publish; prints progress and one table."""
@@ -68,7 +84,7 @@ class Run:
             Console(stderr=True, soft_wrap=True).print(warning, style="yellow", highlight=False)
         task = self._task()
         ensure_ray(training=True)
-        progress = _fit(task)["progress"]
+        progress = _fit(task, self.watch)["progress"]
         config = to_dict(self.recipe)
         config["method"] = method_to_dict(self.recipe.method)
         with create(self.out, self.kind, config, self.parents) as draft:
@@ -87,7 +103,7 @@ class Run:
                 seconds=round(time.monotonic() - began, 1),
                 tensorboard=f"{task.storage}/tensorboard",
             )
-        _forget(task)
+        forget(task.storage)
         model = open_artifact(self.out)
         print_summary(model)
         return model
@@ -95,17 +111,19 @@ class Run:
     def _task(self) -> Task:
         """Its storage is named by what the run depends on: the same run resumes, another starts."""
         parents = [parent.id for parent in self.parents]
-        identity = json.dumps([to_dict(self.recipe), parents, self.out], sort_keys=True).encode()
+        start = None if self.watch is None else self.watch.start
+        said = [to_dict(self.recipe), parents, self.out, *([] if start is None else [start])]
+        identity = json.dumps(said, sort_keys=True).encode()
         name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
         storage = f"{store_root()}/runs/{name}"
         words = None if self.tokenizer is None else self.tokenizer.to_str()
         init = None if self.init is None else self.init.uri
         return Task(
-            self.recipe, self.source.uri, words, name, storage, self.track, self.lesson, init
+            self.recipe, self.source.uri, words, name, storage, self.track, self.lesson, init, start
         )  # fmt: skip
 
 
-def _fit(task: Task) -> dict[str, Any]:
+def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
     train = task.recipe.train
     if is_local(task.storage):
         Path(task.storage).mkdir(parents=True, exist_ok=True)
@@ -128,6 +146,7 @@ def _fit(task: Task) -> dict[str, Any]:
             failure_config=ray.train.FailureConfig(max_failures=train.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
+            callbacks=None if watch is None else [watch.callback],
             worker_runtime_env=None if train.use_gpu else {"env_vars": {"DS_ACCELERATOR": "cpu"}},
         ),
     )
@@ -141,9 +160,9 @@ def _fit(task: Task) -> dict[str, Any]:
     return metrics
 
 
-def _forget(task: Task) -> None:
-    """Remove the run's checkpoints and the teacher's outputs; its TensorBoard files stay."""
-    system, root = filesystem(task.storage)
+def forget(storage: str) -> None:
+    """Remove a run's checkpoints and the teacher's outputs; its TensorBoard files stay."""
+    system, root = filesystem(storage)
     for entry in system.get_file_info(fs.FileSelector(root)):
         if entry.base_name in ("train", "teaching"):
             system.delete_dir(entry.path)

@@ -12,17 +12,16 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
-from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem, resolve
 from crossray.data.tokenization import load_tokenizer
-from crossray.distill.models import TOKENIZER, method_to_dict
+from crossray.distill.models import TOKENIZER
 from crossray.evaluation.report import PER_QUERY
-from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import towers_of
 from crossray.training.fitting import fitted, labelled
 from crossray.training.pretrain import Pretrain
+from crossray.training.recipe_files import recipe_to_dict
 
 
 def train_once(job: Pretrain) -> Artifact:
@@ -72,11 +71,6 @@ def made_before(
             "another --out, or remove the folder of its runs."
         )
     return found
-
-
-def recipe_to_dict(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as a manifest has it."""
-    return {**to_dict(recipe), "method": method_to_dict(recipe.method)}
 
 
 def report_content(report: Artifact) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""How many trials a cluster holds at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ray
+
+from crossray.core.errors import CrossRayError
+from crossray.data.placement import ROLE, role_selector
+from crossray.training.config import TrainConfig
+
+
+def trials_at_a_time(train: TrainConfig) -> int:
+    """How many trials the connected cluster holds now.
+
+    Raises `CrossRayError` where there is no room for one, which would wait for ever.
+    """
+    wanted = role_selector("train")
+    nodes = [
+        node["Resources"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"] and (not wanted or node["Labels"].get(ROLE) == wanted[ROLE])
+    ]
+    room = worker_places(nodes, train)
+    if room < train.workers:
+        need = f"{train.cpus_per_worker} CPUs" + (" and a GPU" if train.use_gpu else "")
+        raise CrossRayError(
+            f"a trial has {train.workers} workers of {need} each, and the cluster has room for "
+            f"{room}; lower --train.workers or --train.cpus-per-worker, add nodes, or name "
+            "--concurrent on a cluster that adds them when asked."
+        )
+    return room // train.workers
+
+
+def worker_places(nodes: Iterable[Mapping[str, Any]], train: TrainConfig) -> int:
+    """How many workers fit on nodes with these resources, each whole on one node.
+
+    Trials themselves need no CPU: a trial and its workers hold what they have at the same time, and
+    trials that took CPUs could leave none for any worker.
+    """
+    places = 0
+    for node in nodes:
+        fit = int(node.get("CPU", 0) // train.cpus_per_worker)
+        places += min(fit, int(node.get("GPU", 0))) if train.use_gpu else fit
+    return places

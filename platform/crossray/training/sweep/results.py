@@ -1,0 +1,67 @@
+"""From what Ray Tune keeps of the trials to what a sweep's report says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
+
+from pyarrow import fs
+from ray import tune
+
+from crossray.core.artifacts import open_artifact
+from crossray.core.store import filesystem
+from crossray.evaluation.sweep_trial import State, SweepTrial
+from crossray.training.run import forget
+from crossray.training.sweep.measure import mean_quality, measure
+from crossray.training.sweep.space import Values
+from crossray.training.sweep.trial import EPOCH, STORAGE, VALUE, Trials
+
+
+def trial_results(results: Iterable[tune.Result], trials: Trials) -> Iterator[SweepTrial]:
+    """What became of every trial; models of those that ended are measured, one at a time.
+
+    What stopped and failed trials have left in storage is removed.
+    """
+    for result in results:
+        name = PurePath(result.path).name
+        curve = _curve(result)
+        metrics, values = result.metrics or {}, dict(result.config or {})
+        seconds = float(metrics.get("time_total_s", 0.0))
+        best = max(curve.values(), default=None)
+        uri = trials.model(name)
+        system, path = filesystem(uri)
+        if system.get_file_info(path).type != fs.FileType.NotFound:
+            yield _finished(name, values, curve, seconds, uri, trials)
+            continue
+        if STORAGE in metrics:
+            forget(metrics[STORAGE])
+        state: State = "stopped" if result.error is None else "failed"
+        error = None if result.error is None else _sentence(result.error)
+        yield SweepTrial(name, values, state, curve, best, seconds=seconds, error=error)
+
+
+def _finished(
+    name: str, values: Values, curve: dict[int, float], seconds: float, uri: str, trials: Trials
+) -> SweepTrial:
+    model, train = open_artifact(uri, ("teacher", "student")), trials.recipe.train
+    found = measure(model, trials.pairs, trials.features, train)
+    quality = found.quality
+    if quality is None:
+        quality = mean_quality(model.manifest.metrics[train.selection], train.select_by)
+    return SweepTrial(
+        name, values, "finished", curve, quality, found.bits, found.milliseconds, seconds, uri
+    )
+
+
+def _curve(result: tune.Result) -> dict[int, float]:
+    frame = result.metrics_dataframe
+    if frame is None or EPOCH not in frame:
+        return {}
+    told = frame[[EPOCH, VALUE]].dropna()
+    return {int(epoch): float(value) for epoch, value in told.itertuples(index=False)}
+
+
+def _sentence(error: Exception) -> str:
+    """The last line of a traceback, which says what it was."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else repr(error)

@@ -1,0 +1,10 @@
+"""The triplet loss that fine-tunes MMDL's image tower: its form and its margin."""
+
+from crossray.recipes.mmdl import image_ranking_tiny
+from crossray.training.sweep import Space
+
+SPACE = Space(
+    image_ranking_tiny,
+    {"method.triplet": ["margin", "ratio"], "method.margin": [0.1, 0.2, 0.5]},
+    metric="mAP@10[found]",
+)
