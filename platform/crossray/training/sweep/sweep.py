@@ -22,7 +22,7 @@ from crossray.core.artifacts import (
 )
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
-from crossray.core.store import resolve
+from crossray.core.store import resolve, store_root
 from crossray.data.cluster import ensure_ray
 from crossray.evaluation.sweep_report import write_sweep_report
 from crossray.evaluation.sweep_trial import SweepTrial, finished, picked
@@ -103,7 +103,7 @@ class Sweep:
         data = self._data()
         folder = f"{out}-trials"
         common = Trials(
-            self.recipe, folder, self.pairs, self.features, self.teacher,
+            self.recipe, folder, store_root(), self.pairs, self.features, self.teacher,
             exploiting=self.scheduler == "pbt",
         )  # fmt: skip
         ensure_ray(training=True, silent=True)
