@@ -65,7 +65,7 @@ def test_a_killed_sweep_goes_on(
     assert [parent.kind for parent in sweep.manifest.parents] == ["features", "teacher", "report"]
     test = open_artifact(sweep.manifest.parents[2].uri, "report")
     assert test.manifest.config["split"] == "test"
-    assert whole["test"]["image_to_text"]["mAP@50[found]"] > 0.4
+    assert whole["test"]["image_to_text"]["mAP@50[found]"] > 0.3
 
     main(["recipe", "from-sweep", "whole", "--pick", "knee", "--out", str(tmp_path / "knee.json")])
     knee = next(trial for trial in whole["trials"] if trial["name"] == whole["knee"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from ray import tune
+from ray import cloudpickle, tune
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
 
 from crossray.core.errors import CrossRayError
@@ -19,6 +23,7 @@ from crossray.training.recipe_files import read_recipe, recipe_from_dict, recipe
 from crossray.training.sweep import Space
 from crossray.training.sweep.budget import EpochBudget
 from crossray.training.sweep.concurrency import worker_places
+from crossray.training.sweep.progress import Progress
 from crossray.training.sweep.request import (
     Request,
     read_request,
@@ -27,7 +32,8 @@ from crossray.training.sweep.request import (
 )
 from crossray.training.sweep.space import load_space, with_fields
 from crossray.training.sweep.strategy import check_strategy, scheduler
-from crossray.training.sweep.trial import stored_bits
+from crossray.training.sweep.trial import EPOCH, QUALITY, VALUE, stored_bits
+from support.metrics import Recorded
 from support.sweeps import SPACE, write_space
 
 SPACES = sorted(Path(__file__).parents[2].glob("tune/spaces/*.py"))
@@ -181,3 +187,32 @@ def test_a_file_that_is_no_recipe(text: str, words: str, tmp_path: Path) -> None
     (tmp_path / "recipe.json").write_text(text, encoding="utf-8")
     with pytest.raises(CrossRayError, match=words):
         get_recipe(str(tmp_path / "recipe.json"))
+
+
+def test_a_sweep_is_measured_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dashboard would show a sweep as it began, or nothing after it was resumed."""
+    metrics = Recorded(monkeypatch)
+    trials: list[Any] = [
+        SimpleNamespace(status=Trial.PENDING, last_result={}, trial_id=f"trial-{n}")
+        for n in range(3)
+    ]
+    progress = pickle.loads(cloudpickle.dumps(Progress("R@10", 2, 3, "sweep")))
+
+    def told() -> tuple[dict[str, float], list[float]]:
+        states = (Trial.PENDING, Trial.RUNNING, Trial.TERMINATED, Trial.ERROR)
+        found = {
+            state: metrics.of("crossray_sweep_trials", run="sweep", state=state) for state in states
+        }
+        last = {state: values[-1] for state, values in found.items() if values}
+        return last, metrics.of("crossray_sweep_best", run="sweep")
+
+    trials[0].status = Trial.RUNNING
+    progress.on_trial_start(1, trials, trials[0])
+    assert told() == ({"PENDING": 2, "RUNNING": 1}, [])
+    trials[0].last_result = {EPOCH: 1, VALUE: 0.25, QUALITY: 0.5}
+    progress.on_trial_result(2, trials, trials[0], trials[0].last_result)
+    trials[0].status, trials[1].status = Trial.TERMINATED, Trial.ERROR
+    progress.on_trial_complete(3, trials, trials[0])
+    progress.on_trial_error(3, trials, trials[1])
+    counts = {"PENDING": 1, "RUNNING": 0, "TERMINATED": 1, "ERROR": 1}
+    assert told() == (counts, [0.5, 0.5, 0.5])

@@ -1,4 +1,4 @@
-"""What a sweep prints while it runs."""
+"""What a sweep prints and measures while it runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from crossray.training.sweep.trial import EPOCH, QUALITY, VALUE
+from crossray.training.sweep_metrics import SweepMetrics
 
 
 class Progress(tune.Callback):
-    """A line an epoch of any trial, and one when a trial ends or fails."""
+    """A line an epoch of any trial, and one when a trial ends or fails; each is measured, too."""
 
-    def __init__(self, metric: str, epochs: int, trials: int) -> None:
-        """`epochs` of a whole trial; `trials`: how many there will be at most."""
+    def __init__(self, metric: str, epochs: int, trials: int, name: str) -> None:
+        """`epochs` of a whole trial; `trials`: how many there will be at most; `name`: its own."""
         self._metric, self._epochs, self._trials = metric, epochs, trials
+        self._metrics = SweepMetrics(name)
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Called when a trial begins."""
+        self._measure(trials)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -43,8 +51,15 @@ class Progress(tune.Callback):
         """Called when a trial has failed for good."""
         self._say(trials, f"trial {trial.trial_id}   failed; its error is in the report")
 
-    def _say(self, trials: list[Trial], line: str) -> None:
+    def _measure(self, trials: list[Trial]) -> Counter[str]:
+        """The trials by state."""
         states = Counter(trial.status for trial in trials)
+        reported = [t.last_result[QUALITY] for t in trials if QUALITY in t.last_result]
+        self._metrics.update(states, max(reported, default=None))
+        return states
+
+    def _say(self, trials: list[Trial], line: str) -> None:
+        states = self._measure(trials)
         ended = states[Trial.TERMINATED] + states[Trial.ERROR]
         print(
             f"{line}   ({states[Trial.RUNNING]} running, {ended} of {self._trials} ended)",

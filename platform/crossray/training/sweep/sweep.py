@@ -22,7 +22,7 @@ from crossray.core.artifacts import (
 )
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
-from crossray.core.store import resolve
+from crossray.core.store import resolve, store_root
 from crossray.data.cluster import ensure_ray
 from crossray.evaluation.sweep_report import write_sweep_report
 from crossray.evaluation.sweep_trial import SweepTrial, finished, picked
@@ -103,7 +103,7 @@ class Sweep:
         data = self._data()
         folder = f"{out}-trials"
         common = Trials(
-            self.recipe, folder, self.pairs, self.features, self.teacher,
+            self.recipe, folder, store_root(), self.pairs, self.features, self.teacher,
             exploiting=self.scheduler == "pbt",
         )  # fmt: skip
         ensure_ray(training=True, silent=True)
@@ -178,7 +178,7 @@ class Sweep:
         kept = f"{common.folder}/{_TUNE}"
         if self.resumed and tune.Tuner.can_restore(kept):
             return tune.Tuner.restore(kept, trainable, param_space=values)
-        train = self.recipe.train
+        train, name = self.recipe.train, self.out.rsplit("/", 1)[-1]
         return tune.Tuner(
             trainable,
             param_space=values,
@@ -195,7 +195,7 @@ class Sweep:
                 storage_path=common.folder,
                 stop=None if self.epochs is None else EpochBudget(self.epochs),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
-                callbacks=[Progress(train.select_by, train.epochs, self._count())],
+                callbacks=[Progress(train.select_by, train.epochs, self._count(), name)],
                 verbose=0,
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
-from crossray.core.store import filesystem
+from crossray.core.store import STORE_VARIABLE, filesystem
 from crossray.methods.contract import HashingConfig, MethodConfig
 from crossray.training.config import Recipe
 from crossray.training.distill import Distill, StudentRecipe
@@ -34,12 +35,14 @@ class Trials:
     Attributes:
         recipe: what the values of a trial are put into.
         folder: URI of the folder of their models.
+        store: the sweep's, since a trial's process has an environment of its own.
         pairs, features, teacher: as the jobs take them; with a teacher a trial distils.
         exploiting: trials go on from each other's checkpoints, so Ray Tune gets these.
     """
 
     recipe: Recipe
     folder: str
+    store: str
     pairs: str | None
     features: str | None
     teacher: str | None
@@ -65,6 +68,7 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
     so far, which the model is kept by), `bits` (of an item) and `storage` (URI of what the run
     keeps meanwhile).
     """
+    os.environ[STORE_VARIABLE] = trials.store
     out = trials.model(tune.get_context().get_trial_id())
     system, path = filesystem(out)
     if system.get_file_info(path).type != fs.FileType.NotFound:
