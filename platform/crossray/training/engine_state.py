@@ -28,6 +28,7 @@ def moments_and_weights(engine: Any, parameters: Named) -> dict[str, Tensor]:
 
     inner, found = _inner(engine), {}
     names = _moments(inner, _masters(engine))
+    _link(engine)
     for name, parameter in parameters:
         whole = safe_get_full_fp32_param(parameter)
         parts = {WEIGHT: parameter.data if whole is None else whole}
@@ -55,8 +56,7 @@ def restore_moments_and_weights(
     for master in _masters(engine):
         for moment in moments:
             inner.state[master].setdefault(moment, torch.zeros_like(master.data))
-    if moments and hasattr(engine.optimizer, "_lazy_init_hp_params_optimizer_state"):
-        engine.optimizer._lazy_init_hp_params_optimizer_state()
+    _link(engine)
     for name, parameter in parameters:
         weight = state[f"{WEIGHT}/{name}"].to(engine.device)
         with whole(parameter, changed=True):
@@ -139,6 +139,17 @@ def whole(tensor: Tensor, changed: bool = False) -> Iterator[None]:
 
     with deepspeed.zero.GatheredParameters([tensor], modifier_rank=0 if changed else None):
         yield
+
+
+def _link(engine: Any) -> None:
+    """Let DeepSpeed find the moments of ZeRO-1 and 2 by parameter.
+
+    It does so once, after the first step of the first group, when those of the others are not there.
+    """
+    optimizer = engine.optimizer
+    if hasattr(optimizer, "_lazy_init_hp_params_optimizer_state"):
+        optimizer._hp_optimizer_states_linked = False
+        optimizer._lazy_init_hp_params_optimizer_state()
 
 
 def _inner(engine: Any) -> torch.optim.Optimizer:
