@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +16,26 @@ import pytest
 from crossray.monitoring.connection import connect, discovery_file
 from crossray.monitoring.launch import watching
 from crossray.monitoring.prometheus import address
+from crossray.monitoring.server import running
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig
 from crossray.serving.launch import deploy
-from crossray.training.pretrain import Pretrain
 from crossray.training.sweep_metrics import SweepMetrics
 from support.endpoint import make_world
 from support.pairs import phantom_pairs
-from support.repeats import small_recipe
 from support.serve import free_ports, serve_running
 
-BOARDS = Path(__file__).parents[2] / "serve" / "dashboards"
-WAIT_SECONDS = 90.0
+ROOT = Path(__file__).parents[2]
+WAIT_SECONDS = 240.0
 
 
 def queries() -> dict[str, str]:
     """Every query of every panel, as Grafana sends it when nothing is chosen, by its place."""
     found = {}
-    for file in sorted(BOARDS.glob("*.json")):
+    for file in sorted((ROOT / "serve" / "dashboards").glob("*.json")):
         for panel in json.loads(file.read_text(encoding="utf-8"))["panels"]:
             for target in panel["targets"]:
-                query = target["expr"].replace("$run", ".*").replace("$__rate_interval", "10s")
+                query = target["expr"].replace("$run", ".*").replace("$__rate_interval", "20s")
                 assert "$" not in query
                 found[f"{file.stem}: {panel['title']}: {target['refId']}"] = query
     return found
@@ -58,12 +57,17 @@ class Asker:
         return [value for value in values if not math.isnan(value)]
 
 
-def train(folder: Path) -> None:
-    """A run that is over in seconds, but lives long enough to be seen."""
+def train(folder: Path) -> list[str]:
+    """The command of a run of small batches that goes on until it is ended."""
     phantom_pairs(str(folder / "films"), 100)
-    recipe = small_recipe()
-    recipe = replace(recipe, train=replace(recipe.train, epochs=4))
-    Pretrain(str(folder / "films"), str(folder / "teacher"), recipe).run()
+    options = {
+        "--recipe": "hier_tiny", "--pairs": folder / "films", "--out": folder / "teacher",
+        "--method.image.image-size": 64, "--method.grids": 2, "--train.batch-size": 16,
+        "--train.validation-items": 10, "--train.workers": 1,
+        "--train.epochs": 10_000, "--train.patience": 10_000,
+    }  # fmt: skip
+    given = [str(word) for option in options.items() for word in option]
+    return [sys.executable, str(ROOT / "jobs" / "pretrain.py"), *given]
 
 
 def search(port: int) -> None:
@@ -87,20 +91,21 @@ def test_every_query_of_every_panel_gives_samples(
     (port,), missing = free_ports(1), queries()
     (folder := tmp_path / "watch").mkdir()
     with (
-        watching(folder, discovery_file(connect()), port, scrape_seconds=2) as servers,
+        watching(folder, discovery_file(connect()), port) as servers,
+        running("The training run", train(tmp_path), tmp_path / "run.log") as run,
         serve_running(ray_cluster) as endpoint,
     ):
         asker, sweep = Asker(port), SweepMetrics("sweep")
         sweep.update({"RUNNING": 1, "TERMINATED": 2}, 0.5)
-        assert not asker.samples("ray_crossray_nothing")
-        train(tmp_path)
         index = make_world(tmp_path).index(1)
         deploy(ServingConfig(index.uri, replicas=Replicas(min=1, max=1, cpus=0.1)))
         deadline = time.monotonic() + WAIT_SECONDS
         while missing and time.monotonic() < deadline:
+            assert run.alive, run.last_words()
             search(endpoint)
             time.sleep(1)
             missing = {place: q for place, q in missing.items() if not asker.samples(q)}
         assert not missing
+        assert not asker.samples("ray_crossray_nothing")
         assert all(server.alive for server in servers)
     assert not any(server.alive for server in servers)

@@ -96,7 +96,7 @@ def test_without_the_head_node_s_list_it_says_where_to_run(
 
 def test_prometheus_reads_what_ray_lists() -> None:
     """A node that joins later would never be seen."""
-    config = prometheus.config(Path("/session/nodes.json"), 5)
+    config = prometheus.config(Path("/session/nodes.json"))
     (job,) = config["scrape_configs"]
     assert job["file_sd_configs"] == [{"files": ["/session/nodes.json"], "refresh_interval": "10s"}]
     assert config["global"]["scrape_interval"] == config["global"]["scrape_timeout"] == "5s"

@@ -77,9 +77,7 @@ class Dashboards:
 
 
 @contextmanager
-def watching(
-    folder: Path, discovery: Path, port: int, scrape_seconds: int = prometheus.SCRAPE_SECONDS
-) -> Iterator[list[Server]]:
+def watching(folder: Path, discovery: Path, port: int) -> Iterator[list[Server]]:
     """Run Prometheus, and the count of nodes, for as long as the block.
 
     `folder`: for what they write. `discovery`: the file in which Ray lists its nodes.
@@ -89,7 +87,7 @@ def watching(
     """
     count = [sys.executable, "-m", "crossray.monitoring.nodes"]
     with (
-        prometheus.prometheus(folder, discovery, port, scrape_seconds) as server,
+        prometheus.prometheus(folder, discovery, port) as server,
         running("The count of nodes", count, folder / "nodes.log") as counter,
     ):
         yield [server, counter]

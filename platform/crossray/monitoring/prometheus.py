@@ -27,13 +27,13 @@ def program() -> str:
     return found
 
 
-def config(discovery: Path, scrape_seconds: int) -> dict[str, Any]:
+def config(discovery: Path) -> dict[str, Any]:
     """Read every address that Ray lists; a node that comes or goes is seen within seconds."""
     job = {
         "job_name": "ray",
         "file_sd_configs": [{"files": [str(discovery)], "refresh_interval": "10s"}],
     }
-    interval = f"{scrape_seconds}s"
+    interval = f"{SCRAPE_SECONDS}s"
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval},
         "scrape_configs": [job],
@@ -41,9 +41,7 @@ def config(discovery: Path, scrape_seconds: int) -> dict[str, Any]:
 
 
 @contextmanager
-def prometheus(
-    folder: Path, discovery: Path, port: int, scrape_seconds: int = SCRAPE_SECONDS
-) -> Iterator[Server]:
+def prometheus(folder: Path, discovery: Path, port: int) -> Iterator[Server]:
     """Run Prometheus for as long as the block, which begins when it answers.
 
     `folder`: for its configuration and data. `discovery`: the file in which Ray lists its nodes.
@@ -52,7 +50,7 @@ def prometheus(
         CrossRayError: it is not installed or does not start.
     """
     binary, file = program(), folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(config(discovery, scrape_seconds)), encoding="utf-8")
+    file.write_text(yaml.safe_dump(config(discovery)), encoding="utf-8")
     command = [
         binary,
         f"--config.file={file}",
