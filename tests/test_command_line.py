@@ -63,7 +63,8 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "python jobs/index.py": cli.index_job,
     "python tune/search.py": cli.search_job,
 }
-SPACES = sorted(Path(__file__).parents[1].glob("tune/spaces/*.py"))
+ROOT = Path(__file__).parents[1]
+SPACES = sorted(path.relative_to(ROOT) for path in ROOT.glob("tune/spaces/*.py"))
 SPLIT_MAKERS = ("groups", "zero-shot", "few-shot", "annotation", "coverage", "fold")
 COMMANDS = [
     "crossray ingest csv",

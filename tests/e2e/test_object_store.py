@@ -13,14 +13,15 @@ import pytest
 from crossray.core.artifacts import open_artifact, verify
 
 ROOT = Path(__file__).parents[2]
-SMALL = (
-    "--train.epochs 1 --train.workers 1 --train.batch-size 16 --train.checkpoint-every 2 "
-    "--train.validation-items 10 --method.image.image-size 64 --method.grids 2"
-).split()
+SMALL = [
+    *("--train.epochs", "1", "--train.workers", "1", "--train.batch-size", "16"),
+    *("--train.checkpoint-every", "2", "--train.validation-items", "10"),
+    *("--method.image.image-size", "64", "--method.grids", "2"),
+]
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of a server on loopback, which this process and its children use as their store."""
     pytest.importorskip("moto.server")
     import boto3
@@ -34,7 +35,6 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
         "AWS_ACCESS_KEY_ID": "k",
         "AWS_SECRET_ACCESS_KEY": "s",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "CROSSRAY_STORE": "s3://bucket/store",
     }.items():
         monkeypatch.setenv(name, value)

@@ -19,7 +19,7 @@ from crossray.methods.gpldan import GpldanConfig
 from crossray.recipes import get_recipe
 from support.sweeps import write_space, write_vectors
 
-SECONDS = 240.0
+SECONDS = 600.0
 
 
 def lay_out(folder: Path) -> list[str]:

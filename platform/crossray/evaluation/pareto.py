@@ -13,9 +13,10 @@ def pareto_front(costs_ND: Floats) -> NDArray[np.bool_]:
 
     A row beats another if it is no worse anywhere and better somewhere; equal rows stand together.
     """
-    no_worse_NM = (costs_ND[:, None] <= costs_ND[None]).all(axis=2)
-    better_NM = (costs_ND[:, None] < costs_ND[None]).any(axis=2)
-    return ~(no_worse_NM & better_NM).any(axis=0)
+    no_worse_NM = np.all(costs_ND[:, None] <= costs_ND[None], axis=2)
+    better_NM = np.any(costs_ND[:, None] < costs_ND[None], axis=2)
+    front_N: NDArray[np.bool_] = np.logical_not(np.any(no_worse_NM & better_NM, axis=0))
+    return front_N
 
 
 def knee(costs_ND: Floats) -> int:

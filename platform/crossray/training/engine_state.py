@@ -26,7 +26,7 @@ def moments_and_weights(engine: Any, parameters: Named) -> dict[str, Tensor]:
     """
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
-    inner, found = _inner(engine), {}
+    inner, found = _inner(engine), dict[str, Tensor]()
     names = _moments(inner, _masters(engine))
     _link(engine)
     for name, parameter in parameters:
@@ -144,7 +144,7 @@ def whole(tensor: Tensor, changed: bool = False) -> Iterator[None]:
 def _link(engine: Any) -> None:
     """Let DeepSpeed find the moments of ZeRO-1 and 2 by parameter.
 
-    It does so once, after the first step of the first group, when those of the others are not there.
+    It does so once, after the first group's first step, when those of the others are not there.
     """
     optimizer = engine.optimizer
     if hasattr(optimizer, "_lazy_init_hp_params_optimizer_state"):

@@ -137,7 +137,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
         # Ray's types show the first version of its trainer's configuration; the second one runs.
         scaling_config=ray.train.ScalingConfig(  # type: ignore[call-arg]
-            num_workers=train.workers if least is None else (least, train.workers),
+            num_workers=train.workers if least is None else (least, train.workers),  # type: ignore[arg-type]
             elastic_resize_monitor_interval_s=SECONDS_BETWEEN_LOOKS,
             use_gpu=train.use_gpu,
             resources_per_worker={"CPU": train.cpus_per_worker, **gpu},
@@ -150,7 +150,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
             failure_config=ray.train.FailureConfig(max_failures=train.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
-            callbacks=None if watch is None else [watch.callback],
+            callbacks=None if watch is None else [watch.callback],  # type: ignore[list-item]
             worker_runtime_env=None if train.use_gpu else {"env_vars": {"DS_ACCELERATOR": "cpu"}},
         ),
     )

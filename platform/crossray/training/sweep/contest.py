@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pyarrow as pa
 from pyarrow import fs
@@ -58,9 +57,7 @@ def evaluation(
 
 def _trained(trial: SweepTrial, trials: Trials, seed: int) -> Artifact:
     uri = f"{trial.model}-seed-{seed}"
-    job = trials.job(trial.values, uri)
-    train = replace(job.recipe.train, seed=seed)
-    job = replace(job, recipe=replace(job.recipe, train=train))
+    job = trials.job({**trial.values, "train.seed": seed}, uri)
     system, path = filesystem(uri)
     if system.get_file_info(path).type == fs.FileType.NotFound:
         return job.run()

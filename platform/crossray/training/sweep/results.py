@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePath
 
 from pyarrow import fs
@@ -17,12 +17,13 @@ from crossray.training.sweep.space import Values
 from crossray.training.sweep.trial import EPOCH, STORAGE, VALUE, Trials
 
 
-def trial_results(results: Iterable[tune.Result], trials: Trials) -> Iterator[SweepTrial]:
+def trial_results(results: tune.ResultGrid, trials: Trials) -> Iterator[SweepTrial]:
     """What became of every trial; models of those that ended are measured, one at a time.
 
     What stopped and failed trials have left in storage is removed.
     """
-    for result in results:
+    for number in range(len(results)):
+        result = results[number]
         name = PurePath(result.path).name
         curve = _curve(result)
         metrics, values = result.metrics or {}, dict(result.config or {})

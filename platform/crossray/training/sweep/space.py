@@ -56,7 +56,7 @@ class Space:
             )
         if not self.fields:
             raise CrossRayError("the space has no field to search; name at least one.")
-        return replace(recipe, train=replace(recipe.train, select_by=metric))
+        return with_fields(recipe, {"train.select_by": metric})
 
     def grid(self) -> dict[str, Any]:
         """Every combination of its values, for Ray Tune.

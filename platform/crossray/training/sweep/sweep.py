@@ -7,11 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 from ray import tune
 from tyro.conf import Fixed, Suppress, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from crossray.core.artifacts import (
     Artifact,
@@ -36,7 +38,7 @@ from crossray.training.sweep.contest import contest, evaluation
 from crossray.training.sweep.progress import Progress
 from crossray.training.sweep.request import Request, write_request
 from crossray.training.sweep.results import trial_results
-from crossray.training.sweep.space import PAIRS, Space, with_fields
+from crossray.training.sweep.space import PAIRS, Space, load_space, with_fields
 from crossray.training.sweep.strategy import (
     Scheduler,
     Search,
@@ -49,6 +51,16 @@ from crossray.training.sweep.trial import Trials, train_trial
 RECIPES = "recipes.json"
 _TUNE, _RETRIES, _DRAWN = "tune", 1, 24
 _HIDDEN = ("recipe", "space", "resumed", "out")
+
+
+# tyro shall not look for options within the distributions.
+_WHOLE = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="SPACE",
+    instance_from_str=lambda words: load_space(Path(words[0])),
+    is_instance=lambda found: isinstance(found, Space),
+    str_from_instance=lambda _: ["SPACE"],
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ class Sweep:
     pairs: str | None
     out: str
     recipe: Annotated[Recipe, arg(name="")]
-    space: Fixed[Suppress[Space]]
+    space: Annotated[Fixed[Suppress[Space]], _WHOLE]
     features: str | None = None
     teacher: str | None = None
     search: Search = "tpe"

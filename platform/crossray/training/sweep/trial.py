@@ -73,7 +73,7 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
     system, path = filesystem(out)
     if system.get_file_info(path).type != fs.FileType.NotFound:
         return  # finished before the sweep was stopped, and told of then
-    epochs = Queue(actor_options={"num_cpus": 0})  # type: ignore[no-untyped-call]
+    epochs = Queue(actor_options={"num_cpus": 0})
     earlier = tune.get_checkpoint()
     watch = Watch(_Heard(epochs), None if earlier is None else _uri(earlier))
     job = trials.job(values, out)
@@ -127,5 +127,6 @@ class _Heard(UserCallback):
 def _uri(checkpoint: Checkpoint) -> str:
     """Where a checkpoint lies: Ray names an object store's without its scheme."""
     system = checkpoint.filesystem
-    local = isinstance(system, fs.LocalFileSystem)
-    return checkpoint.path if local else f"{system.type_name}://{checkpoint.path}"
+    if system is None or isinstance(system, fs.LocalFileSystem):
+        return checkpoint.path
+    return f"{system.type_name}://{checkpoint.path}"
