@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import PurePath
 
@@ -26,7 +27,7 @@ def trial_results(results: tune.ResultGrid, trials: Trials) -> Iterator[SweepTri
         result = results[number]
         name = PurePath(result.path).name
         curve = _curve(result)
-        metrics, values = result.metrics or {}, dict(result.config or {})
+        metrics, values = result.metrics or {}, _values(result)
         seconds = float(metrics.get("time_total_s", 0.0))
         best = max(curve.values(), default=None)
         uri = trials.model(name)
@@ -52,6 +53,15 @@ def _finished(
     return SweepTrial(
         name, values, "finished", curve, quality, found.bits, found.milliseconds, seconds, uri
     )
+
+
+def _values(result: tune.Result) -> Values:
+    """What a trial was given; of one that failed at once and was restored only its file knows."""
+    if result.config:
+        return dict(result.config)
+    with result.filesystem.open_input_stream(f"{result.path}/params.json") as stream:
+        found: Values = json.loads(stream.read())
+    return found
 
 
 def _curve(result: tune.Result) -> dict[int, float]:
