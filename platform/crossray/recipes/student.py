@@ -36,7 +36,7 @@ def student_tiny() -> StudentRecipe:
         augment=AugmentConfig(min_scale=0.9, rotation=0.0),
         optimizer=OptimizerConfig(lr=2e-3),
         train=TrainConfig(
-            batch_size=32, epochs=8, select_by="last", validation_items=128, checkpoint_every=300
+            batch_size=32, epochs=10, select_by="last", validation_items=128, checkpoint_every=300
         ),
         distillation=DistillationConfig(layer_map=((1, 0),), from_teacher=True),
     )
