@@ -26,7 +26,7 @@ from crossray.training.corpora import training_corpora
 from crossray.training.evaluate import Evaluate
 from crossray.training.fitting import fitted, make_tokenizer
 from crossray.training.loop import Task
-from crossray.training.run import Run
+from crossray.training.run import Run, Watch
 from support.tiny import STUDENT, TINY
 
 NOTE = "of no clinical value"
@@ -44,7 +44,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def untrained(task: Task) -> dict[str, Any]:
+def untrained(task: Task, watch: Watch | None) -> dict[str, Any]:
     """What `_fit` leaves and returns."""
     torch.manual_seed(0)
     system, root = filesystem(task.storage)
