@@ -42,6 +42,8 @@ def serve_running(ray_address: str) -> Iterator[int]:
             "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
             "RAY_SERVE_MAX_PER_REPLICA_RETRY_COUNT": "1",  # a damaged index stays damaged
         }
-        start_serve(http, settings)
-        yield http
-        serve.shutdown()
+        try:
+            start_serve(http, settings)
+            yield http
+        finally:
+            serve.shutdown()
