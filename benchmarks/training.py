@@ -108,10 +108,11 @@ def _with_crossray(recipe: Recipe, out: str) -> tuple[float, float]:
     """Samples a second and the share of waiting that a run logs of itself."""
     teacher = Pretrain("films", out, recipe).run()
     events = EventAccumulator(teacher.manifest.metrics["tensorboard"]).Reload()
-    return tuple(
+    speed, waiting = (
         median(event.value for event in events.Scalars(name) if event.step > SKIPPED)
         for name in (SPEED, WAITING)
     )
+    return speed, waiting
 
 
 def _bare(recipe: Recipe, scratch: Path) -> float:

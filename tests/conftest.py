@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from functools import partialmethod
 from typing import Any
@@ -17,10 +16,9 @@ from ray._private.parameter import RayParams
 @pytest.fixture(scope="session")
 def _ray() -> Iterator[Any]:
     # Else two Rays on a machine want one port for the agents that start jobs, and one gets it.
-    agents = partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)
-    # Metrics of processes that live for seconds are seen.
-    often = {"RAY_metrics_report_interval_ms": "1000"}
-    with patch.object(RayParams, "__init__", agents), patch.dict(os.environ, often):
+    with patch.object(
+        RayParams, "__init__", partialmethod(RayParams.__init__, dashboard_agent_listen_port=0)
+    ):
         started = ray.init(
             address="local",
             num_cpus=2,

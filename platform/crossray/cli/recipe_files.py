@@ -30,16 +30,9 @@ class FromSweep:
 
     def content(self) -> dict[str, Any]:
         """What the file says."""
-        sweep = open_artifact(resolve(self.sweep, Path.cwd()), "sweep")
-        report = json.loads((sweep.local() / "report.json").read_text(encoding="utf-8"))
-        recipes = json.loads((sweep.local() / "recipes.json").read_text(encoding="utf-8"))
-        name = report[self.pick] if self.pick in ("best", "knee") else self.pick
-        if name not in recipes:
-            raise CrossRayError(
-                f"{sweep.uri} has no finished trial {self.pick!r}; choose best, knee or one of "
-                f"{', '.join(recipes)}."
-            )
-        return {**recipes[name], "name": f"{recipes[name]['name']}-{name}"}
+        from crossray.training.sweep.recipes import recipe_of
+
+        return recipe_of(open_artifact(resolve(self.sweep, Path.cwd()), "sweep"), self.pick)
 
 
 @dataclass(frozen=True)

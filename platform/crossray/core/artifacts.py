@@ -24,7 +24,7 @@ from pyarrow import fs
 
 from crossray.core.config import Config, from_dict
 from crossray.core.errors import CrossRayError
-from crossray.core.store import filesystem, is_local
+from crossray.core.store import exists, filesystem, is_local
 
 Kind = Literal["pairs", "features", "teacher", "student", "vectors", "index", "report", "sweep"]
 MANIFEST = "manifest.json"
@@ -123,13 +123,12 @@ def cache_dir() -> Path:
 
 def check_writable(uri: str) -> None:
     """Refuse, before any work is done, an output that exists or cannot be written."""
-    system, path = filesystem(uri)
-    if system.get_file_info(path).type != fs.FileType.NotFound:
+    if exists(uri):
         raise CrossRayError(
             f"the output {uri} already exists; choose another name or remove it first."
         )
     if is_local(uri):
-        parent = Path(path).parent
+        parent = Path(filesystem(uri)[1]).parent
         try:
             parent.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=parent).close()
@@ -179,9 +178,9 @@ def open_artifact(uri: str, kind: Kind | tuple[Kind, ...] | None = None) -> Arti
     Raises `CrossRayError` when nothing is there, when it is not a whole artifact, when a payload
     file is missing or has another size, or when it is of another kind than asked for.
     """
-    system, path = filesystem(uri)
-    if system.get_file_info(path).type == fs.FileType.NotFound:
+    if not exists(uri):
         raise CrossRayError(f"there is no artifact at {uri}; check the name, or make it first.")
+    system, path = filesystem(uri)
     try:
         with system.open_input_stream(f"{path}/{MANIFEST}") as stream:
             data = json.loads(stream.read())

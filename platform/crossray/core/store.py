@@ -69,3 +69,9 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
 def is_local(uri: str) -> bool:
     """Whether `uri` lies on a filesystem of this machine (NFS included)."""
     return isinstance(filesystem(uri)[0], fs.LocalFileSystem)
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file or folder at an absolute path or URI."""
+    system, path = filesystem(uri)
+    return bool(system.get_file_info(path).type != fs.FileType.NotFound)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 
-class Tower(nn.Module):
+class Tower(nn.Module, ABC):
     """A trunk that may be frozen: then it stays in eval mode and outside of autograd."""
 
     frozen: bool = False
@@ -31,8 +33,9 @@ class Tower(nn.Module):
         if not self.frozen:
             self._recompute()
 
+    @abstractmethod
     def _recompute(self) -> None:
-        raise NotImplementedError
+        """Tell the trunk to."""
 
     def gradients(self) -> torch.set_grad_enabled:
         """The context of the forward pass: `no_grad` if frozen, else as it is outside."""

@@ -162,16 +162,13 @@ class _Worker:
         return TrainingSet(seed, labels_NC, None if tokenizer is None else encode)
 
     def _resume(self) -> Progress:
-        checkpoint = ray.train.get_checkpoint()
-        other = checkpoint is None and self.task.start is not None
-        if other:
-            assert self.task.start is not None
-            checkpoint = ray.train.Checkpoint(self.task.start)
+        own, start = ray.train.get_checkpoint(), self.task.start
+        checkpoint = ray.train.Checkpoint(start) if own is None and start is not None else own
         if checkpoint is None:
             return Progress()
         with checkpoint.as_directory() as folder:
             progress = load_checkpoint(Path(folder), self.engines)
-        if other:  # the weights of its best epoch lie in the other run's storage
+        if own is None:  # the weights of its best epoch lie in the other run's storage
             progress = Progress(progress.step, progress.epoch, progress.value)
         self._say(f"resumed at step {progress.step} of {self.sampler.steps}")
         return progress

@@ -9,11 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.core.store import filesystem, resolve
+from crossray.core.store import exists, resolve
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill.models import TOKENIZER
 from crossray.evaluation.report import PER_QUERY
@@ -60,8 +59,7 @@ def made_before(
 
     Raises `CrossRayError` when it is another artifact than would be made now.
     """
-    system, path = filesystem(uri)
-    if system.get_file_info(path).type == fs.FileType.NotFound:
+    if not exists(uri):
         return None
     found = open_artifact(uri, kind)
     same = [parent.id for parent in found.manifest.parents] == [parent.id for parent in parents]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-from pyarrow import fs
 
 from crossray.core.artifacts import Artifact, open_artifact
-from crossray.core.store import filesystem
+from crossray.core.store import exists
 from crossray.data.splits import Split
 from crossray.evaluation.sweep_trial import SweepTrial
 from crossray.methods.contract import HashingConfig
@@ -58,7 +57,4 @@ def evaluation(
 def _trained(trial: SweepTrial, trials: Trials, seed: int) -> Artifact:
     uri = f"{trial.model}-seed-{seed}"
     job = trials.job({**trial.values, "train.seed": seed}, uri)
-    system, path = filesystem(uri)
-    if system.get_file_info(path).type == fs.FileType.NotFound:
-        return job.run()
-    return open_artifact(uri, ("teacher", "student"))
+    return open_artifact(uri, ("teacher", "student")) if exists(uri) else job.run()

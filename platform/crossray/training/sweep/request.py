@@ -7,10 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyarrow import fs
-
 from crossray.core.errors import CrossRayError
-from crossray.core.store import filesystem
+from crossray.core.store import exists, filesystem
 from crossray.training.config import Recipe
 from crossray.training.recipe_files import recipe_from_dict, recipe_to_dict
 from crossray.training.sweep.space import Space, load_space
@@ -28,9 +26,7 @@ class Request(NamedTuple):
 
 def write_request(folder: str, request: Request) -> None:
     """Keep it in the folder; raises `CrossRayError` where an earlier sweep's trials are."""
-    system, root = filesystem(folder)
-    path = f"{root}/{REQUEST}"
-    if system.get_file_info(path).type != fs.FileType.NotFound:
+    if exists(f"{folder}/{REQUEST}"):
         sweep = folder.removesuffix("-trials")
         raise CrossRayError(
             f"{folder} has the trials of an earlier start; go on with --resume {sweep}, or choose "
@@ -41,19 +37,19 @@ def write_request(folder: str, request: Request) -> None:
         "recipe": recipe_to_dict(request.recipe),
         "options": request.options,
     }
+    system, root = filesystem(folder)
     system.create_dir(root, recursive=True)
-    with system.open_output_stream(path) as stream:
+    with system.open_output_stream(f"{root}/{REQUEST}") as stream:
         stream.write(json.dumps(said, indent=2).encode())
 
 
 def read_request(folder: str) -> Request:
     """What `write_request` wrote; raises `CrossRayError` where there is nothing to resume."""
-    system, root = filesystem(folder)
-    path = f"{root}/{REQUEST}"
-    if system.get_file_info(path).type == fs.FileType.NotFound:
+    if not exists(f"{folder}/{REQUEST}"):
         raise CrossRayError(
             f"there is no sweep to resume in {folder}; give the --out that it was started with."
         )
+    system, path = filesystem(f"{folder}/{REQUEST}")
     with system.open_input_stream(path) as stream:
         said = json.loads(stream.read())
     with tempfile.TemporaryDirectory() as scratch:

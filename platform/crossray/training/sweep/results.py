@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from pyarrow import fs
 from ray import tune
 
 from crossray.core.artifacts import open_artifact
-from crossray.core.store import filesystem
+from crossray.core.store import exists
 from crossray.evaluation.sweep_trial import State, SweepTrial
 from crossray.training.run import forget
 from crossray.training.sweep.measure import mean_quality, measure
@@ -31,8 +30,7 @@ def trial_results(results: tune.ResultGrid, trials: Trials) -> Iterator[SweepTri
         seconds = float(metrics.get("time_total_s", 0.0))
         best = max(curve.values(), default=None)
         uri = trials.model(name)
-        system, path = filesystem(uri)
-        if system.get_file_info(path).type != fs.FileType.NotFound:
+        if exists(uri):
             yield _finished(name, values, curve, seconds, uri, trials)
             continue
         if STORAGE in metrics:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -36,9 +35,10 @@ from crossray.training.sweep.budget import EpochBudget
 from crossray.training.sweep.concurrency import trials_at_a_time
 from crossray.training.sweep.contest import contest, evaluation
 from crossray.training.sweep.progress import Progress
+from crossray.training.sweep.recipes import write_recipes
 from crossray.training.sweep.request import Request, write_request
 from crossray.training.sweep.results import trial_results
-from crossray.training.sweep.space import PAIRS, Space, load_space, with_fields
+from crossray.training.sweep.space import PAIRS, Space, load_space
 from crossray.training.sweep.strategy import (
     Scheduler,
     Search,
@@ -48,7 +48,6 @@ from crossray.training.sweep.strategy import (
 )
 from crossray.training.sweep.trial import Trials, train_trial
 
-RECIPES = "recipes.json"
 _TUNE, _RETRIES, _DRAWN = "tune", 1, 24
 _HIDDEN = ("recipe", "space", "resumed", "out")
 
@@ -253,7 +252,6 @@ class Sweep:
             "notes": notes,
         }
         config = {
-            "sweep": {name: str(values) for name, values in self.space.fields.items()},
             "space": self.space.source,
             "recipe": recipe_to_dict(self.recipe),
             **self.options(),
@@ -261,12 +259,7 @@ class Sweep:
         with create(out, "sweep", config, (data, model, test)) as draft:
             metrics = content["protocol"]["headline"]
             report = write_sweep_report(draft.path, found, tables, metrics, facts)
-            recipes = {
-                name: recipe_to_dict(with_fields(self.recipe, values))
-                for name, values in ((t.name, t.values) for t in finished(found))
-            }
-            text = json.dumps(recipes, indent=2)
-            (draft.path / RECIPES).write_text(text + "\n", encoding="utf-8")
+            write_recipes(draft.path, self.recipe, finished(found))
             draft.notes.extend(notes)
             draft.metrics.update(
                 trials=len(found),

@@ -14,7 +14,7 @@ from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
-from crossray.core.store import STORE_VARIABLE, filesystem
+from crossray.core.store import STORE_VARIABLE, exists
 from crossray.methods.contract import HashingConfig, MethodConfig
 from crossray.training.config import Recipe
 from crossray.training.distill import Distill, StudentRecipe
@@ -70,8 +70,7 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
     """
     os.environ[STORE_VARIABLE] = trials.store
     out = trials.model(tune.get_context().get_trial_id())
-    system, path = filesystem(out)
-    if system.get_file_info(path).type != fs.FileType.NotFound:
+    if exists(out):
         return  # finished before the sweep was stopped, and told of then
     epochs = Queue(actor_options={"num_cpus": 0})
     earlier = tune.get_checkpoint()
