@@ -61,10 +61,11 @@ def test_only_paired_items_of_the_split(pairs: Artifact) -> None:
 
 
 def test_batches_do_not_depend_on_resuming_or_on_loader_processes(pairs: Artifact) -> None:
-    """An exact resume needs the very same pixels and words."""
-    corpus = corpus_of(pairs)
+    """An exact resume needs the very same pixels and words, and the very same dropout."""
+    corpus, drawn = corpus_of(pairs), torch.get_rng_state()
     sampler = BatchSampler(len(corpus), 8, 2, 3)
     whole = list(training_loader(corpus, sampler, 5, 0))
+    assert torch.equal(torch.get_rng_state(), drawn)
     resumed = BatchSampler(len(corpus), 8, 2, 3, start=2)
     rest = list(training_loader(corpus, resumed, 5, 2))
     assert len(rest) == len(whole) - 2

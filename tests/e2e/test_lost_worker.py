@@ -59,17 +59,18 @@ def workers() -> set[int]:
 
 
 def kill_one(storage: Path, seen: set[int]) -> None:
-    """Kill -9 a training worker as soon as the first checkpoint stands; note all workers seen."""
+    """Kill -9 a training worker once Ray Train knows a checkpoint; note all workers seen."""
     deadline, killed = time.monotonic() + 240, False
+    known = "runs/*/train/checkpoint_manager_snapshot.json"
     while time.monotonic() < deadline:
         alive = workers()
         seen |= alive
-        if not killed and alive and list(storage.glob("runs/*/train/checkpoint_*")):
+        if not killed and alive and list(storage.glob(known)):
             psutil.Process(min(alive)).kill()
             killed = True
         if len(seen) >= 4:
             return
-        time.sleep(0.05)
+        time.sleep(0.3)
 
 
 @pytest.mark.e2e

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,18 +71,28 @@ def training_loader(
     `texts` no text is read, and the batches have none.
     """
     samples = _Samples(corpus, seed, label_names, texts)
-    return DataLoader(
-        samples,
-        batch_sampler=sampler,
-        collate_fn=samples.collate,
-        num_workers=processes,
-    )
+    return _loader(samples, samples.collate, sampler, processes)
 
 
 def pretext_loader(
     samples: PretextSamples, sampler: BatchSampler, processes: int
 ) -> DataLoader[Batch]:
     """As `training_loader`, for images and texts that are read apart."""
+    return _loader(samples, samples.collate, sampler, processes)
+
+
+def _loader(
+    samples: Dataset[Any],
+    collate: Callable[[Sequence[Any]], Batch],
+    sampler: BatchSampler,
+    processes: int,
+) -> DataLoader[Batch]:
+    # Without a generator of its own each pass draws a seed from torch's, which would give a resumed
+    # run another dropout.
     return DataLoader(
-        samples, batch_sampler=sampler, collate_fn=samples.collate, num_workers=processes
+        samples,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=processes,
+        generator=torch.Generator(),
     )
