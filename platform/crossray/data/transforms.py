@@ -72,10 +72,15 @@ def decode(data: bytes) -> Tensor:
     and what is transparent becomes white. Raises `CrossRayError` for anything that is not a whole
     image, and above `MAX_PIXELS`.
     """
+    return _decode(data).expand(3, -1, -1).contiguous()
+
+
+def _decode(data: bytes) -> Tensor:
+    """`decode`, but of one channel where the image is grey: all that follows costs a third."""
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             _check_size(image)
-            rgb = to_rgb(ImageOps.exif_transpose(image))
+            pixels = np.array(_to_8_bits(ImageOps.exif_transpose(image)))
     except CrossRayError:
         raise
     # Pillow's decoders raise whatever the broken bytes lead them to.
@@ -84,7 +89,8 @@ def decode(data: bytes) -> Tensor:
             f"an image cannot be decoded ({type(error).__name__}: {str(error).rstrip('.')}); "
             "give a whole JPEG, PNG, WebP, BMP, GIF or TIFF file."
         ) from None
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous()
+    grey_or_rgb_YXC = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return torch.from_numpy(grey_or_rgb_YXC).permute(2, 0, 1).contiguous()
 
 
 def evaluation_transform(
@@ -118,7 +124,7 @@ def training_transform(
 
 
 def _evaluate(data: bytes, image_size: int, mean: Channels, std: Channels, fit: Fit) -> Tensor:
-    image_CYX = decode(data)
+    image_CYX = _decode(data)
     size = [image_size] if fit == "crop" else [image_size, image_size]
     image_CYX = functional.resize(image_CYX, size, v2.InterpolationMode.BILINEAR, antialias=True)
     image_CYX = functional.center_crop(image_CYX, [image_size, image_size])
@@ -137,7 +143,7 @@ def _train(
     seed: int,
     fit: Fit,
 ) -> Tensor:
-    image_CYX = decode(data)
+    image_CYX = _decode(data)
     draws = training_draws(seed, epoch, index)
     top, left, rows, columns = crop_box(
         (image_CYX.shape[1], image_CYX.shape[2]), augment, fit, draws[:4]
@@ -151,7 +157,10 @@ def _train(
     angle, brightness, contrast = (2 * draw - 1 for draw in draws[4:7])
     if augment.rotation:
         pixels_CYX = functional.rotate(
-            pixels_CYX, angle * augment.rotation, interpolation=bilinear, fill=list(mean)
+            pixels_CYX.expand(3, -1, -1),
+            angle * augment.rotation,
+            interpolation=bilinear,
+            fill=list(mean),
         )
     pixels_CYX = functional.adjust_brightness(pixels_CYX, 1 + brightness * augment.brightness)
     pixels_CYX = functional.adjust_contrast(pixels_CYX, 1 + contrast * augment.contrast)
@@ -161,7 +170,8 @@ def _train(
 
 
 def _normalise(pixels_CYX: Tensor, mean: Channels, std: Channels) -> Tensor:
-    normalised_CYX: Tensor = functional.normalize(pixels_CYX, list(mean), list(std))
+    rgb_CYX = pixels_CYX.expand(3, -1, -1)
+    normalised_CYX: Tensor = functional.normalize(rgb_CYX, list(mean), list(std))
     return normalised_CYX
 
 
@@ -202,9 +212,14 @@ def _check_size(image: Image.Image) -> None:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """An open image in 8-bit RGB: 16 bits are scaled, what is transparent becomes white."""
+    return _to_8_bits(image).convert("RGB")
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """`to_rgb`, but for grey images, which stay as narrow as they are."""
     if image.mode in _WIDE_MODES:
         wide = np.asarray(image).astype(np.float32).clip(0, 65535)
-        return Image.fromarray((wide / 257).round().astype(np.uint8)).convert("RGB")
+        return Image.fromarray((wide / 257).round().astype(np.uint8))
     if image.mode == "F":
         raise CrossRayError(
             "an image has floating-point pixels of unknown range; convert it to 8 or 16 bits."
@@ -213,4 +228,4 @@ def to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "L" else image.convert("RGB")
