@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 from crossray.core.artifacts import Artifact
 from crossray.index import load_shards
+from crossray.index.representations import Keep
+from crossray.methods.contract import MethodConfig
 from crossray.serving.access_token import digest
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits, ServingConfig
@@ -19,7 +21,7 @@ from crossray.serving.items import Items
 from crossray.serving.lineage import open_lineage
 from crossray.serving.local import LocalBackend
 from crossray.serving.searching import Searcher
-from support.endpoint import CLIP, HIER, World, make_world
+from support.endpoint import CLIP, CMFG, GPLDAN, HIER, MMACH, World, make_world
 
 TOKEN = "a-token-of-the-tests"
 LIMITS = Limits(body_bytes=1 << 20, text_characters=200, image_pixels=1_000_000)
@@ -41,10 +43,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def teachers(tmp_path_factory: pytest.TempPathFactory, world: World) -> dict[str, World]:
-    """The same items by teachers: HIER's vectors with representations, CLIP's without."""
+    """The same items by teachers: those that rank again have representations beside vectors."""
+    configs: dict[str, tuple[MethodConfig, Keep]] = {
+        "hier": (HIER, "representations"),
+        "gpldan": (GPLDAN, "representations"),
+        "cmfg": (CMFG, "representations"),
+        "clip": (CLIP, "vectors"),
+        "mmach": (MMACH, "vectors"),
+    }
     return {
-        "hier": make_world(tmp_path_factory.mktemp("hier"), "teacher", HIER, "representations"),
-        "clip": make_world(tmp_path_factory.mktemp("clip"), "teacher", CLIP),
+        name: make_world(tmp_path_factory.mktemp(name), "teacher", config, keep)
+        for name, (config, keep) in configs.items()
     }
 
 

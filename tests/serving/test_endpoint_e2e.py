@@ -141,16 +141,14 @@ def check_encoders(client: httpx2.Client, world: World) -> None:
     )
 
 
-@pytest.mark.parametrize("topology", ["fused", "fanout"])
-def test_a_teacher_ranks_again_in_every_topology(
+def test_a_teacher_ranks_again_across_shards(
     serving: Callable[..., httpx2.Client],
     teachers: dict[str, World],
     connect_to: Callable[[Artifact], TestClient],
-    topology: Topology,
 ) -> None:
     """Representations would get lost, or change places, between shards and encoder."""
     world = teachers["hier"]
-    client, here = serving(topology, 3, served=world), connect_to(world.index(3))
+    client, here = serving("fanout", 3, served=world), connect_to(world.index(3))
     image = base64.b64encode(encoded_image(98)).decode()
     for query in ({"text": "dog jumps"}, {"image": image}, {"item_id": "item-001"}):
         request = {**query, "k": 20, "rerank": 30}
@@ -160,6 +158,31 @@ def test_a_teacher_ranks_again_in_every_topology(
     for wrong in ({"mode": "binary"}, {"rerank": 10**9}, {"rerank": 30, "target": "text"}):
         refused = client.post("/v1/search", json={"text": "dog", **wrong})
         assert refused.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("gpldan", "rerank"), ("cmfg", "rerank"), ("mmach", "mode")]
+)
+def test_every_system_answers_the_command_line(
+    serving: Callable[..., httpx2.Client],
+    teachers: dict[str, World],
+    connect_to: Callable[[Artifact], TestClient],
+    port: int,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    how: str,
+) -> None:
+    """A model could be trained and measured, and not asked: without a student, or at all."""
+    world, value = teachers[name], {"rerank": 30, "mode": "binary"}[how]
+    serving("fused", 2, served=world)
+    url = f"http://127.0.0.1:{port}"
+    main(["search", "dog jumps", "--k", "5", f"--{how}", str(value), "--url", url])
+    shown = capsys.readouterr().out
+    request = {"text": "dog jumps", "k": 5, how: value}
+    hits = connect_to(world.index(2)).post("/v1/search", json=request).json()["hits"]
+    places = [shown.index(hit["item_id"]) for hit in hits]
+    assert places == sorted(places)
+    assert world.index(2).id[:12] in shown
 
 
 def test_command_line(

@@ -30,7 +30,10 @@ Connect = Callable[[Artifact], TestClient]
 WORDS = "dog jumps left"
 
 
-@pytest.mark.parametrize("name", ["hier", "clip"])
+RANKING_AGAIN = ("hier", "gpldan", "cmfg")
+
+
+@pytest.mark.parametrize("name", ["hier", "clip", "gpldan", "cmfg"])
 def test_a_teacher_answers_by_its_vectors(
     teachers: dict[str, World], connect_to: Connect, name: str
 ) -> None:
@@ -51,6 +54,24 @@ def test_a_teacher_answers_by_its_vectors(
     assert open_lineage(world.index(2).uri).model.kind == "teacher"
 
 
+@pytest.mark.parametrize("mode", ["float", "binary", "rescore"])
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_a_teacher_answers_by_its_codes(
+    teachers: dict[str, World], connect_to: Connect, kind: str, mode: str
+) -> None:
+    """MMACH's codes, all that it learns, would need a student to be searched."""
+    world = teachers["mmach"]
+    client, encoder = connect_to(world.index(3)), ModelEncoder(world.model)
+    image, asked = encoded_image(98), "image" if kind == "text" else "text"
+    encoded = encoder.texts([[WORDS]]) if kind == "text" else encoder.images([image])
+    body = {"text": WORDS} if kind == "text" else {"image": base64.b64encode(image).decode()}
+    answer = client.post("/v1/search", json={**body, "k": 9, "mode": mode})
+    assert answer.status_code == 200, answer.text
+    assert told(answer.json()) == world.expected(
+        asked, encoded.z_BD[0], encoded.codes_BY[0], 9, mode
+    )
+
+
 @pytest.mark.parametrize("mode", ["binary", "rescore"])
 def test_modes_that_need_codes(teachers: dict[str, World], connect_to: Connect, mode: str) -> None:
     """A search by codes that nobody made would be a traceback, or chance."""
@@ -67,9 +88,12 @@ def test_modes_that_need_codes(teachers: dict[str, World], connect_to: Connect, 
     assert (answer.status_code, "no codes" in answer.json()["detail"]) == (422, True)
 
 
-def test_what_is_kept_of_items_is_what_the_model_sees(teachers: dict[str, World]) -> None:
+@pytest.mark.parametrize("name", RANKING_AGAIN)
+def test_what_is_kept_of_items_is_what_the_model_sees(
+    teachers: dict[str, World], name: str
+) -> None:
     """Hits would be ranked by another item's regions or words, or by their padding."""
-    world = teachers["hier"]
+    world = teachers[name]
     model = PairByPair(world.model)
     images = [model.image(row["image"]) for row in world.rows if row["image"] is not None]
     texts = [
@@ -114,11 +138,12 @@ def check_order(
 
 @pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize("kind", ["text", "image", "item"])
+@pytest.mark.parametrize("name", RANKING_AGAIN)
 def test_ranked_again_is_scoring_every_pair(
-    teachers: dict[str, World], connect_to: Connect, kind: str, shards: int
+    teachers: dict[str, World], connect_to: Connect, name: str, kind: str, shards: int
 ) -> None:
     """The costlier score would be of the wrong direction, of other pairs, or without refinement."""
-    world = teachers["hier"]
+    world = teachers[name]
     request, query, target = asked(world, kind)
     rows, keys = stored_rows(world.vectors, target), world.side(target).keys
     scores = PairByPair(world.model).scores(query, target, rows)

@@ -26,8 +26,11 @@ from crossray.index.build import BuildIndex
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.representations import Keep
 from crossray.methods.clip import ClipConfig
+from crossray.methods.cmfg import CmfgConfig
 from crossray.methods.contract import MethodConfig
+from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import Hier, HierConfig
+from crossray.methods.mmach import MmachConfig
 from crossray.training.embed import Embedder
 from support import bruteforce
 from support.images import encoded_image
@@ -81,6 +84,9 @@ HIER = HierConfig(
     structure_width=16, structure_heads=2, structure_feed_forward=16,
 )  # fmt: skip
 CLIP = ClipConfig(embedding=DIM, hidden=16)
+GPLDAN = GpldanConfig(embedding=DIM // 4, slots=4, attention_width=8)
+CMFG = CmfgConfig(embedding=DIM, key_width=8, grid=2)
+MMACH = MmachConfig(bits=BITS, labels=WORDS, wide=32, narrow=16, label_hidden=16)
 
 
 def publish_model(
@@ -114,7 +120,8 @@ def publish_vectors(
         pa.table({"name": names, "unit": [json.dumps(unit) for unit in units]})
     )
     bits = model.manifest.config["method"].get("bits", 0)
-    config = {"dim": DIM, "bits": bits, "keep": keep}
+    dim = len(pq.read_table(parts / names[0])["vector"][0])
+    config = {"dim": dim, "bits": bits, "keep": keep}
     with create(str(folder / "vectors"), "vectors", config, (model, pairs)) as draft:
         rows = dict.fromkeys(MODALITIES, 0)
         for name in names:
