@@ -230,7 +230,9 @@ class Recipe(Config):
         parameters: dict[str, object] = {"lr": lr, "weight_decay": optimizer.weight_decay}
         if kind == "AdamW":
             parameters["betas"] = list(optimizer.betas)
-            parameters["torch_adam"] = not self.train.use_gpu
+            if not self.train.use_gpu:
+                # On CPUs DeepSpeed's own Adam wants offloading; torch's takes a kernel when told.
+                parameters |= {"torch_adam": True, "fused": True}
         config: dict[str, object] = {
             "train_batch_size": self.train.batch_size,
             "gradient_accumulation_steps": engine.accumulation,

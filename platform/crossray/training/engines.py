@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -42,8 +43,7 @@ class PhaseEngine:
     """A phase of a method with its DeepSpeed engine."""
 
     def __init__(self, method: Method, phase: Phase, recipe: Recipe, steps: int) -> None:
-        import deepspeed  # seconds to import, and only training processes need it
-
+        deepspeed = _deepspeed()
         self.phase, self.method = phase, method
         parameters = self._parameters = phase_parameters(method, phase)
         own = {name for name, _ in parameters}
@@ -112,6 +112,22 @@ class PhaseEngine:
         state = load_file(folder / f"{name}.safetensors")
         restore_moments_and_weights(self.engine, self._parameters, state)
         restore_clock(self.engine, json.loads((folder / f"{name}.json").read_text("utf-8")))
+
+
+def _deepspeed() -> Any:
+    """DeepSpeed, whose import takes seconds; only training processes need it.
+
+    It imports MLflow for an autotuner of its own, which takes seconds more, unless that is missing.
+    """
+    hidden = "mlflow" not in sys.modules
+    if hidden:
+        sys.modules["mlflow"] = None  # type: ignore[assignment]
+    try:
+        import deepspeed
+    finally:
+        if hidden:
+            del sys.modules["mlflow"]
+    return deepspeed
 
 
 def engines_of(method: Method, recipe: Recipe, steps: int) -> list[PhaseEngine]:
