@@ -34,7 +34,7 @@ def small_recipe() -> Recipe:
         grid=2,
         tower_lr=0.5,
     )
-    train = replace(recipe.train, epochs=2, batch_size=16, validation_items=10, workers=2)
+    train = replace(recipe.train, epochs=2, batch_size=16, validation_items=10, workers=1)
     return replace(recipe, method=method, train=train)
 
 

@@ -52,11 +52,11 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
 
 
 def recipe_of(epochs: int = 2) -> Recipe:
-    """`mmdl_tiny`, for seconds of training by two workers, its towers frozen."""
+    """`mmdl_tiny`, for seconds of training by one worker, its towers frozen."""
     recipe = get_recipe("mmdl_tiny")
     image = ImageTowerConfig(name="test_byobnet", image_size=64, frozen=True)
     method = replace(recipe.method, image=image)
-    train = replace(recipe.train, epochs=epochs, batch_size=16, validation_items=12, workers=2)
+    train = replace(recipe.train, epochs=epochs, batch_size=16, validation_items=12, workers=1)
     return replace(recipe, method=method, train=train)
 
 

@@ -24,16 +24,19 @@ def small():
 
 SPACE = Space(
     small,
-    {"method.alpha": [0.1, 10.0], "train.batch_size": [1, 32]},
+    FIELDS,
     metric="mAP@50[found]",
     protocol="gpldan_labels",
 )
 '''
 
 
-def write_space(path: Path) -> Path:
-    """The file of the space."""
-    path.write_text(SPACE, encoding="utf-8")
+FIELDS = '{"method.alpha": [0.1, 10.0], "train.batch_size": [1, 32]}'
+
+
+def write_space(path: Path, fields: str = FIELDS) -> Path:
+    """The file of a space with these fields."""
+    path.write_text(SPACE.replace("FIELDS", fields), encoding="utf-8")
     return path
 
 

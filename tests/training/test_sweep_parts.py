@@ -34,7 +34,7 @@ from crossray.training.sweep.space import load_space, with_fields
 from crossray.training.sweep.strategy import check_strategy, scheduler
 from crossray.training.sweep.trial import EPOCH, QUALITY, VALUE, stored_bits
 from support.metrics import Recorded
-from support.sweeps import SPACE, write_space
+from support.sweeps import write_space
 
 SPACES = sorted(Path(__file__).parents[2].glob("tune/spaces/*.py"))
 
@@ -68,10 +68,8 @@ def test_fields_are_changed_by_name() -> None:
 )
 def test_a_bad_space_is_refused_at_once(tmp_path: Path, fields: object, words: str) -> None:
     """One sentence before the first trial, not an error in each."""
-    text = SPACE.replace('{"method.alpha": [0.1, 10.0], "train.batch_size": [1, 32]}', repr(fields))
-    (tmp_path / "space.py").write_text(text, encoding="utf-8")
     with pytest.raises(CrossRayError, match=words):
-        load_space(tmp_path / "space.py")
+        load_space(write_space(tmp_path / "space.py", repr(fields)))
 
 
 @pytest.mark.parametrize(
