@@ -52,7 +52,9 @@ dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the lo
 	crossray dashboards
 
 # Runs from end to end and endpoints wait much of their time: the other tests run beside them.
+# All processes share few cores: threads that wait for each other would only take them away.
 HEAVY_TESTS := tests/e2e tests/serving
+SPARING := OMP_NUM_THREADS=1 RAY_TRAIN_ENABLE_PREEMPTION_WATCHER=0
 COVERED := -m slipcover --source platform/crossray --json --out
 
 test: install check  ## lint, types, floors, all tests with coverage
@@ -62,10 +64,10 @@ test: install check  ## lint, types, floors, all tests with coverage
 	@python -m slipcover --merge .slipcover-heavy.json .slipcover-light.json --out .slipcover.json --skip-covered --missing-width 40 --fail-under 85
 
 test-heavy:
-	RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-heavy.json -m pytest --durations=25 $(HEAVY_TESTS)
+	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-heavy.json -m pytest --durations=25 $(HEAVY_TESTS)
 
 test-light:
-	RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(addprefix --ignore=,$(HEAVY_TESTS))
+	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(addprefix --ignore=,$(HEAVY_TESTS))
 
 check: install
 	ruff check .
