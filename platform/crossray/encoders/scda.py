@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -39,6 +38,8 @@ def largest_component(mask_YX: Tensor) -> Tensor:
 
     Of equal ones the first in reading order; an empty mask stays empty.
     """
+    from scipy import ndimage  # half a second, and few towers look for an object
+
     components, count = ndimage.label(mask_YX.cpu().numpy())
     if count == 0:
         return mask_YX
