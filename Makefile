@@ -52,7 +52,8 @@ dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the lo
 	crossray dashboards
 
 # Runs from end to end and endpoints wait much of their time: the other tests run beside them.
-# All processes share few cores: threads that wait for each other would only take them away.
+# All processes share few cores, which threads that wait for each other would take away, and so
+# would a process a run that looks out for nodes about to be taken back.
 HEAVY_TESTS := tests/e2e tests/serving
 SPARING := OMP_NUM_THREADS=1 RAY_TRAIN_ENABLE_PREEMPTION_WATCHER=0
 COVERED := -m slipcover --source platform/crossray --json --out

@@ -140,6 +140,18 @@ def test_no_augmentation_is_evaluation(fit: transforms.Fit) -> None:
     torch.testing.assert_close(train, evaluation_transform(32, MEAN, STD, fit)(data))
 
 
+@pytest.mark.parametrize("rotation", [0.0, 5.0])
+def test_grey_films_are_seen_as_their_copies_in_colour(rotation: float) -> None:
+    """Grey images stay of one channel for long; a model must not see that."""
+    grey = np.random.default_rng().integers(0, 256, (50, 70), dtype=np.uint8)
+    narrow, wide = (encode(Image.fromarray(grey).convert(mode)) for mode in ("L", "RGB"))
+    judged = evaluation_transform(32, MEAN, STD)
+    assert torch.equal(judged(narrow), judged(wide))
+    augment = AugmentConfig(rotation=rotation)
+    trained = training_transform(32, MEAN, STD, augment, seed=3)
+    torch.testing.assert_close(trained(narrow, 1, 2), trained(wide, 1, 2), atol=1e-3, rtol=1e-3)
+
+
 def test_left_stays_left_unless_asked() -> None:
     """A mirrored chest film has its heart on the wrong side; the default must never do it."""
     image = Image.new("RGB", (40, 40), "black")

@@ -117,7 +117,8 @@ class PhaseEngine:
 def _deepspeed() -> Any:
     """DeepSpeed, whose import takes seconds; only training processes need it.
 
-    It imports MLflow for an autotuner of its own, which takes seconds more, unless that is missing.
+    For an autotuner that nobody asks for it imports MLflow too, seconds more, so that is out of its
+    sight meanwhile.
     """
     hidden = "mlflow" not in sys.modules
     if hidden:
