@@ -10,6 +10,8 @@ SUBMIT := ray job submit --working-dir . --
 
 export PATH := $(VENV)/bin:$(PATH)
 export RAY_AUTH_MODE := token
+# nobody takes nodes of a local cluster back, and a run needs no process that looks out for it
+export RAY_TRAIN_ENABLE_PREEMPTION_WATCHER := 0
 export TOKENIZERS_PARALLELISM := false
 export RAY_SERVE_HAPROXY_BINARY_PATH := $(VENV)/bin/crossray-haproxy
 
@@ -31,10 +33,10 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 demo: install cluster  ## synthetic films -> teacher -> student -> index -> endpoint, on a local Ray cluster
 	@serve shutdown -y > /dev/null 2>&1 || true
 	rm -rf "$(STORE)/demo"
-	crossray ingest phantom --items 4000 --seed 7 --out demo/phantom
-	$(SUBMIT) python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher
+	crossray ingest phantom --items 2600 --seed 7 --out demo/phantom
+	$(SUBMIT) python jobs/pretrain.py --recipe hier_tiny --train.epochs 6 --pairs demo/phantom --out demo/teacher
 	$(SUBMIT) python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report
-	$(SUBMIT) python jobs/distill.py --recipe student_tiny --teacher demo/teacher --pairs demo/phantom --out demo/student
+	$(SUBMIT) python jobs/distill.py --recipe student_tiny --train.epochs 8 --teacher demo/teacher --pairs demo/phantom --out demo/student
 	$(SUBMIT) python jobs/evaluate.py --model demo/student --pairs demo/phantom --split test --out demo/student-report
 	$(SUBMIT) python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors
 	$(SUBMIT) python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index
@@ -52,10 +54,9 @@ dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the lo
 	crossray dashboards
 
 # Runs from end to end and endpoints wait much of their time: the other tests run beside them.
-# All processes share few cores, which threads that wait for each other would take away, and so
-# would a process a run that looks out for nodes about to be taken back.
+# All processes share few cores, which threads that wait for each other would take away.
 HEAVY_TESTS := tests/e2e tests/serving
-SPARING := OMP_NUM_THREADS=1 RAY_TRAIN_ENABLE_PREEMPTION_WATCHER=0
+SPARING := OMP_NUM_THREADS=1
 COVERED := -m slipcover --source platform/crossray --json --out
 
 test: install check  ## lint, types, floors, all tests with coverage

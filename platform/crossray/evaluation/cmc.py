@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import hypergeom
 
 from crossray.evaluation.arrays import Floats, check_cutoff
+from crossray.evaluation.hypergeometric import chance_of_hits
 from crossray.evaluation.ranking import Ranking, Ties, per_query
 
 
@@ -41,5 +41,5 @@ def cmc_of(ranking: Ranking, depth: int | None = None) -> Floats:
     first_QR = (before_QR == 0) & (hits_QR > 0)
     taken_F = (rank_R - ranking.start_QN[:, :depth])[first_QR]
     size_F, hits_F = ranking.size_QN[:, :depth][first_QR], hits_QR[first_QR]
-    rate_QR[first_QR] = 1.0 - hypergeom.pmf(0, size_F, hits_F, taken_F)
+    rate_QR[first_QR] = 1.0 - chance_of_hits(0, size_F, hits_F, taken_F)
     return rate_QR

@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import hypergeom
 
 from crossray.evaluation.arrays import Floats, check_cutoff
+from crossray.evaluation.hypergeometric import chance_of_hits
 from crossray.evaluation.ranking import Cuttable, Ties, per_query
 
 
@@ -34,5 +34,5 @@ def recall_at_k(
 def hit_rate_of(ranking: Cuttable, k: int) -> Floats:
     """R@K of a ranking, [Q]."""
     cut = ranking.cut(k)
-    miss_Q = hypergeom.pmf(0, cut.size_Q, cut.hits_Q, cut.taken_Q)
+    miss_Q = chance_of_hits(0, cut.size_Q, cut.hits_Q, cut.taken_Q)
     return np.where(cut.before_Q > 0, 1.0, 1.0 - miss_Q)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.t_test import LEVEL
@@ -37,6 +36,8 @@ def spread_of(values_R: ArrayLike) -> Spread:
             f"a spread needs a finite value of each of two runs or more, not {value_R.tolist()}: "
             "repeat the run, or look at the evaluation that gave no number."
         )
+    from scipy import stats  # a second to import
+
     mean, deviation = float(value_R.mean()), float(value_R.std(ddof=1))
     quantile = float(stats.t.ppf((1 + LEVEL) / 2, value_R.size - 1))
     half = quantile * deviation / float(np.sqrt(value_R.size))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from crossray.core.errors import CrossRayError
 
@@ -53,6 +52,8 @@ def paired_t_test(a_R: ArrayLike, b_R: ArrayLike) -> TTestResult:
     if np.ptp(difference_R) == 0:
         statistic = float(np.copysign(np.inf, mean)) if mean else 0.0
         return TTestResult(mean, mean, mean, statistic, 0.0 if mean else 1.0)
+    from scipy import stats  # a second to import
+
     result = stats.ttest_rel(a, b)
     interval = result.confidence_interval(LEVEL)
     return TTestResult(

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
-import scipy.linalg
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -189,6 +188,8 @@ def canonical_directions(
 
 def _whitening(covariance_CC: Tensor, ridge: float, view: str) -> Tensor:
     """`white_CR`: `white^T (S + r I) white = I` on the R directions in which the view varies."""
+    import scipy.linalg  # most runs fit no CCA
+
     # torch's own may fail to converge where most features are constant, with two threads or more.
     variances_C, axes_CC = map(torch.from_numpy, scipy.linalg.eigh(covariance_CC.cpu().numpy()))
     varies_C = variances_C > _ROUNDING * len(variances_C) * variances_C[-1].clamp(min=0)

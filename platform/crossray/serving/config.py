@@ -10,6 +10,7 @@ from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 
 Topology = Literal["fused", "fanout"]
+_LONGEST = 35.0  # less than HAProxy's timeout for a replica
 _RANGE = re.compile(r"(\d+)(?:\.\.(\d+))?")
 
 
@@ -53,7 +54,7 @@ class Limits(Config):
         text_characters: of a text query.
         image_pixels: of an image query.
         ongoing: requests that a gateway replica works on at the same time.
-        seconds: that a search may take.
+        seconds: that a search may take; at most 35, because HAProxy gives a replica up after 40.
     """
 
     body_bytes: int = 10 << 20
@@ -66,6 +67,11 @@ class Limits(Config):
         smallest = min(self.body_bytes, self.text_characters, self.image_pixels, self.ongoing)
         if smallest < 1 or self.seconds <= 0:
             raise CrossRayError("a limit of the endpoint is not positive; correct it.")
+        if self.seconds > _LONGEST:
+            raise CrossRayError(
+                f"a search may not take {self.seconds:g} s, only up to {_LONGEST:g}: after that "
+                "its replica is given up; set a smaller limit."
+            )
 
 
 @dataclass(frozen=True)

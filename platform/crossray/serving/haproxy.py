@@ -10,6 +10,8 @@ Ray configures it, it closes their clients' connections, or answers with a plain
   client's connection without a word. Here that client is the second frontend, which sees a request
   without an answer and sends it again. It also holds an answer back until it is whole (or fills a
   buffer), so that half of one becomes an error and not a 200.
+- A request that a replica does not answer in time is sent again too, and the second frontend waits
+  longer than that.
 - The error page is a problem document with status 503 and Retry-After. It also stands for a 500
   that is not the gateway's: Ray answers so for a replica that is going or coming.
 """
@@ -32,7 +34,9 @@ SETTINGS = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     # A search changes nothing: repeating one that a dying replica took is harmless.
-    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response response-timeout",
+    # What a machine took before its cable was cut is never answered, nor is its connection closed.
+    "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "40",
     # What is repeated must fit a buffer: queries of text and vectors do, large images do not.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(64 << 10),
     # An image query travels from the gateway to an encoder in one message.
@@ -54,6 +58,7 @@ frontend crossray
 backend crossray
     no log
     http-reuse always
+    timeout server 100s
     http-response wait-for-body time 30s
     http-response set-var(txn.got) res.body_len
     acl small res.body_size lt {whole}
