@@ -11,10 +11,12 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from tyro.conf import Suppress
 
 from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.distill.hubness import EXTRA, HubnessConfig
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.layers import Layers, recorded
@@ -44,6 +46,7 @@ class StudentConfig(HashingConfig):
         hard_negatives: negatives a query there, the hardest of the batch.
         quantisation: weight of the loss that drives the hash outputs to -1 and +1.
         balance: weight of the loss that makes every bit +1 half of the time.
+        hubness: the correction of a student that has learnt; None for none.
     """
 
     name: ClassVar[str] = "student"
@@ -55,6 +58,7 @@ class StudentConfig(HashingConfig):
     hard_negatives: int = 5
     quantisation: float = 0.1
     balance: float = 0.1
+    hubness: Suppress[HubnessConfig | None] = None
 
     def build(self, load_weights: bool = True) -> Student:
         """See `MethodConfig.build`."""
@@ -83,19 +87,23 @@ class Student(Hashing):
         self.image_position = nn.Parameter(0.02 * torch.randn(self.image_tokens, width))
         self.image_projection = nn.Identity() if channels == width else nn.Linear(channels, width)
         self.norm = nn.LayerNorm(width)
-        self.image_head, self.text_head = (_head(width, config.embedding) for _ in range(2))
-        self.image_hash = nn.Linear(config.embedding, config.bits)
-        self.text_hash = nn.Linear(config.embedding, config.bits)
+        self.hubness = None if config.hubness is None else config.hubness.build(config.embedding)
+        learnt = config.embedding - (EXTRA if self.hubness is not None else 0)
+        self.image_head, self.text_head = (_head(width, learnt) for _ in range(2))
+        self.image_hash = nn.Linear(learnt, config.bits)
+        self.text_hash = nn.Linear(learnt, config.bits)
 
     def encode_image(self, image: ImageBatch) -> Tensor:
         """`z_BD`, unit length."""
         states_BTD = self.image_states(self.image_cells(image))
         real_BT = torch.ones(states_BTD.shape[:2], dtype=torch.bool, device=states_BTD.device)
-        return self._embed(states_BTD, real_BT, self.image_head)
+        z_BD = self._embed(states_BTD, real_BT, self.image_head)
+        return z_BD if self.hubness is None else self.hubness(z_BD, "image")
 
     def encode_text(self, text: TextBatch) -> Tensor:
         """`z_BD`, unit length."""
-        return self._embed(self.text_states(text), text.mask_BT, self.text_head)
+        z_BD = self._embed(self.text_states(text), text.mask_BT, self.text_head)
+        return z_BD if self.hubness is None else self.hubness(z_BD, "text")
 
     def image_cells(self, image: ImageBatch) -> Tensor:
         """`cells_BTC`: the tower's feature map, averaged to the grid, row by row."""
@@ -139,6 +147,8 @@ class Student(Hashing):
         return self._hash(z_BD, self.text_hash)
 
     def _hash(self, z_BD: Tensor, head: nn.Linear) -> Tensor:
+        if self.hubness is not None:
+            z_BD = self.hubness.before(z_BD)
         # Entries of a unit vector are 1 / sqrt(D) in size, where tanh is all but linear.
         return torch.tanh(head(z_BD * z_BD.shape[-1] ** 0.5))
 

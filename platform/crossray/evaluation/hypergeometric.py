@@ -15,7 +15,7 @@ def chance_of_hits(hits: int, size_Q: Ints, relevant_Q: Ints, taken_Q: Ints) -> 
     for a block of $n$ (`size`) items of which $r$ are relevant and $m$ are taken; 0 or 1 for a
     block that is taken whole.
     """
-    chance_Q = (relevant_Q == hits).astype(np.float64)
+    chance_Q: Floats = (relevant_Q == hits).astype(np.float64)
     split_Q = taken_Q < size_Q
     if split_Q.any():
         from scipy.stats import hypergeom  # a second to import, and without ties not needed

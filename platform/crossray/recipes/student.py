@@ -61,7 +61,7 @@ def student_pretrained_small() -> StudentRecipe:
         train=TrainConfig(
             batch_size=128, epochs=20, select_by="last", checkpoint_every=500, validation_items=200
         ),
-        distillation=DistillationConfig(layer_map=(), contrastive=3.0),
+        distillation=DistillationConfig(layer_map=(), contrastive=3.0, hubness=0.25),
     )
 
 

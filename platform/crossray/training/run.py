@@ -26,7 +26,10 @@ from crossray.data.cluster import ensure_ray
 from crossray.data.placement import role_selector
 from crossray.data.tokenization import Tokenizer
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
+from crossray.distill.student import StudentConfig
+from crossray.methods.contract import MethodConfig
 from crossray.training.config import Recipe
+from crossray.training.hubs import with_fewer_hubs
 from crossray.training.lesson import Lesson
 from crossray.training.loop import Task, train_worker
 from crossray.training.selection import selection_notes
@@ -88,11 +91,11 @@ class Run:
         ensure_ray(training=True)
         progress = _fit(task, self.watch)["progress"]
         config = to_dict(self.recipe)
-        config["method"] = method_to_dict(self.recipe.method)
         with create(self.out, self.kind, config, self.parents) as draft:
             system, root = filesystem(task.storage)
             best = f"{root}/{progress['best_file']}"
             fs.copy_files(best, str(draft.path / WEIGHTS), source_filesystem=system)
+            config["method"] = method_to_dict(self._finished(draft.path / WEIGHTS))
             if self.tokenizer is not None:
                 self.tokenizer.save(draft.path / TOKENIZER)
             draft.notes.extend([*inherited_notes(self.parents), *warnings])
@@ -109,6 +112,15 @@ class Run:
         model = open_artifact(self.out)
         print_summary(model)
         return model
+
+    def _finished(self, weights: Path) -> MethodConfig:
+        """The method as it is published; a student's weights may still get something more."""
+        method = self.recipe.method
+        if not isinstance(method, StudentConfig):
+            return method
+        assert self.lesson is not None
+        assert self.tokenizer is not None
+        return with_fewer_hubs(method, weights, self.lesson.config, self.pairs, self.tokenizer)
 
     def _task(self) -> Task:
         """Its storage is named by what the run depends on: the same run resumes, another starts."""
