@@ -33,10 +33,10 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 demo: install cluster  ## synthetic films -> teacher -> student -> index -> endpoint, on a local Ray cluster
 	@serve shutdown -y > /dev/null 2>&1 || true
 	rm -rf "$(STORE)/demo"
-	crossray ingest phantom --items 2600 --seed 7 --out demo/phantom
-	$(SUBMIT) python jobs/pretrain.py --recipe hier_tiny --train.epochs 6 --pairs demo/phantom --out demo/teacher
+	crossray ingest phantom --items 2900 --seed 7 --out demo/phantom
+	$(SUBMIT) python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher
 	$(SUBMIT) python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report
-	$(SUBMIT) python jobs/distill.py --recipe student_tiny --train.epochs 8 --teacher demo/teacher --pairs demo/phantom --out demo/student
+	$(SUBMIT) python jobs/distill.py --recipe student_tiny --train.epochs 7 --teacher demo/teacher --pairs demo/phantom --out demo/student
 	$(SUBMIT) python jobs/evaluate.py --model demo/student --pairs demo/phantom --split test --out demo/student-report
 	$(SUBMIT) python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors
 	$(SUBMIT) python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index
