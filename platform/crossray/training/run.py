@@ -116,10 +116,8 @@ class Run:
     def _finished(self, weights: Path) -> MethodConfig:
         """The method as it is published; a student's weights may still get something more."""
         method = self.recipe.method
-        if not isinstance(method, StudentConfig):
+        if self.lesson is None or self.tokenizer is None or not isinstance(method, StudentConfig):
             return method
-        assert self.lesson is not None
-        assert self.tokenizer is not None
         return with_fewer_hubs(method, weights, self.lesson.config, self.pairs, self.tokenizer)
 
     def _task(self) -> Task:
