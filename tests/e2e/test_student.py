@@ -34,7 +34,7 @@ def small_recipe() -> StudentRecipe:
     """`student_tiny`, for seconds of training by two workers."""
     recipe = get_recipe("student_tiny", STUDENTS)
     train = replace(recipe.train, epochs=2, batch_size=16, validation_items=20, workers=2)
-    distillation = replace(recipe.distillation, hubness=0.25, anchors=30)
+    distillation = replace(recipe.distillation, hubness=0.25)
     method = replace(recipe.method, bits=16)
     return replace(recipe, train=train, method=method, distillation=distillation)
 

@@ -48,8 +48,6 @@ class DistillationConfig(Config):
         codes: weight of `L_ctr` between the hash outputs' scores and the teacher's.
         hubness: share of an image's and a text's nearness to the training split that is taken off
             their score once the student has learnt (CSLS); 0 for none.
-        neighbours: items of the training split that such a nearness is the mean over, the nearest.
-        anchors: items of the training split among which they are sought.
         from_teacher: start the towers with the teacher's, where tensors agree in name and shape.
     """
 
@@ -63,16 +61,12 @@ class DistillationConfig(Config):
     embedding: float = 0.1
     codes: float = 1.0
     hubness: float = 0.0
-    neighbours: int = 5
-    anchors: int = 1000
     from_teacher: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.hubness <= 1 or min(self.neighbours, self.anchors) < 1:
+        if not 0 <= self.hubness <= 1:
             raise CrossRayError(
-                f"distillation.hubness={self.hubness}, neighbours={self.neighbours} and anchors="
-                f"{self.anchors} do not make a correction; use a share from 0 to 1 and at least 1 "
-                "of the others."
+                f"distillation.hubness={self.hubness} is no share of a nearness; use 0 to 1."
             )
 
     def teacher_layers(self) -> set[int]:

@@ -12,47 +12,44 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.data.tokenization import Tokenizer
-from crossray.distill.distillation import DistillationConfig
 from crossray.distill.hubness import EXTRA, HubnessConfig
 from crossray.distill.models import save_weights
 from crossray.distill.student import Student, StudentConfig
 from crossray.training.corpora import pair_corpus
 
+ANCHORS = 1000  # items of the training split
+NEIGHBOURS = 5  # of them count
 ITEMS_AT_A_TIME = 64
 
 
 def with_fewer_hubs(
     config: StudentConfig,
     weights: Path,
-    distillation: DistillationConfig,
+    weight: float,
     pairs: Artifact,
     tokenizer: Tokenizer,
 ) -> StudentConfig:
     """The student with its correction; the file of its weights is written anew with the anchors.
 
     Anchors are items of the training split, evenly spread over its order, each with all its texts.
-    As it is, where `distillation.hubness` is 0.
+    `weight` is `distillation.hubness`; where it is 0 the student stays as it is.
     """
-    if not distillation.hubness:
+    if not weight:
         return config
     student = config.build(load_weights=False).eval()
     state = load_file(weights)
     student.load_state_dict(state)
-    images_AD, texts_AD = _anchors(student, distillation.anchors, pairs, tokenizer)
-    hubness = HubnessConfig(
-        distillation.hubness, distillation.neighbours, len(images_AD), len(texts_AD)
-    )
+    images_AD, texts_AD = _anchors(student, pairs, tokenizer)
+    hubness = HubnessConfig(weight, NEIGHBOURS, len(images_AD), len(texts_AD))
     state["hubness.image_anchors_AD"], state["hubness.text_anchors_AD"] = images_AD, texts_AD
     save_weights(state, weights)
     return replace(config, embedding=config.embedding + EXTRA, hubness=hubness)
 
 
 @torch.inference_mode()
-def _anchors(
-    student: Student, count: int, pairs: Artifact, tokenizer: Tokenizer
-) -> tuple[Tensor, Tensor]:
+def _anchors(student: Student, pairs: Artifact, tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
     corpus = pair_corpus(student.config, pairs, "train", tokenizer)
-    rows = np.unique(np.linspace(0, len(corpus) - 1, count).astype(int)).tolist()
+    rows = np.unique(np.linspace(0, len(corpus) - 1, ANCHORS).astype(int)).tolist()
     images, texts = [], []
     for start in range(0, len(rows), ITEMS_AT_A_TIME):
         block = rows[start : start + ITEMS_AT_A_TIME]

@@ -118,7 +118,8 @@ class Run:
         method = self.recipe.method
         if self.lesson is None or self.tokenizer is None or not isinstance(method, StudentConfig):
             return method
-        return with_fewer_hubs(method, weights, self.lesson.config, self.pairs, self.tokenizer)
+        share = self.lesson.config.hubness
+        return with_fewer_hubs(method, weights, share, self.pairs, self.tokenizer)
 
     def _task(self) -> Task:
         """Its storage is named by what the run depends on: the same run resumes, another starts."""
