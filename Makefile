@@ -34,12 +34,12 @@ demo: install cluster  ## synthetic films -> teacher -> student -> index -> endp
 	@serve shutdown -y > /dev/null 2>&1 || true
 	rm -rf "$(STORE)/demo"
 	crossray ingest phantom --items 2900 --seed 7 --out demo/phantom
-	$(SUBMIT) python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher
-	$(SUBMIT) python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report
-	$(SUBMIT) python jobs/distill.py --recipe student_tiny --train.epochs 7 --teacher demo/teacher --pairs demo/phantom --out demo/student
-	$(SUBMIT) python jobs/evaluate.py --model demo/student --pairs demo/phantom --split test --out demo/student-report
-	$(SUBMIT) python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors
-	$(SUBMIT) python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index
+	$(SUBMIT) sh -c "python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher \
+	  && python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report"
+	$(SUBMIT) sh -c "python jobs/distill.py --recipe student_tiny --train.epochs 6 --teacher demo/teacher --pairs demo/phantom --out demo/student \
+	  && python jobs/evaluate.py --model demo/student --pairs demo/phantom --split test --out demo/student-report \
+	  && python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors \
+	  && python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index"
 	@crossray summary demo/report demo/student-report demo/index
 	@echo "The report: $(STORE)/demo/report/report.html   The dashboard: http://127.0.0.1:8265   Stop: make stop"
 	crossray serve demo/index --replicas 1 --detach
