@@ -22,7 +22,7 @@ from crossray.training.config import TrainConfig
 from crossray.training.recipe_files import read_recipe, recipe_from_dict, recipe_to_dict
 from crossray.training.sweep import Space
 from crossray.training.sweep.budget import EpochBudget
-from crossray.training.sweep.concurrency import worker_places
+from crossray.training.sweep.concurrency import trial_resources, worker_places
 from crossray.training.sweep.progress import Progress
 from crossray.training.sweep.request import (
     Request,
@@ -102,6 +102,15 @@ def test_room_for_workers() -> None:
     assert worker_places([{"CPU": 5.0}, {"CPU": 3.0}, {"CPU": 1.0}, {}], train) == 3
     gpu = replace(train, use_gpu=True)
     assert worker_places([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 3.0, "GPU": 4.0}], gpu) == 2
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 7, 16, 25, 400])
+def test_no_more_trials_than_there_is_room_for(at_a_time: int) -> None:
+    """Each has a process of its own, and one trial too few running would never end a sweep."""
+    share = trial_resources(at_a_time)["node:__internal_head__"]
+    assert at_a_time * (share + 0.001) < 1, "all of them, each with a run of Ray Train"
+    if at_a_time <= 25:
+        assert (at_a_time + 1) * share > 1
 
 
 def test_epochs_are_a_budget() -> None:

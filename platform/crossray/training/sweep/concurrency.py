@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,10 @@ import ray
 from crossray.core.errors import CrossRayError
 from crossray.data.placement import ROLE, role_selector
 from crossray.training.config import TrainConfig
+
+# Of the head node's mark: all trials, what Ray Train holds for each run, and the finest share. What
+# is left is for jobs and Ray Serve.
+_TRIALS, _RUN, _FINEST = 0.99, 0.001, 0.0001
 
 
 def trials_at_a_time(train: TrainConfig) -> int:
@@ -32,6 +37,17 @@ def trials_at_a_time(train: TrainConfig) -> int:
             "--concurrent on a cluster that adds them when asked."
         )
     return room // train.workers
+
+
+def trial_resources(at_a_time: int) -> dict[str, float]:
+    """What Ray Tune holds for a trial while its coordinator lives, so that no more are begun.
+
+    Coordinators stay beside the sweep and need no CPU; they share the head node's mark. Ray Tune's
+    own limit, `max_concurrent_trials`, does not hold for grids and random draws, nor for trials
+    that PBT pauses.
+    """
+    share = math.floor((_TRIALS / at_a_time - _RUN) / _FINEST) * _FINEST
+    return {"CPU": 0, "node:__internal_head__": round(max(share, _FINEST), 4)}
 
 
 def worker_places(nodes: Iterable[Mapping[str, Any]], train: TrainConfig) -> int:

@@ -32,7 +32,7 @@ from crossray.training.distill import StudentRecipe
 from crossray.training.recipe_files import recipe_to_dict
 from crossray.training.single_runs import evaluate_once, report_content
 from crossray.training.sweep.budget import EpochBudget
-from crossray.training.sweep.concurrency import trials_at_a_time
+from crossray.training.sweep.concurrency import trial_resources, trials_at_a_time
 from crossray.training.sweep.contest import contest, evaluation
 from crossray.training.sweep.progress import Progress
 from crossray.training.sweep.recipes import write_recipes
@@ -180,9 +180,8 @@ class Sweep:
 
     def _tuner(self, common: Trials, at_a_time: int) -> tune.Tuner:
         """A new search, or the one that was stopped."""
-        # Coordinators of a trial hold no CPU and stay beside this process.
         trainable = tune.with_resources(
-            partial(train_trial, trials=common), {"CPU": 0, "node:__internal_head__": 0.001}
+            partial(train_trial, trials=common), trial_resources(at_a_time)
         )
         grid = self.search == "grid"
         values = self.space.grid() if grid else self.space.drawn()
@@ -197,7 +196,7 @@ class Sweep:
                 search_alg=searcher(self.search, train.seed),
                 scheduler=scheduler(self.scheduler, self.space, train.epochs),
                 num_samples=1 if grid else self._count(),
-                max_concurrent_trials=at_a_time,
+                max_concurrent_trials=None if self.search in ("grid", "random") else at_a_time,
                 time_budget_s=None if self.hours is None else 3600 * self.hours,
                 trial_dirname_creator=_name,
             ),
