@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,7 +88,11 @@ def test_a_grid_needs_lists(tmp_path: Path) -> None:
     """A range has no combinations; lists have all of theirs."""
     space = load_space(write_space(tmp_path / "space.py"))
     assert space.size() == 4
-    assert len(list(product(*(found["grid_search"] for found in space.grid().values())))) == 4
+    grids = [{k: v["grid_search"] for k, v in space.grid(seed).items()} for seed in range(20)]
+    for grid in grids:
+        assert {name: sorted(values) for name, values in grid.items()} == space.fields
+    assert len({str(grid) for grid in grids}) == 4, "the order is one of chance"
+    assert space.grid(3) == space.grid(3), "a sweep that goes on meets the same grid"
     ranged = Space(space.recipe, {"method.alpha": tune.uniform(0, 1)}, metric="R@10")
     ranged.check()
     with pytest.raises(CrossRayError, match=r"method\.alpha are not listed"):
@@ -196,7 +199,9 @@ def test_a_file_that_is_no_recipe(text: str, words: str, tmp_path: Path) -> None
         get_recipe(str(tmp_path / "recipe.json"))
 
 
-def test_a_sweep_is_measured_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_is_measured_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The dashboard would show a sweep as it began, or nothing after it was resumed."""
     metrics = Recorded(monkeypatch)
     trials: list[Any] = [
@@ -216,10 +221,12 @@ def test_a_sweep_is_measured_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> N
     trials[0].status = Trial.RUNNING
     progress.on_trial_start(1, trials, trials[0])
     assert told() == ({"PENDING": 2, "RUNNING": 1}, [])
-    trials[0].last_result = {EPOCH: 1, VALUE: 0.25, QUALITY: 0.5}
-    progress.on_trial_result(2, trials, trials[0], trials[0].last_result)
+    result = {EPOCH: 1, VALUE: 0.25, QUALITY: 0.5}
+    progress.on_trial_result(2, trials, trials[0], result)
+    assert "best of all 0.5000" in capsys.readouterr().out, "Ray Tune notes a result afterwards"
+    trials[0].last_result = result
     trials[0].status, trials[1].status = Trial.TERMINATED, Trial.ERROR
     progress.on_trial_complete(3, trials, trials[0])
     progress.on_trial_error(3, trials, trials[1])
     counts = {"PENDING": 1, "RUNNING": 0, "TERMINATED": 1, "ERROR": 1}
-    assert told() == (counts, [0.5, 0.5, 0.5])
+    assert told() == (counts, [0.5, 0.5])

@@ -24,6 +24,7 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.inspection import print_summary
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.cluster import ensure_ray, quiet
+from crossray.data.placement import role_selector
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
 from crossray.distill.encoder import Encoded, ModelEncoder
@@ -145,6 +146,7 @@ class Embed:
                 compute=ray.data.ActorPoolStrategy(size=self.actors),
                 num_cpus=1,
                 num_gpus=1 if self.use_gpu else None,
+                label_selector=role_selector("serve"),
             )
             for done in dataset.iter_batches(batch_format="pyarrow", batch_size=None):
                 bar.update(task, advance=len(done))

@@ -30,7 +30,7 @@ class Progress(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Called after an epoch."""
-        best = max(t.last_result.get(QUALITY, -1.0) for t in trials)
+        best = max(result[QUALITY], *(t.last_result.get(QUALITY, -1.0) for t in trials))
         self._say(
             trials,
             f"trial {trial.trial_id}   epoch {result[EPOCH]}/{self._epochs}   "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -58,12 +59,17 @@ class Space:
             raise CrossRayError("the space has no field to search; name at least one.")
         return with_fields(recipe, {"train.select_by": metric})
 
-    def grid(self) -> dict[str, Any]:
+    def grid(self, seed: int) -> dict[str, Any]:
         """Every combination of its values, for Ray Tune.
+
+        A list is taken in an order of chance: from the worst value to the best, every trial would
+        be ahead of those before it, and a scheduler could stop none.
 
         Raises `CrossRayError` for a field of which there is no list.
         """
-        return {name: tune.grid_search(_listed(name, found)) for name, found in self.fields.items()}
+        rng = random.Random(seed)
+        lists = {name: _listed(name, found) for name, found in self.fields.items()}
+        return {name: tune.grid_search(rng.sample(x, len(x))) for name, x in lists.items()}
 
     def drawn(self) -> dict[str, Any]:
         """Its values to be drawn, for Ray Tune."""

@@ -184,11 +184,11 @@ class Sweep:
             partial(train_trial, trials=common), trial_resources(at_a_time)
         )
         grid = self.search == "grid"
-        values = self.space.grid() if grid else self.space.drawn()
+        train, name = self.recipe.train, self.out.rsplit("/", 1)[-1]
+        values = self.space.grid(train.seed) if grid else self.space.drawn()
         kept = f"{common.folder}/{_TUNE}"
         if self.resumed and tune.Tuner.can_restore(kept):
             return tune.Tuner.restore(kept, trainable, param_space=values)
-        train, name = self.recipe.train, self.out.rsplit("/", 1)[-1]
         return tune.Tuner(
             trainable,
             param_space=values,
