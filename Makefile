@@ -15,7 +15,7 @@ export RAY_TRAIN_ENABLE_PREEMPTION_WATCHER := 0
 export TOKENIZERS_PARALLELISM := false
 export RAY_SERVE_HAPROXY_BINARY_PATH := $(VENV)/bin/crossray-haproxy
 
-.PHONY: install cluster demo dashboards test test-heavy test-light check stop docs clean
+.PHONY: install cluster demo dashboards test test-heavy test-light test-cluster check stop docs clean
 
 install: $(STAMP)
 
@@ -56,6 +56,8 @@ dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the lo
 # Runs from end to end and endpoints wait much of their time: the other tests run beside them.
 # All processes share few cores, which threads that wait for each other would take away.
 HEAVY_TESTS := tests/e2e tests/serving
+# Several nodes on one machine, which lose each other where it is busy: on their own, when it is quiet.
+CLUSTER_TESTS := tests/cluster
 SPARING := OMP_NUM_THREADS=1
 COVERED := -m slipcover --source platform/crossray --json --out
 
@@ -69,7 +71,11 @@ test-heavy:
 	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-heavy.json -m pytest --durations=25 $(HEAVY_TESTS)
 
 test-light:
-	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(addprefix --ignore=,$(HEAVY_TESTS))
+	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(addprefix --ignore=,$(HEAVY_TESTS) $(CLUSTER_TESTS))
+
+test-cluster: install  ## lost nodes, a cut cable, a new head, dashboards on a real Prometheus; ten minutes
+	@ray get-auth-token --generate > /dev/null
+	$(SPARING) python -m pytest $(CLUSTER_TESTS)
 
 check: install
 	ruff check .
