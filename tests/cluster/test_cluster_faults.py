@@ -23,6 +23,7 @@ from crossray.serving.access_token import provide_token
 from crossray.serving.haproxy import environment
 from support.endpoint import DIM, World, make_world
 from support.network import Network, can_build, network
+from support.nodes import NOTICE, SECONDS, wait_for
 
 pytestmark = [
     pytest.mark.e2e,
@@ -31,13 +32,6 @@ pytestmark = [
 ]
 
 BIN = Path(sys.executable).parent
-SECONDS = 240.0
-# A machine that does not answer is given up after three seconds in place of fifteen.
-NOTICE = {
-    "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 1000,
-    "health_check_failure_threshold": 3,
-}
 GET = """
 import sys, urllib.request
 request = urllib.request.Request(sys.argv[1], headers={"Authorization": f"Bearer {sys.argv[2]}"})
@@ -161,15 +155,6 @@ class Machines:
                     yield answers
                 finally:
                     asking.terminate()
-
-
-def wait_for(holds: Callable[[], bool], what: str) -> float:
-    """Wait until a condition holds; gives the seconds that it took."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < SECONDS, f"{what}: not within {SECONDS} s"
-        time.sleep(0.5)
-    return time.monotonic() - began
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -30,16 +28,10 @@ from crossray.recipes import get_recipe
 from crossray.training import run
 from crossray.training.config import Recipe
 from crossray.training.pretrain import Pretrain
+from support.nodes import NOTICE, wait_for
 
-SECONDS = 240.0
 # Ray Train may ask for a lost node once more; it waits so long for it, in place of a minute.
 START_SECONDS = "15"
-# A lost node is noticed after three seconds in place of fifteen.
-NOTICE = {
-    "health_check_initial_delay_ms": 1000,
-    "health_check_period_ms": 1000,
-    "health_check_failure_threshold": 3,
-}
 
 
 def recipe_of(workers: int, min_workers: int | None) -> Recipe:
@@ -74,20 +66,11 @@ def newest_step(storage: Path) -> int:
     return max(steps)
 
 
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    """Raises `TimeoutError` with `what` did not happen."""
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen within {SECONDS} s")
-        time.sleep(0.3)
-
-
 def await_checkpoint(storage: Path, workers: int) -> int:
     """Wait for a new checkpoint of so many workers; gives their number."""
-    wait_until(lambda: training_workers() == workers, f"training with {workers} workers")
+    wait_for(lambda: training_workers() == workers, f"training with {workers} workers")
     step = newest_step(storage)
-    wait_until(lambda: newest_step(storage) > step, f"a checkpoint after step {step}")
+    wait_for(lambda: newest_step(storage) > step, f"a checkpoint after step {step}")
     return training_workers()
 
 

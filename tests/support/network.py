@@ -1,6 +1,7 @@
 """Machines of a network that is only in this machine: network namespaces on one bridge.
 
-Nothing of it is reached from outside, and nothing outside from it. It needs root and iproute2.
+Nothing of it is reached from outside, and nothing outside from it. It needs root,
+iproute2 and util-linux.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ PREFIX = "10.213.0."
 
 def can_build() -> bool:
     """Whether this process may make network namespaces."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
+    if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "unshare"))):
         return False
     name = f"cr{os.getpid()}-probe"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)

@@ -43,8 +43,8 @@ def trial_resources(at_a_time: int) -> dict[str, float]:
     """What Ray Tune holds for a trial while its coordinator lives, so that no more are begun.
 
     Coordinators stay beside the sweep and need no CPU; they share the head node's mark. Ray Tune's
-    own limit, `max_concurrent_trials`, does not hold for grids and random draws, nor for trials
-    that PBT pauses.
+    own limit does not hold for grids and random draws whose order is seeded, and the one of their
+    generator counts paused trials, so that PBT would have a population of no more.
     """
     share = math.floor((_TRIALS / at_a_time - _RUN) / _FINEST) * _FINEST
     return {"CPU": 0, "node:__internal_head__": round(max(share, _FINEST), 4)}

@@ -196,6 +196,7 @@ class Sweep:
                 search_alg=searcher(self.search, train.seed),
                 scheduler=scheduler(self.scheduler, self.space, train.epochs),
                 num_samples=1 if grid else self._count(),
+                # Optuna shall hear of a trial before it proposes the next one.
                 max_concurrent_trials=None if self.search in ("grid", "random") else at_a_time,
                 time_budget_s=None if self.hours is None else 3600 * self.hours,
                 trial_dirname_creator=_name,
