@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import kubernetes_validate
 import pytest
 import ray
 import yaml
@@ -20,9 +21,10 @@ from crossray.core.errors import CrossRayError
 from crossray.data.placement import ROLE
 from crossray.serving.config import ServingConfig
 from crossray.training.node_check import NodeCheck
-from support.kuberay import resource_schema
+from support.kuberay import pods, resource_schema
 
 ROOT = Path(__file__).parent.parent
+KUBERNETES = "1.34"
 
 
 def load(name: str) -> dict[str, Any]:
@@ -63,6 +65,11 @@ def test_kuberay_manifests(name: str, kind: str) -> None:
     assert cluster["rayVersion"] == ray.__version__
     role = {"RayJob": "train", "RayService": "serve"}[kind]
     assert [group["labels"] for group in cluster["workerGroupSpecs"]] == [{ROLE: role}]
+    for pod in pods(cluster):
+        kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+        pod["spec"]["containers"][0]["resource"] = {}
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(pod, KUBERNETES, strict=True)
     broken = deepcopy(manifest)
     broken["spec"]["rayClusterSpecs"] = {}
     with pytest.raises(jsonschema.ValidationError):

@@ -1,6 +1,6 @@
 """The fields of KubeRay's custom resources (its v1.6 API reference) as a JSON schema.
 
-Of pods only the frame is checked; Kubernetes has schemas of its own for what is inside.
+Of pods only the frame is here: Kubernetes has schemas of its own for what is inside.
 """
 
 from __future__ import annotations
@@ -19,23 +19,7 @@ def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
 
 TEXT, NUMBER, YES = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
-CONTAINER = _closed(
-    ["name", "image", "resources"],
-    name=TEXT, image=TEXT, imagePullPolicy=TEXT, command={"type": "array"}, args={"type": "array"},
-    env={"type": "array"}, ports={"type": "array"}, volumeMounts={"type": "array"},
-    envFrom={"type": "array", "items": _closed([], secretRef=_closed(["name"], name=TEXT))},
-    resources=_closed(["requests", "limits"], requests=TEXTS, limits=TEXTS),
-)  # fmt: skip
-POD = _closed(
-    ["spec"],
-    metadata={"type": "object"},
-    spec=_closed(
-        ["containers"],
-        containers={"type": "array", "minItems": 1, "items": CONTAINER},
-        nodeSelector=TEXTS, tolerations={"type": "array"}, volumes={"type": "array"},
-        serviceAccountName=TEXT,
-    ),
-)  # fmt: skip
+POD = _closed(["spec"], metadata={"type": "object"}, spec={"type": "object"})
 HEAD = _closed(
     ["rayStartParams", "template"],
     template=POD, headService={"type": "object"}, enableIngress=YES, rayStartParams=TEXTS,
@@ -87,3 +71,10 @@ def resource_schema(kind: str) -> dict[str, Any]:
         metadata=_closed(["name"], name=TEXT, namespace=TEXT, labels=TEXTS, annotations=TEXTS),
         spec=SPECS[kind],
     )
+
+
+def pods(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pods that the operator makes of a cluster's groups, as Kubernetes is asked for them."""
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    frame = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}}
+    return [{**frame, **group["template"]} for group in groups]

@@ -17,19 +17,19 @@ BYTES_PER_CORE = 128 << 20
 def ensure_ray(training: bool = False, silent: bool = False) -> None:
     """Connect this process to Ray, once.
 
-    `training` passes on what workers print, unless they shall be `silent`, and gives a private Ray
-    the dashboard, which Ray Train reports to.
+    `training` passes on what workers print, unless they shall be `silent`.
 
     A cluster that `RAY_ADDRESS` names or that `ray start` left on this machine is used; otherwise
-    a private one starts here, without dashboard and with a small object store, and ends with the
-    process. Raises `CrossRayError` when `RAY_ADDRESS` names a cluster that does not answer.
+    a private one starts here, with a small object store, and ends with the process. Raises `CrossRayError` when `RAY_ADDRESS` names a cluster that does not answer.
     """
     if ray.is_initialized():
         return
     level = logging.INFO if training else logging.ERROR
     quiet: dict[str, Any] = {"log_to_driver": training and not silent, "logging_level": level}
     private: dict[str, Any] = {
-        "include_dashboard": training,
+        # Ray Train asks it whether a run that was stopped is gone, and holds its CPUs until then:
+        # also where a process sweeps that began with work on data.
+        "include_dashboard": True,
         "object_store_memory": BYTES_PER_CORE * max(2, os.cpu_count() or 1),
     }
     try:

@@ -178,7 +178,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
 def forget(storage: str) -> None:
     """Remove a run's checkpoints and the teacher's outputs; its TensorBoard files stay."""
     system, root = filesystem(storage)
-    for entry in system.get_file_info(fs.FileSelector(root)):
+    for entry in system.get_file_info(fs.FileSelector(root, allow_not_found=True)):
         if entry.base_name in ("train", "teaching"):
             system.delete_dir(entry.path)
         elif entry.base_name.startswith("best-"):

@@ -20,7 +20,7 @@ from crossray.training.sweep.trial import EPOCH, STORAGE, VALUE, Trials
 def trial_results(results: tune.ResultGrid, trials: Trials) -> Iterator[SweepTrial]:
     """What became of every trial; models of those that ended are measured, one at a time.
 
-    What stopped and failed trials have left in storage is removed.
+    What trials have left in storage is removed; PBT lets one go on elsewhere again and again.
     """
     for number in range(len(results)):
         result = results[number]
@@ -30,11 +30,11 @@ def trial_results(results: tune.ResultGrid, trials: Trials) -> Iterator[SweepTri
         seconds = float(metrics.get("time_total_s", 0.0))
         best = max(curve.values(), default=None)
         uri = trials.model(name)
+        for storage in _storages(result):
+            forget(storage)
         if exists(uri):
             yield _finished(name, values, curve, seconds, uri, trials)
             continue
-        if STORAGE in metrics:
-            forget(metrics[STORAGE])
         state: State = "stopped" if result.error is None else "failed"
         error = None if result.error is None else _sentence(result.error)
         yield SweepTrial(name, values, state, curve, best, seconds=seconds, error=error)
@@ -68,6 +68,11 @@ def _curve(result: tune.Result) -> dict[int, float]:
         return {}
     told = frame[[EPOCH, VALUE]].dropna()
     return {int(epoch): float(value) for epoch, value in told.itertuples(index=False)}
+
+
+def _storages(result: tune.Result) -> list[str]:
+    frame = result.metrics_dataframe
+    return [] if frame is None or STORAGE not in frame else list(frame[STORAGE].dropna().unique())
 
 
 def _sentence(error: Exception) -> str:
