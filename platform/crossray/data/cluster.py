@@ -20,7 +20,8 @@ def ensure_ray(training: bool = False, silent: bool = False) -> None:
     `training` passes on what workers print, unless they shall be `silent`.
 
     A cluster that `RAY_ADDRESS` names or that `ray start` left on this machine is used; otherwise
-    a private one starts here, with a small object store, and ends with the process. Raises `CrossRayError` when `RAY_ADDRESS` names a cluster that does not answer.
+    a private one starts here, with a small object store, and ends with the process. Raises
+    `CrossRayError` when `RAY_ADDRESS` names a cluster that does not answer.
     """
     if ray.is_initialized():
         return

@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from pyarrow import fs
 from ray import tune
+from ray.dashboard.utils import ray_address_to_api_server_url
 from ray.train import Checkpoint
+from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
@@ -24,7 +27,7 @@ from crossray.training.sweep.space import PAIRS, Values, with_fields
 
 EPOCH, QUALITY, VALUE, BITS, STORAGE = "epoch", "quality", "value", "bits", "storage"
 _HALF_FLOAT_BITS = 16
-_CHECKPOINT = "checkpoint"
+_CHECKPOINT, _DASHBOARD = "checkpoint", "RAY_API_SERVER_ADDRESS"
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -69,6 +72,7 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
     keeps meanwhile).
     """
     os.environ[STORE_VARIABLE] = trials.store
+    _name_the_dashboard()
     out = trials.model(tune.get_context().get_trial_id())
     if exists(out):
         return  # finished before the sweep was stopped, and told of then
@@ -88,6 +92,16 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
             keep = trials.exploiting and path is not None
             tune.report({**told, BITS: bits}, checkpoint=tune.Checkpoint(path) if keep else None)
         training.result()
+
+
+def _name_the_dashboard() -> None:
+    """Tell the processes of Ray Train where the dashboard of this Ray is.
+
+    One of them asks it whether a stopped trial is gone, and frees its CPUs then. Where several Rays
+    run on a machine it does not find its own, and the next trial would wait for ever.
+    """
+    os.environ[_DASHBOARD] = ray_address_to_api_server_url(ray.get_runtime_context().gcs_address)
+    ENV_VARS_TO_PROPAGATE.add(_DASHBOARD)
 
 
 def stored_bits(method: MethodConfig) -> int:
