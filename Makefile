@@ -56,7 +56,8 @@ dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the lo
 # Runs from end to end and endpoints wait much of their time: the other tests run beside them.
 # All processes share few cores, which threads that wait for each other would take away.
 HEAVY_TESTS := tests/e2e tests/serving
-# Several nodes on one machine, which lose each other where it is busy: on their own, when it is quiet.
+# Several nodes on one machine, which lose each other where it is busy, and runs on an object store:
+# on their own, when it is quiet.
 CLUSTER_TESTS := tests/cluster
 SPARING := OMP_NUM_THREADS=1
 COVERED := -m slipcover --source platform/crossray --json --out
@@ -73,7 +74,7 @@ test-heavy:
 test-light:
 	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(addprefix --ignore=,$(HEAVY_TESTS) $(CLUSTER_TESTS))
 
-test-cluster: install  ## lost nodes, a cut cable, a new head, dashboards on a real Prometheus; ten minutes
+test-cluster: install  ## lost nodes, a cut cable, a new head, an object store, dashboards on a real Prometheus; 15 minutes
 	@ray get-auth-token --generate > /dev/null
 	$(SPARING) python -m pytest $(CLUSTER_TESTS)
 

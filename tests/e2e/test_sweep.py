@@ -96,3 +96,18 @@ def await_model(folder: Path, driver: subprocess.Popen[bytes]) -> dict[Path, str
         assert driver.poll() is None, "the sweep ended before a trial did"
         time.sleep(0.5)
     raise AssertionError(f"no trial finished within {SECONDS} s")
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("ray_cluster")
+def test_trials_go_on_from_better_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two trials the worse one takes over the weights of the other, and ends with a model."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
+    ask = [*lay_out(tmp_path)[:4], "--search", "random", "--scheduler", "pbt", "--trials", "2"]
+    space = write_space(tmp_path / "space.py", '{"method.alpha": [0.1, 10.0]}')
+    search_job([*ask, "--space", str(space), "--train.epochs", "2", "--out", "population"])
+    trials = report_of(tmp_path, "population")["trials"]
+    assert [trial["state"] for trial in trials] == ["finished", "finished"]
+    assert [set(trial["curve"]) for trial in trials] == [{"1", "2"}] * 2
+    assert all(trial["quality"] > 0.3 for trial in trials)
+    assert not list((tmp_path / "runs").glob("*/train"))

@@ -178,6 +178,8 @@ class _Worker:
         loader = self._loader(sampler)
         pace = Pace(self.progress.step, self.recipe.train.batch_size)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
+            if self.progress.best_metrics is None:  # which was another run's
+                self._validate()
             self._report()
         for micro_batches in _grouped(pace.waits(loader), self.recipe.deepspeed.accumulation):
             if self.progress.stopped:

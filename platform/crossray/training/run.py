@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ import ray
 import ray.train
 from pyarrow import fs
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2.api.callback import UserCallback
 from rich.console import Console
 
@@ -36,6 +38,7 @@ from crossray.training.selection import selection_notes
 from crossray.training.tracking import Track
 
 SECONDS_BETWEEN_LOOKS = 60.0  # for room for more workers
+_ADDRESS = "RAY_API_SERVER_ADDRESS"  # takes the address of a Ray, too
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
     train = task.recipe.train
     if is_local(task.storage):
         Path(task.storage).mkdir(parents=True, exist_ok=True)
+    _name_this_ray()
     gpu = {"GPU": 1} if train.use_gpu else {}
     least = train.min_workers
     trainer = TorchTrainer(
@@ -173,6 +177,16 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
     if "refused" in metrics:
         raise CrossRayError(metrics["refused"])
     return metrics
+
+
+def _name_this_ray() -> None:
+    """Tell the processes of Ray Train whose dashboard to ask, where several Rays run on a machine.
+
+    One of them asks it whether a run is gone, as when a sweep stops a trial, and frees its CPUs
+    then. It would not find its own Ray, and the next trial would wait for ever.
+    """
+    os.environ[_ADDRESS] = ray.get_runtime_context().gcs_address
+    ENV_VARS_TO_PROPAGATE.add(_ADDRESS)
 
 
 def forget(storage: str) -> None:

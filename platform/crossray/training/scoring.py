@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossray.core.distributed import gather_objects, rank, world_size
 from crossray.core.types import Representation, move
 from crossray.data.corpus import Corpus
 from crossray.methods.contract import Method
+from crossray.training.sharing import blocks_of, shared_out
 
-T = TypeVar("T")
-R = TypeVar("R")
 IMAGE_BLOCK = 64
 TEXT_BLOCK = 256
 
@@ -86,8 +83,8 @@ def represent_corpus(
         return method.represent_text(move(batch, device, dtype))
 
     return Represented(
-        _shared_out(_blocks(rows, IMAGE_BLOCK), represent_images),
-        _shared_out(_blocks(asked, TEXT_BLOCK), represent_texts),
+        shared_out(blocks_of(rows, IMAGE_BLOCK), represent_images),
+        shared_out(blocks_of(asked, TEXT_BLOCK), represent_texts),
         np.array([row for row, _ in asked], dtype=np.int64),
     )
 
@@ -112,7 +109,7 @@ def _coarse(
             torch.cat([part.text_to_image_BC.float().cpu() for part in parts], dim=1),
         )
 
-    to_text, to_image = zip(*_shared_out(images, rows), strict=True)
+    to_text, to_image = zip(*shared_out(images, rows), strict=True)
     return torch.cat(to_text), torch.cat(to_image)
 
 
@@ -146,7 +143,7 @@ def _refined(
         return added_text, added_image
 
     blocks = list(zip(images, torch.split(chosen_NC, image_sizes), strict=True))
-    parts = [part for part in _shared_out(blocks, rows) if part is not None]
+    parts = [part for part in shared_out(blocks, rows) if part is not None]
     if not parts:
         return to_text_NC, to_image_NC
     added_text_NC, added_image_NC = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -168,14 +165,3 @@ def ahead_of_rest(refined: Tensor, coarse: Tensor, chosen: Tensor) -> Tensor:
         return refined
     drop = (coarse.max() - torch.where(chosen, refined, torch.inf).min()).clamp(min=0) + 1
     return torch.where(chosen, refined, coarse - drop)
-
-
-def _blocks(values: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]
-
-
-def _shared_out(blocks: Sequence[T], compute: Callable[[T], R]) -> list[R]:
-    """`compute` of every block, each on one process, the results on all."""
-    mine = {i: compute(blocks[i]) for i in range(rank(), len(blocks), world_size())}
-    merged = {i: value for part in gather_objects(mine) for i, value in part.items()}
-    return [merged[i] for i in range(len(blocks))]

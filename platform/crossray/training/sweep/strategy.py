@@ -10,7 +10,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from crossray.core.errors import CrossRayError
 from crossray.training.sweep.space import Space
-from crossray.training.sweep.trial import BITS, EPOCH, QUALITY
+from crossray.training.sweep.trial import BITS, EPOCH, QUALITY, TURN
 
 Search = Literal["grid", "random", "tpe", "tpe-pareto"]
 Scheduler = Literal["asha", "pbt", "none"]
@@ -40,7 +40,7 @@ def scheduler(kind: Scheduler, space: Space, epochs: int) -> TrialScheduler | No
         )  # fmt: skip
     if kind == "pbt":
         return PopulationBasedTraining(
-            time_attr=EPOCH, metric=QUALITY, mode="max", perturbation_interval=1,
+            time_attr=TURN, metric=QUALITY, mode="max", perturbation_interval=1,
             hyperparam_mutations=space.drawn(),
         )  # fmt: skip
     return None

@@ -7,12 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import ray
 from pyarrow import fs
 from ray import tune
-from ray.dashboard.utils import ray_address_to_api_server_url
 from ray.train import Checkpoint
-from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
@@ -26,8 +23,9 @@ from crossray.training.run import Watch
 from crossray.training.sweep.space import PAIRS, Values, with_fields
 
 EPOCH, QUALITY, VALUE, BITS, STORAGE = "epoch", "quality", "value", "bits", "storage"
+TURN = "turn"
 _HALF_FLOAT_BITS = 16
-_CHECKPOINT, _DASHBOARD = "checkpoint", "RAY_API_SERVER_ADDRESS"
+_CHECKPOINT = "checkpoint"
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -68,11 +66,11 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
     """Train one trial and report its epochs to Ray Tune.
 
     Each has `epoch`, `value` (the metric after it, mean of both directions), `quality` (the best
-    so far, which the model is kept by), `bits` (of an item) and `storage` (URI of what the run
-    keeps meanwhile).
+    so far, which the model is kept by), `bits` (of an item), `storage` (URI of what the run
+    keeps meanwhile) and `turn`: the epoch, which the last one does not count up, since nothing is
+    left then to train with other values.
     """
     os.environ[STORE_VARIABLE] = trials.store
-    _name_the_dashboard()
     out = trials.model(tune.get_context().get_trial_id())
     if exists(out):
         return  # finished before the sweep was stopped, and told of then
@@ -90,18 +88,12 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
                 continue
             path = told.pop(_CHECKPOINT)
             keep = trials.exploiting and path is not None
-            tune.report({**told, BITS: bits}, checkpoint=tune.Checkpoint(path) if keep else None)
+            turn = min(told[EPOCH], job.recipe.train.epochs - 1)
+            tune.report(
+                {**told, BITS: bits, TURN: turn},
+                checkpoint=tune.Checkpoint(path) if keep else None,
+            )
         training.result()
-
-
-def _name_the_dashboard() -> None:
-    """Tell the processes of Ray Train where the dashboard of this Ray is.
-
-    One of them asks it whether a stopped trial is gone, and frees its CPUs then. Where several Rays
-    run on a machine it does not find its own, and the next trial would wait for ever.
-    """
-    os.environ[_DASHBOARD] = ray_address_to_api_server_url(ray.get_runtime_context().gcs_address)
-    ENV_VARS_TO_PROPAGATE.add(_DASHBOARD)
 
 
 def stored_bits(method: MethodConfig) -> int:
