@@ -5,6 +5,7 @@ Of pods only the frame is here: Kubernetes has schemas of its own for what is in
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 
@@ -77,4 +78,4 @@ def pods(cluster: dict[str, Any]) -> list[dict[str, Any]]:
     """The pods that the operator makes of a cluster's groups, as Kubernetes is asked for them."""
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     frame = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}}
-    return [{**frame, **group["template"]} for group in groups]
+    return [deepcopy({**frame, **group["template"]}) for group in groups]
