@@ -43,6 +43,8 @@ def test_states_against_a_sum_by_hand(stage: int, bf16: bool) -> None:
     wanted = by_hand(stage, bf16, 8_000_000, 8)
     if stage == 3 and bf16:  # DeepSpeed's estimator leaves the shared-out halves of weights out
         wanted -= 2 * 8_000_000 / 8
+    elif stage == 3:  # so small a model is whole for a moment, and its gradients are
+        wanted += (4 + 4) * 8_000_000
     assert found == pytest.approx(wanted, rel=0.01)
 
 

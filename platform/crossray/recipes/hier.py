@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crossray.data.transforms import AugmentConfig
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
@@ -110,5 +112,5 @@ def hier_large() -> Recipe:
         tokenizer=base.tokenizer,
         optimizer=base.optimizer,
         deepspeed=DeepSpeedConfig(zero_stage=3, bf16=True, offload_optimizer=True, accumulation=2),
-        train=base.train,
+        train=replace(base.train, recompute=True),
     )

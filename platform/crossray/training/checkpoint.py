@@ -46,11 +46,13 @@ def save_checkpoint(folder: Path, engines: list[PhaseEngine], progress: Progress
     All but the random states is whole, so that any number of processes can go on from it.
     """
     model = whole_state(engines[0].method)
+    if rank() == 0:
+        save_weights(model, folder / WEIGHTS)
+    del model  # as large as each of the parts that follow
     for engine in engines:
         engine.save(folder)
     save_file(_random_states(), folder / _random_file())
     if rank() == 0:
-        save_weights(model, folder / WEIGHTS)
         (folder / PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
 

@@ -55,6 +55,11 @@ class OptimizerConfig(Config):
     final_lr: float = 0.01
 
 
+# Parameters that a worker holds whole under ZeRO-3, besides the layer that computes, and gradients
+# that it gathers before they are shared out.
+GATHERED = 50_000_000
+
+
 @dataclass(frozen=True)
 class DeepSpeedConfig(Config):
     """What DeepSpeed is asked for.
@@ -73,6 +78,21 @@ class DeepSpeedConfig(Config):
     accumulation: int = 1
     gradient_clipping: float = 1.0
     offload_optimizer: bool = False
+
+    def zero(self) -> dict[str, object]:
+        """DeepSpeed's section on ZeRO."""
+        section: dict[str, object] = {"stage": self.zero_stage}
+        if self.offload_optimizer:
+            section["offload_optimizer"] = {"device": "cpu"}
+        if self.zero_stage == 3:
+            # By default each worker keeps ten times as many, more than our largest model has.
+            section |= {
+                "stage3_max_live_parameters": GATHERED,
+                "stage3_max_reuse_distance": GATHERED,
+                "stage3_prefetch_bucket_size": GATHERED // 5,
+                "reduce_bucket_size": GATHERED,
+            }
+        return section
 
 
 @dataclass(frozen=True)
@@ -239,16 +259,13 @@ class Recipe(Config):
             "gradient_clipping": engine.gradient_clipping,
             "optimizer": {"type": kind, "params": parameters},
             "bf16": {"enabled": engine.bf16},
-            "zero_optimization": {"stage": engine.zero_stage},
+            "zero_optimization": engine.zero(),
             "zero_allow_untested_optimizer": True,
             "steps_per_print": 10**9,
             "wall_clock_breakdown": False,
         }
         if optimizer.schedule != "linear":
             config["scheduler"] = _warm_up(optimizer, steps)
-        if engine.offload_optimizer:
-            zero = {"stage": engine.zero_stage, "offload_optimizer": {"device": "cpu"}}
-            config["zero_optimization"] = zero
         return config
 
 

@@ -6,7 +6,7 @@ many processes as wrote them. Here every weight and moment is one whole tensor i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,63 +16,68 @@ from torch import Tensor, nn
 from crossray.core.distributed import rank
 
 WEIGHT = "weight"
-Named = Iterable[tuple[str, nn.Parameter]]
+Named = Sequence[tuple[str, nn.Parameter]]
 
 
-def moments_and_weights(engine: Any, parameters: Named) -> dict[str, Tensor]:
-    """By `weight/NAME` and `MOMENT/NAME`, on the first process; every process calls it.
+def parts_of(engine: Any, parameters: Named) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """The weights, then each moment, by parameter, on the first process; all processes call it.
 
-    The moments are what the optimiser keeps a number a weight of, such as Adam's `exp_avg`.
+    The moments are what the optimiser keeps a number a weight of, such as Adam's `exp_avg`. One
+    part at a time is in memory; on the other processes they are empty.
     """
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
-    inner, found = _inner(engine), dict[str, Tensor]()
-    names = _moments(inner, _masters(engine))
+    inner = _inner(engine)
     _link(engine)
-    for name, parameter in parameters:
-        whole = safe_get_full_fp32_param(parameter)
-        parts = {WEIGHT: parameter.data if whole is None else whole}
-        for moment in names:
-            part = safe_get_full_optimizer_state(parameter, moment)
-            parts[moment] = inner.state[parameter][moment] if part is None else part
-        if rank() == 0:
-            found |= {f"{part}/{name}": value.detach().cpu() for part, value in parts.items()}
-    return found
+    for part in (WEIGHT, *_moments(inner, _masters(engine))):
+        found = {}
+        for name, parameter in parameters:
+            if part == WEIGHT:
+                value, own = safe_get_full_fp32_param(parameter), parameter.data
+            else:
+                value = safe_get_full_optimizer_state(parameter, part)
+                own = inner.state[parameter][part] if value is None else value
+            if rank() == 0:
+                found[name] = (own if value is None else value).detach().cpu()
+        yield part, found
 
 
-def restore_moments_and_weights(
-    engine: Any, parameters: Named, state: Mapping[str, Tensor]
-) -> None:
-    """Take over what `moments_and_weights` gave, on every process."""
-    from deepspeed.utils import (
-        safe_set_full_fp32_param,
-        safe_set_full_optimizer_state,
-        safe_set_local_fp32_param,
-        safe_set_local_optimizer_state,
-    )
-
-    moments = sorted({name.split("/", 1)[0] for name in state} - {WEIGHT})
+def restore_part(engine: Any, parameters: Named, part: str, state: Mapping[str, Tensor]) -> None:
+    """Take over one of the parts that `parts_of` gave, on every process."""
+    if part == WEIGHT:
+        for name, parameter in parameters:
+            _restore_weight(parameter, state[name].to(engine.device))
+        return
     inner = _inner(engine)
     for master in _masters(engine):
-        for moment in moments:
-            inner.state[master].setdefault(moment, torch.zeros_like(master.data))
+        inner.state[master].setdefault(part, torch.zeros_like(master.data))
     _link(engine)
     for name, parameter in parameters:
-        weight = state[f"{WEIGHT}/{name}"].to(engine.device)
-        with whole(parameter, changed=True):
-            parameter.data.copy_(weight)
-        values = {moment: state[f"{moment}/{name}"].to(engine.device) for moment in moments}
-        if hasattr(parameter, "ds_id"):
-            safe_set_local_fp32_param(parameter, _own_part(parameter, weight))
-            for moment, value in values.items():
-                safe_set_local_optimizer_state(parameter, _own_part(parameter, value), moment)
-            continue
+        _restore_moment(inner, parameter, part, state[name].to(engine.device))
+
+
+def _restore_weight(parameter: nn.Parameter, weight: Tensor) -> None:
+    from deepspeed.utils import safe_set_full_fp32_param, safe_set_local_fp32_param
+
+    with whole(parameter, changed=True):
+        parameter.data.copy_(weight)
+    if hasattr(parameter, "ds_id"):
+        safe_set_local_fp32_param(parameter, _own_part(parameter, weight))
+    else:
         safe_set_full_fp32_param(parameter, weight)
-        for moment, value in values.items():
-            if hasattr(parameter, "_hp_mapping"):
-                safe_set_full_optimizer_state(parameter, value, moment)
-            else:
-                inner.state[parameter][moment].copy_(value)
+
+
+def _restore_moment(
+    inner: torch.optim.Optimizer, parameter: nn.Parameter, moment: str, value: Tensor
+) -> None:
+    from deepspeed.utils import safe_set_full_optimizer_state, safe_set_local_optimizer_state
+
+    if hasattr(parameter, "ds_id"):
+        safe_set_local_optimizer_state(parameter, _own_part(parameter, value), moment)
+    elif hasattr(parameter, "_hp_mapping"):
+        safe_set_full_optimizer_state(parameter, value, moment)
+    else:
+        inner.state[parameter][moment].copy_(value)
 
 
 def whole_state(method: nn.Module) -> dict[str, Tensor]:

@@ -22,9 +22,9 @@ from crossray.methods.contract import Method, Phase
 from crossray.training.config import Recipe
 from crossray.training.engine_state import (
     clock_of,
-    moments_and_weights,
+    parts_of,
     restore_clock,
-    restore_moments_and_weights,
+    restore_part,
 )
 
 
@@ -95,9 +95,10 @@ class PhaseEngine:
 
     def save(self, folder: Path) -> None:
         """Write moments and schedule under the phase's name; every process calls it."""
-        state = moments_and_weights(self.engine, self._parameters)
+        for part, state in parts_of(self.engine, self._parameters):
+            if rank() == 0:
+                save_file(state, folder / self._file(part))
         if rank() == 0:
-            save_file(state, folder / f"{self.phase.name}.safetensors")
             clock = json.dumps(clock_of(self.engine))
             (folder / f"{self.phase.name}.json").write_text(clock, encoding="utf-8")
 
@@ -109,9 +110,13 @@ class PhaseEngine:
                 f"the checkpoint {folder} has no phase {name!r}; "
                 "give the run another name so that it starts anew."
             )
-        state = load_file(folder / f"{name}.safetensors")
-        restore_moments_and_weights(self.engine, self._parameters, state)
+        for path in sorted(folder.glob(self._file("*"))):
+            part = path.name.removeprefix(f"{name}.").removesuffix(".safetensors")
+            restore_part(self.engine, self._parameters, part, load_file(path))
         restore_clock(self.engine, json.loads((folder / f"{name}.json").read_text("utf-8")))
+
+    def _file(self, part: str) -> str:
+        return f"{self.phase.name}.{part}.safetensors"
 
 
 def _deepspeed() -> Any:

@@ -46,6 +46,7 @@ from crossray.training.config import Recipe
 from crossray.training.corpora import pretext_samples, training_corpora
 from crossray.training.engine_state import whole_state
 from crossray.training.engines import engines_of, gradient_norms, taking_part, turns_of
+from crossray.training.heap import give_back_large_blocks
 from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
 from crossray.training.pace import Pace
@@ -94,6 +95,8 @@ def train_worker(task: Task) -> None:
 class _Worker:
     def __init__(self, task: Task) -> None:
         self.task, self.recipe = task, task.recipe
+        if self.recipe.deepspeed.zero_stage == 3:
+            give_back_large_blocks()
         seed_everything(self.recipe.train.seed + rank())
         tokenizer = None if task.tokenizer is None else Tokenizer.from_str(task.tokenizer)
         source = open_artifact(task.source, ("pairs", "features"))

@@ -23,7 +23,7 @@ from crossray.training.planning.gpus import GPUS
 from crossray.training.planning.states import STAGES, Size, model_states, size_of
 from crossray.training.towers import set_up_towers
 
-BACKWARD = 3  # a backward pass computes twice what the forward pass does
+PASSES = 3  # a backward pass computes twice what the forward pass does
 WIDTH = 100
 
 
@@ -112,7 +112,8 @@ class Plan:
         steps = self.items // train.batch_size
         planned: dict[str, float] = {"steps_per_epoch": steps, "epochs": train.epochs}
         if train.use_gpu:
-            flops = BACKWARD * step.flops.at(self.own, train.batch_size // engine.accumulation)
+            passes = PASSES + train.recompute  # which runs the forward pass again
+            flops = passes * step.flops.at(self.own, train.batch_size // engine.accumulation)
             seconds = engine.accumulation * flops / (GPUS[self.gpu].flops * self.utilisation)
             planned["hours"] = steps * train.epochs * seconds / 3600
             if self.price is not None:

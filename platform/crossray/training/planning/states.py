@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from torch import nn
 
+from crossray.training.config import GATHERED
+
 STAGES = (0, 1, 2, 3)
 
 
@@ -46,7 +48,8 @@ def model_states(
 
     In bfloat16: weights 2 bytes, gradients 2 and again 4 in single precision, weights in single
     precision 4, two moments 8. In single precision: weights 4, gradients 4, moments 8, and from
-    stage 1 on a copy of the weights, 4. Frozen parameters are weights only.
+    stage 1 on a copy of the weights, 4. An offloaded optimiser has gradients of its own, 4. Frozen
+    parameters are weights only.
     """
     workers = nodes * a_node
     frozen = (size.parameters - size.trained) * (2 if bf16 else 4)
@@ -61,11 +64,12 @@ def model_states(
         whole, shared = 0, [*shared, weights]
     host = 0
     if offload and stage >= 1:
-        host = int(size.trained * moments / workers) * a_node
+        host = int(size.trained * (moments + 4) / workers) * a_node
         shared.remove(moments)
     device = size.trained * whole + int(size.trained * sum(shared) / workers) + frozen
     if stage == 3:
-        device += 2 * size.largest * weights
+        at_once = min(size.parameters, GATHERED)
+        device += (size.largest + at_once) * weights + at_once * 4  # gradients on their way
     return States(device, host)
 
 
