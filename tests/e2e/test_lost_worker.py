@@ -73,7 +73,7 @@ def test_killed_worker_resumes_and_ends_equal(
     The teacher is then evaluated by a submitted job, from a copy of the project.
     """
     monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
-    write_vectors(tmp_path / "vectors.npz", rows=2500)
+    write_vectors(tmp_path / "vectors.npz", rows=1200)
     keys = ["--image-key", "images", "--text-key", "texts", "--label-key", "labels"]
     main(["ingest", "features", str(tmp_path / "vectors.npz"), *keys, "--out", "features"])
     undisturbed = Pretrain(None, "undisturbed", small_recipe(), features="features").run()

@@ -37,7 +37,7 @@ class Explain:
     out: Path
     phrase: str | None = None
     of: Literal["score", "cosine"] = "score"
-    cam: Literal["grad-cam", "hires-cam"] = "hires-cam"
+    cam: Literal["grad-cam", "hires-cam", "occlusion"] = "hires-cam"
     level: int | None = None
     arrays: Path | None = None
 
@@ -88,7 +88,7 @@ class ExplainCheck:
     items: int = 200
     in_report: bool = False
     of: Literal["score", "cosine"] = "score"
-    cam: Literal["grad-cam", "hires-cam"] = "hires-cam"
+    cam: Literal["grad-cam", "hires-cam", "occlusion"] = "hires-cam"
     level: int | None = None
     seed: int = 0
 

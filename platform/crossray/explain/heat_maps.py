@@ -1,4 +1,4 @@
-"""Class activation maps: where in an image a score comes from."""
+"""Heat maps: where in an image a score comes from, by its gradient or by occlusion."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from torch import Tensor
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation
 from crossray.encoders.weights import NO_TOWER
+from crossray.explain.occlusion import occlusion_maps
 from crossray.methods.contract import Method
 
-Cam = Literal["grad-cam", "hires-cam"]
+Cam = Literal["grad-cam", "hires-cam", "occlusion"]
 
 
 def grad_cam(grid_BCYX: Tensor, gradient_BCYX: Tensor) -> Tensor:
@@ -61,12 +62,21 @@ def heat_maps(
         level: of the image tower, see `ImageTower.traced`; None for the tower's own map.
 
     Raises:
-        CrossRayError: the tower has no such level, or the model no tower.
+        CrossRayError: the tower has no such level, or the model no tower; a level for occlusion,
+            which reads none.
     """
-    if cam not in _CAMS:
+    if cam not in get_args(Cam):
         raise CrossRayError(f"there is no map {cam!r}; choose one of {', '.join(get_args(Cam))}.")
     if method.image_tower.trunk is None:
         raise CrossRayError(NO_TOWER)
+    if cam == "occlusion":
+        if level is not None:
+            raise CrossRayError(
+                f"occlusion changes the picture itself and reads no level {level} of the tower; "
+                "leave the level out, or choose another map."
+            )
+        assert image.pixels_BCYX is not None
+        return occlusion_maps(method, image.pixels_BCYX, score)
     if level is None:
         with torch.no_grad():
             grid_BCYX = method.image_grid(image)

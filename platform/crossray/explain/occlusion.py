@@ -1,0 +1,59 @@
+"""Where in an image a score comes from: what it loses when a place is blurred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
+
+from crossray.core.types import ImageBatch, Representation
+from crossray.methods.contract import Method
+
+SQUARES = 7  # side by side in a row of the picture; neighbours overlap by half
+
+
+def occlusion_maps(
+    method: Method, pixels_BCYX: Tensor, score: Callable[[Representation], Tensor]
+) -> Tensor:
+    r"""`maps_BYX`, a value a pixel, at least 0, in the score's units.
+
+    Occlusion (Zeiler and Fergus 2014, section 3.2), by a blur as in Fong and Vedaldi 2017, which
+    takes detail away and adds no edge of its own. With `x` the image and `x_q` the same with the
+    square `q` blurred
+
+    $$L_p = \frac{1}{|\{q \ni p\}|} \sum_{q \ni p} \mathrm{ReLU}\big(s(x) - s(x_q)\big)$$
+
+    Args:
+        method: in evaluation mode, so that no image depends on another.
+        pixels_BCYX: normalised images, square.
+        score: `scores_B` of what the method makes of the images.
+    """
+    side = pixels_BCYX.shape[-1]
+    square = max(1, side // SQUARES)
+    blurred_BCYX = blurred(pixels_BCYX, square - 1)
+    lost_BYX = pixels_BCYX.new_zeros(len(pixels_BCYX), side, side)
+    covered_YX = pixels_BCYX.new_zeros(side, side)
+    with torch.no_grad():
+        whole_B = score(method.represent_image(ImageBatch(pixels_BCYX)))
+        for top in _starts(side, square):
+            for left in _starts(side, square):
+                rows, columns = slice(top, top + square), slice(left, left + square)
+                occluded_BCYX = pixels_BCYX.clone()
+                occluded_BCYX[..., rows, columns] = blurred_BCYX[..., rows, columns]
+                scores_B = score(method.represent_image(ImageBatch(occluded_BCYX)))
+                lost_BYX[:, rows, columns] += (whole_B - scores_B).relu()[:, None, None]
+                covered_YX[rows, columns] += 1
+    return lost_BYX / covered_YX
+
+
+def blurred(images_BCYX: Tensor, reach: int) -> Tensor:
+    """Each pixel the mean of those at most `reach` rows and columns away, mirrored at the edges."""
+    padded = pad(images_BCYX, (reach,) * 4, mode="reflect")
+    return avg_pool2d(padded, 2 * reach + 1, stride=1)
+
+
+def _starts(side: int, square: int) -> list[int]:
+    last = side - square
+    return [*range(0, last, max(1, square // 2)), last]
