@@ -14,7 +14,7 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.recipes import get_recipe
 from crossray.training.planning import Plan
-from crossray.training.planning.activations import BATCHES, _growth
+from crossray.training.planning.activations import BATCHES, Growth, Step, _growth
 from crossray.training.planning.states import Size, model_states, size_of
 from support.tiny import TINY
 
@@ -53,6 +53,16 @@ def test_frozen_parameters_are_weights_only() -> None:
     whole = model_states(Size(10_000, 10_000, 1), 1, False, False, 1, 2).device
     half = model_states(Size(20_000, 10_000, 1), 1, False, False, 1, 2).device
     assert half - whole == 4 * 10_000
+
+
+def test_the_host_holds_a_checkpoint_and_what_is_offloaded() -> None:
+    """A node that runs out of memory at the end of the first epoch has trained for nothing."""
+    size, step = Size(1_000, 800, 10), Step(Growth(0, 0), Growth(0, 0))
+    recipe = get_recipe("hier_tiny")
+    engine = replace(recipe.deepspeed, zero_stage=3, offload_optimizer=True)
+    for wanted, asked in ((recipe.deepspeed, 4 * 1_000), (engine, 4 * 1_000 + 16 * 800)):
+        rows = Plan(replace(recipe, deepspeed=wanted)).memory(size, step)
+        assert next(row["host"] for row in rows if row["asked"]) == asked
 
 
 def test_growth_is_that_of_items_and_pairs() -> None:

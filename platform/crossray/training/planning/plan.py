@@ -86,8 +86,11 @@ class Plan:
         return ceil(self.recipe.train.batch_size / shares)
 
     def memory(self, size: Size, step: Step) -> list[dict[str, Any]]:
-        """A row a ZeRO stage: bytes a worker's device and a node's host memory need."""
-        engine = self.recipe.deepspeed
+        """A row a ZeRO stage: bytes a worker's device and a node's host memory need.
+
+        The first node also gathers checkpoints, one whole part in single precision at a time.
+        """
+        engine, checkpoint = self.recipe.deepspeed, 4 * size.parameters
         whole = self.recipe.train.batch_size // engine.accumulation
         kept = step.kept.at(self.own, whole) // (2 if engine.bf16 else 1)
         rows = []
@@ -100,7 +103,7 @@ class Plan:
                     "states": states.device,
                     "activations": kept,
                     "device": states.device + kept,
-                    "host": states.host,
+                    "host": states.host + checkpoint,
                     "asked": stage == engine.zero_stage,
                 }
             )
