@@ -85,7 +85,7 @@ class DeepSpeedConfig(Config):
         if self.offload_optimizer:
             section["offload_optimizer"] = {"device": "cpu"}
         if self.zero_stage == 3:
-            # By default each worker keeps ten times as many, more than our largest model has.
+            # By default ten and twenty times as many, more than our largest model has.
             section |= {
                 "stage3_max_live_parameters": GATHERED,
                 "stage3_max_reuse_distance": GATHERED,

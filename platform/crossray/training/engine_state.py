@@ -6,7 +6,7 @@ many processes as wrote them. Here every weight and moment is one whole tensor i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,34 +16,33 @@ from torch import Tensor, nn
 from crossray.core.distributed import rank
 
 WEIGHT = "weight"
-Named = Sequence[tuple[str, nn.Parameter]]
+Named = Iterable[tuple[str, nn.Parameter]]
 
 
-def parts_of(engine: Any, parameters: Named) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """The weights, then each moment, by parameter, on the first process; all processes call it.
+def parts_of(engine: Any) -> list[str]:
+    """`WEIGHT`, and what the optimiser keeps a number a weight of, such as Adam's `exp_avg`."""
+    return [WEIGHT, *_moments(_inner(engine), _masters(engine))]
 
-    The moments are what the optimiser keeps a number a weight of, such as Adam's `exp_avg`. One
-    part at a time is in memory; on the other processes they are empty.
-    """
+
+def whole_part(engine: Any, parameters: Named, part: str) -> dict[str, Tensor]:
+    """One of `parts_of`, by parameter, on the first process; all processes call it."""
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
-    inner = _inner(engine)
+    inner, found = _inner(engine), dict[str, Tensor]()
     _link(engine)
-    for part in (WEIGHT, *_moments(inner, _masters(engine))):
-        found = {}
-        for name, parameter in parameters:
-            if part == WEIGHT:
-                value, own = safe_get_full_fp32_param(parameter), parameter.data
-            else:
-                value = safe_get_full_optimizer_state(parameter, part)
-                own = inner.state[parameter][part] if value is None else value
-            if rank() == 0:
-                found[name] = (own if value is None else value).detach().cpu()
-        yield part, found
+    for name, parameter in parameters:
+        if part == WEIGHT:
+            value, own = safe_get_full_fp32_param(parameter), parameter.data
+        else:
+            value = safe_get_full_optimizer_state(parameter, part)
+            own = inner.state[parameter][part] if value is None else value
+        if rank() == 0:
+            found[name] = (own if value is None else value).detach().cpu()
+    return found
 
 
 def restore_part(engine: Any, parameters: Named, part: str, state: Mapping[str, Tensor]) -> None:
-    """Take over one of the parts that `parts_of` gave, on every process."""
+    """Take over what `whole_part` gave, on every process."""
     if part == WEIGHT:
         for name, parameter in parameters:
             _restore_weight(parameter, state[name].to(engine.device))

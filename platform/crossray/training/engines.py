@@ -25,6 +25,7 @@ from crossray.training.engine_state import (
     parts_of,
     restore_clock,
     restore_part,
+    whole_part,
 )
 
 
@@ -95,12 +96,16 @@ class PhaseEngine:
 
     def save(self, folder: Path) -> None:
         """Write moments and schedule under the phase's name; every process calls it."""
-        for part, state in parts_of(self.engine, self._parameters):
-            if rank() == 0:
-                save_file(state, folder / self._file(part))
+        for part in parts_of(self.engine):
+            self._save_part(part, folder)
         if rank() == 0:
             clock = json.dumps(clock_of(self.engine))
             (folder / f"{self.phase.name}.json").write_text(clock, encoding="utf-8")
+
+    def _save_part(self, part: str, folder: Path) -> None:
+        state = whole_part(self.engine, self._parameters, part)
+        if rank() == 0:
+            save_file(state, folder / self._file(part))
 
     def load(self, folder: Path) -> None:
         """Read back what `save` wrote, with as many processes as there are now."""
