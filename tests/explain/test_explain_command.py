@@ -81,6 +81,18 @@ def test_a_film_is_explained(store: Path, tmp_path: Path, model: str, level: lis
         assert np.abs(found["bits_K"]).sum() == pytest.approx(1)
 
 
+def test_a_film_is_explained_by_occlusion(store: Path, tmp_path: Path) -> None:
+    """A value a pixel of what the model sees, in the picture and in the file."""
+    files = ["--out", str(tmp_path / "out.png"), "--arrays", str(tmp_path / "out.npz")]
+    asked = ["--image", str(store / "film.jpg"), "--text", "No pleural effusion."]
+    cli.main(["explain", str(store / "teacher"), *asked, "--cam", "occlusion", *files])
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.format == "PNG"
+    with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
+        assert arrays["heat_YX"].shape == (112, 112)
+        assert arrays["heat_YX"].min() >= 0
+
+
 def test_heat_maps_are_checked(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The table names every finding that has boxes."""
     given = ["explain-check", str(store / "teacher"), "--pairs", str(store / "pairs")]

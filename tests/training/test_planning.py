@@ -65,6 +65,16 @@ def test_the_host_holds_a_checkpoint_and_what_is_offloaded() -> None:
         assert next(row["host"] for row in rows if row["asked"]) == asked
 
 
+def test_recomputation_costs_a_pass() -> None:
+    """A third more time that nobody was told of is a third more money."""
+    recipe, step = get_recipe("hier_base"), Step(Growth(0, 0), Growth(10**9, 0))
+    plain, again = (
+        Plan(replace(recipe, train=replace(recipe.train, recompute=recompute))).training(step)
+        for recompute in (False, True)
+    )
+    assert again["hours"] == pytest.approx(plain["hours"] * 4 / 3)
+
+
 def test_growth_is_that_of_items_and_pairs() -> None:
     """What is quadratic in the batch is what no longer fits a larger one."""
     growth = _growth([7 * size + 3 * size**2 for size in BATCHES])

@@ -46,7 +46,7 @@ class Explanation:
         score: of the image with the text.
         phrase: the part of the text whose heat map this is; None for the whole text.
         picture_YXC: what of the image the model sees.
-        heat_YX: where in it the score comes from, at least 0; cells of a feature map.
+        heat_YX: where in it the score comes from, at least 0; cells of a feature map, or pixels.
         words: of the text.
         parts: names of the parts of the text, or of the method's own, that it finds in the image.
         maps_PYX: the share of each cell in each of these parts; none without an attention.

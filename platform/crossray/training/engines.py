@@ -96,10 +96,11 @@ class PhaseEngine:
 
     def save(self, folder: Path) -> None:
         """Write moments and schedule under the phase's name; every process calls it."""
-        for part in parts_of(self.engine):
+        parts = parts_of(self.engine)
+        for part in parts:
             self._save_part(part, folder)
         if rank() == 0:
-            clock = json.dumps(clock_of(self.engine))
+            clock = json.dumps({**clock_of(self.engine), "parts": parts})
             (folder / f"{self.phase.name}.json").write_text(clock, encoding="utf-8")
 
     def _save_part(self, part: str, folder: Path) -> None:
@@ -115,10 +116,11 @@ class PhaseEngine:
                 f"the checkpoint {folder} has no phase {name!r}; "
                 "give the run another name so that it starts anew."
             )
-        for path in sorted(folder.glob(self._file("*"))):
-            part = path.name.removeprefix(f"{name}.").removesuffix(".safetensors")
-            restore_part(self.engine, self._parameters, part, load_file(path))
-        restore_clock(self.engine, json.loads((folder / f"{name}.json").read_text("utf-8")))
+        clock = json.loads((folder / f"{name}.json").read_text("utf-8"))
+        for part in clock["parts"]:
+            state = load_file(folder / self._file(part))
+            restore_part(self.engine, self._parameters, part, state)
+        restore_clock(self.engine, clock)
 
     def _file(self, part: str) -> str:
         return f"{self.phase.name}.{part}.safetensors"
