@@ -134,6 +134,37 @@ def test_targets_are_of_clean_inputs_unless_asked(
     assert torch.equal(*seen) != moves
 
 
+def test_normalised_inputs_know_neither_mean_nor_scale() -> None:
+    """Two data sets that differ by shift and scale of each dimension are one to the method."""
+    config = replace(VECTORS, inputs="normalised", noise_image=0.0, noise_text=0.0)
+    method, batch = config.build(), random_vectors(6)
+    scale_C, shift_C = torch.rand(30) + 0.5, 10 * torch.randn(30)
+    moved = vectors(
+        batch.image.grid_BCYX[:, :, 0, 0] * scale_C + shift_C,  # type: ignore[index]
+        batch.text.states_BTD[:, 0],  # type: ignore[index]
+    )
+    losses, of_moved = (method.losses(each) for each in (batch, moved))
+    for name in ("paired", "unpaired", "mutual"):
+        torch.testing.assert_close(of_moved[name], losses[name], rtol=1e-3, atol=1e-4)
+    plain = replace(config, inputs="plain").build()
+    assert abs(plain.losses(moved)["unpaired"] - plain.losses(batch)["unpaired"]) > 0.01
+
+
+def test_normalised_inputs_of_one_item_do_not_depend_on_its_neighbours() -> None:
+    """An endpoint encodes what it is asked, alone or in a batch."""
+    method = replace(VECTORS, inputs="normalised").build()
+    method.losses(random_vectors(50))
+    batch = random_vectors(6)
+    method.eval()
+    alone = torch.cat(
+        [
+            method.encode_image(ImageBatch(grid_BCYX=grid_CYX[None]))
+            for grid_CYX in batch.image.grid_BCYX  # type: ignore[union-attr]
+        ]
+    )
+    torch.testing.assert_close(alone, method.encode_image(batch.image))
+
+
 def gradients(method: Gpldan, terms: tuple[str, ...], frozen: bool) -> dict[str, float]:
     """Lengths of the gradients of some terms; `frozen`: the classifier stands still."""
     method.modality_classifier.requires_grad_(not frozen)

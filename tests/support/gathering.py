@@ -24,9 +24,12 @@ from support.tiny import (
     training_set,
 )
 
-FUSED = replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn")  # type: ignore[call-arg]
+VARIANTS = {
+    "hier_fusion": replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn"),  # type: ignore[call-arg]
+    "gpldan_normalised": replace(TINY["gpldan"], inputs="normalised"),  # type: ignore[call-arg]
+}
 UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
-METHODS = (*sorted(TINY), "hier_fusion", "distillation", *UNIMODALS)
+METHODS = (*sorted(TINY), *VARIANTS, "distillation", *UNIMODALS)
 
 
 def part_of(batch: Batch, rows: slice) -> Batch:
@@ -57,7 +60,7 @@ def _drawn_part(drawn: Pretext, rows: slice, width: int) -> Pretext:
 def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
-    configs = TINY | UNIMODALS | {"hier_fusion": FUSED}
+    configs = TINY | UNIMODALS | VARIANTS
     built: Method = distillation() if name == "distillation" else configs[name].build()
     method = built.prepare(training_set()).double().eval()
     for module in method.modules():

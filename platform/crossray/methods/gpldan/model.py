@@ -12,6 +12,7 @@ from torch.nn import functional
 from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.graph_pattern import (
@@ -38,6 +39,8 @@ class GpldanConfig(MethodConfig):
         slots: k, representations of an item; with 1 there is no attention.
         attention_width: D, of the attention's hidden layer.
         attention: one W1 and W2 for both modalities, or separate ones (1).
+        inputs: the towers' features as they come, or each dimension normalised over the batch, so
+            that neither noise nor distances (6) see the mean that all items have in common.
         noise_image: share of an image's inputs that denoising sets to zero.
         noise_text: share of a text's inputs that denoising sets to zero.
         targets: the distances of the inputs (6) are of clean or of corrupted ones.
@@ -53,6 +56,7 @@ class GpldanConfig(MethodConfig):
     slots: int = 4
     attention_width: int = 128
     attention: Literal["shared", "separate"] = "shared"
+    inputs: Literal["plain", "normalised"] = "plain"
     noise_image: float = 0.5
     noise_text: float = 0.7
     targets: Literal["clean", "corrupted"] = "clean"
@@ -105,8 +109,12 @@ class Gpldan(Method):
         self.config = config
         self.image_tower = ImageTower(config.image, load_weights)
         self.text_tower = TextTower(config.text, load_weights)
-        self.image_layer = nn.Linear(self.image_tower.channels, config.width)
-        self.text_layer = nn.Linear(self.text_tower.width, config.width)
+        channels, text_width = self.image_tower.channels, self.text_tower.width
+        normalised = config.inputs == "normalised"
+        self.image_norm = SyncBatchNorm(channels) if normalised else nn.Identity()
+        self.text_norm = SyncBatchNorm(text_width) if normalised else nn.Identity()
+        self.image_layer = nn.Linear(channels, config.width)
+        self.text_layer = nn.Linear(text_width, config.width)
         self.shared_layer = nn.Linear(config.width, config.width)
         modalities = ("both",) if config.attention == "shared" else ("image", "text")
         self.attention = nn.ModuleDict()
@@ -205,10 +213,12 @@ class Gpldan(Method):
         return terms
 
     def _image_input(self, image: ImageBatch) -> Tensor:
-        return self.image_grid(image).mean(dim=(2, 3))
+        input_BC: Tensor = self.image_norm(self.image_grid(image).mean(dim=(2, 3)))
+        return input_BC
 
     def _text_input(self, text: TextBatch) -> Tensor:
-        return pool(self.text_states(text), text.mask_BT, "mean")
+        input_BW: Tensor = self.text_norm(pool(self.text_states(text), text.mask_BT, "mean"))
+        return input_BW
 
     def _project(self, input_BC: Tensor, own: nn.Module) -> Tensor:
         """`features_BL`: a layer of the modality's own and one that both share."""
