@@ -10,6 +10,7 @@ import pytest
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.methods.hier import HierConfig
+from crossray.recipes import get_recipe
 from crossray.recipes.ablations import ABLATIONS, get_ablation
 from crossray.training.ablate import changes
 from crossray.training.ablation import FULL
@@ -19,11 +20,12 @@ from support.tiny import CLOSED_FORM, TINY
 SIZES = {**TINY, **CLOSED_FORM}
 
 
+@pytest.mark.parametrize("recipe", ["default", "pretrained_tiny"])
 @pytest.mark.parametrize("method", ABLATIONS)
-def test_variants_differ_and_claims_name_them(method: str) -> None:
+def test_variants_differ_and_claims_name_them(method: str, recipe: str) -> None:
     """Two variants that are one, or a claim about none, would be found after hours of training."""
     ablation = ABLATIONS[method]
-    base = ablation.base()
+    base = ablation.base() if recipe == "default" else get_recipe(f"{method}_{recipe}")
     assert base.method.name == method
     variants = ablation.variants(base)
     assert FULL in variants

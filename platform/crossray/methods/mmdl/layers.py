@@ -13,6 +13,7 @@ Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 Sharing = Literal["own_first", "pad"]
 OutAct = Literal["relu", "l2", "linear"]
+OUT_ACTS: tuple[OutAct, ...] = get_args(OutAct)
 
 
 class SharedEncoder(nn.Module):

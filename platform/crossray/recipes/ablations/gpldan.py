@@ -18,7 +18,7 @@ CLAIMS = tuple(Claim(better, worse, METRIC, "Table 3") for worse, better in pair
 
 
 def variants(base: Recipe) -> dict[str, Recipe]:
-    """Table 3, from the paired distances alone to the full system, and the grid of weights.
+    """Table 3, from the paired distances alone to the full system; inputs; the grid of weights.
 
     Only the full system has slots and their attention; the other rows of the table compare all L
     features of an item directly. Weights of losses, where a row has the loss, are those of `base`.
@@ -40,7 +40,8 @@ def variants(base: Recipe) -> dict[str, Recipe]:
         for alpha, beta in product(ALPHAS, BETAS)
         if (alpha, beta) != (method.alpha, method.beta)
     }
-    return {**table, **grid}
+    other = "plain" if method.inputs == "normalised" else "normalised"
+    return {**table, f"{other}-inputs": vary(base, inputs=other), **grid}
 
 
 # By labels in common, which is the paper's rule where an item has one.

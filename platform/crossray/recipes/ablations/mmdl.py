@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from crossray.evaluation.claims import Claim
 from crossray.methods.mmdl import MmdlConfig
+from crossray.methods.mmdl.layers import OUT_ACTS
 from crossray.recipes.mmdl import mmdl_tiny
 from crossray.training.ablation import FULL, Ablation, vary
 from crossray.training.config import Recipe
@@ -35,8 +36,7 @@ def variants(base: Recipe) -> dict[str, Recipe]:
         **cropped,
         "fixed-coupling": vary(base, fixed_coupling=True),
         "padded": vary(base, sharing="pad"),
-        "out-l2": vary(base, out_act="l2"),
-        "out-linear": vary(base, out_act="linear"),
+        **{f"out-{act}": vary(base, out_act=act) for act in OUT_ACTS if act != method.out_act},
     }
 
 
