@@ -49,7 +49,7 @@ def cmfg_tiny() -> Recipe:
 def cmfg_pretrained_tiny() -> Recipe:
     """The graph on frozen MobileNetV2 cells and MiniLM token states; short captions.
 
-    Both stages rank together: on captions a pair's own graph alone does no better than the first.
+    Sizes and the sum of both stages are what validation photos chose.
     """
     return Recipe(
         name="cmfg_pretrained_tiny",

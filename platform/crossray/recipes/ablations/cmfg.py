@@ -19,6 +19,7 @@ def variants(base: Recipe) -> dict[str, Recipe]:
     full = vary(
         base, mode="both", edges="full", edge_mode="static", loss="info_nce", pooling="mean"
     )
+    other_reranked = "pairwise" if method.reranked == "sum" else "sum"
     other_layer = "faithful" if method.layer == "residual_ln" else "residual_ln"
     return {
         "full": full,
@@ -32,7 +33,7 @@ def variants(base: Recipe) -> dict[str, Recipe]:
         other_layer.replace("_", "-"): vary(full, layer=other_layer),
         "attention-pooling": vary(full, pooling="attention"),
         "vse": vary(full, loss="vse++"),
-        "sum-of-stages": vary(full, reranked="sum"),
+        f"reranked-{other_reranked}": vary(full, reranked=other_reranked),
     }
 
 
