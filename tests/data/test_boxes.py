@@ -13,7 +13,7 @@ from PIL import Image
 
 from crossray.core.errors import CrossRayError
 from crossray.data.boxes import seen_boxes
-from crossray.data.corpus import Boxed, PairCorpus
+from crossray.data.corpus import AnnotatedImage, PairCorpus
 from crossray.data.loading import training_loader
 from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import load_tokenizer
@@ -104,7 +104,7 @@ def test_boxes_reach_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         batch.rows_B.tolist(), batch.image.boxes_BR4, batch.image.box_mask_BR, strict=True
     ):
         wanted = corpus.image(row, 0)
-        assert isinstance(wanted, Boxed)
+        assert isinstance(wanted, AnnotatedImage)
         torch.testing.assert_close(boxes_R4[mask_R], wanted.boxes_R4)
     assert any(len(corpus.image(row).boxes_R4) for row in range(len(corpus)))  # type: ignore[union-attr]
     bare = phantom_pairs(str(tmp_path / "bare"), 40, unlabelled=1.0)

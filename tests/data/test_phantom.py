@@ -30,7 +30,8 @@ from crossray.data.phantom.report import write_report
 
 CONFIG = PhantomConfig(items=1500)
 COLUMNS = [
-    "item_id", "group_id", "split", "image", "texts", "sections", "labels", "boxes", "meta",
+    "item_id", "group_id", "split", "image", "texts", "sections", "labels", "boxes", "masks",
+    "meta",
 ]  # fmt: skip
 
 

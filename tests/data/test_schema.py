@@ -29,6 +29,7 @@ def _rows(count: int) -> list[dict[str, Any]]:
             "sections": [{"name": "findings", "start": 0, "stop": 1}] if i % 2 else [],
             "labels": ["a", "b"][: i % 3],
             "boxes": [{"label": "a", "x0": 0.0, "y0": 0.25, "x1": 0.5, "y1": 1.0}][: i % 2],
+            "masks": [{"name": "heart", "png": rng.randbytes(9)}][: i % 3],
             "meta": [("view", "PA")],
         }
         for i in range(count)

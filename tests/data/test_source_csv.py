@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.csv import CsvSource
@@ -152,3 +155,33 @@ def test_missing_inputs(write_table: WriteTable, tmp_path: Path) -> None:
 def test_header_alone_has_no_rows(tmp_path: Path) -> None:
     """The engine refuses a plan without rows."""
     assert CsvSource(_bytes(tmp_path, b"text\n"), None, "text").plan().rows == 0
+
+
+def test_masks_of_structures(write_table: WriteTable, judge: Judge) -> None:
+    """Masks of any format become one bit a pixel; one of another size is on another image."""
+    rows = [
+        {"image": "a.jpg", "heart": "heart.png", "left lung": ""},
+        {"image": "b.jpg", "heart": "../heart.png", "left lung": ""},
+        {"image": "c.jpg", "heart": "", "left lung": "small.png"},
+    ]
+    table, images = write_table(rows)
+    width, height = Image.open(Path(images, "a.jpg")).size
+    mask = np.zeros((height, width), dtype=np.uint8)
+    mask[2:5, 3:], mask[0, 0] = 200, 90
+    Image.fromarray(mask).save(Path(images, "heart.png"))
+    Image.fromarray(mask[:-1]).save(Path(images, "small.png"))
+    taken, outside, small = judge(CsvSource(table, images, mask_columns="heart,left lung"))
+    assert [each["name"] for each in taken["masks"]] == ["heart"]
+    stored = Image.open(BytesIO(taken["masks"][0]["png"]))
+    assert stored.mode == "1"
+    np.testing.assert_array_equal(np.array(stored), mask > 128)
+    assert outside["reason"] == "image outside the folder"
+    assert small["reason"] == "malformed mask"
+    assert small["detail"] == f"{width} x {height - 1} on an image of {width} x {height}"
+
+
+def test_masks_need_their_images(write_table: WriteTable) -> None:
+    """A path of a mask is one within the folder of images."""
+    table, _ = write_table(ROWS)
+    with pytest.raises(CrossRayError, match="names masks of images; give their folder"):
+        CsvSource(table, text_columns="c0", mask_columns="c1").plan()

@@ -1,4 +1,4 @@
-"""Stage 1 without pairs, stage 2 from it with a third of the pairs, through Ray Train."""
+"""Stage 1 without pairs, stage 2 from it on masks of structures, through Ray Train."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from crossray.core.artifacts import open_artifact
 from crossray.data.resplit import resplit
 from crossray.data.split_makers import AnnotatedFraction
 from crossray.distill.models import TOKENIZER, WEIGHTS, load_method
-from crossray.methods.hier import HierUnimodalConfig
+from crossray.methods.hier import HierConfig, HierUnimodalConfig
+from crossray.methods.hier.config import LEVELS
 from crossray.recipes import get_recipe
 from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
@@ -44,9 +45,13 @@ def unimodal_recipe(aligned: Recipe) -> Recipe:
 def test_stage_2_starts_from_stage_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pairs that are too few are what stage 1 is for: it must learn, be taken over and be named."""
     monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
-    whole = phantom_pairs(str(tmp_path / "whole"), 120)
+    whole = phantom_pairs(str(tmp_path / "whole"), 120, masks=True)
     pairs = resplit(whole, AnnotatedFraction(0.4), str(tmp_path / "pairs"))
-    aligned = small_recipe()
+    small = small_recipe()
+    assert isinstance(small.method, HierConfig)
+    aligned = replace(
+        small, method=replace(small.method, levels=LEVELS, regions="masks", structures="masks")
+    )
     stage_1 = Pretrain("pairs", "stage-1", unimodal_recipe(aligned)).run()
     measured = stage_1.manifest.metrics["validation"]
     assert set(measured["image"]) == {"rotation accuracy", "inpainting difference"}

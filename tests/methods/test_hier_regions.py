@@ -14,6 +14,8 @@ from crossray.methods.hier.regions import (
     ZONES,
     box_regions,
     grid_regions,
+    mask_corners,
+    mask_regions,
     region_maps,
     sentence_means,
     zone_structures,
@@ -134,3 +136,60 @@ def test_images_without_boxes_are_refused() -> None:
     model, batch = boxed_hier().build(), batch_of(2)
     with pytest.raises(CrossRayError, match="these images come without"):
         model.represent_image(batch.image)
+
+
+def test_mask_regions_are_means_over_the_mask() -> None:
+    """A cell counts by the share of it that is covered, and its features by nothing else."""
+    grid = torch.randn(2, 3, 4, 8, dtype=torch.float64)
+    masks = (torch.rand(2, 5, 16, 16) > 0.7).double()
+    masks[0, 1] = 0
+    found = mask_regions(grid, masks)
+    fine = grid.repeat_interleave(4, dim=2).repeat_interleave(2, dim=3)  # a value a cell of masks
+    for b in range(2):
+        for r in range(5):
+            covered = masks[b, r] > 0
+            wanted = fine[b][:, covered].mean(dim=1) if covered.any() else torch.zeros(3).double()
+            torch.testing.assert_close(found[b, r], wanted)
+
+
+def test_corners_are_those_of_the_box_around_a_mask() -> None:
+    """They tell a region's place."""
+    masks = torch.zeros(1, 2, 8, 8)
+    masks[0, 0, 2, 1], masks[0, 0, 5, 6] = 1.0, 0.1
+    masks[0, 1] = 1
+    wanted = torch.tensor([[[1 / 8, 2 / 8, 7 / 8, 6 / 8], [0, 0, 1, 1]]])
+    torch.testing.assert_close(mask_corners(masks), wanted)
+
+
+@pytest.mark.parametrize("of", ["regions", "structures"])
+def test_masks_stand_in_for_the_grid_and_the_zones(of: str) -> None:
+    """Padding masks are nobody's, an image without masks has the whole picture, all is learnt."""
+    config = replace(TINY["hier"], both_directions=True, **{of: "masks"})
+    assert isinstance(config, HierConfig)
+    assert config.reads_masks
+    assert config.map_side(7) == 7
+    model, batch = config.build(), batch_of(3)
+    masks = torch.zeros(3, 2, 8, 8)
+    masks[0, 0, :4, :4], masks[0, 1, 2:7, 1:6], masks[1, 0, 5:, 5:] = 1, 1, 1
+    image = replace(batch.image, masks_BRYX=masks)
+    sum(model.losses(replace(batch, image=image)).values()).backward()
+    place = model.region_position if of == "regions" else model.structure_name
+    assert place.grad.abs().sum() > 0
+    model.eval()
+    parts = model.represent_image(image)
+    real = parts["region_mask" if of == "regions" else "structure_mask"]
+    assert real.tolist() == [[True] * 3, [True, True, False], [True, False, False]]
+    texts = model.represent_text(batch.text)
+    level = "region_word" if of == "regions" else "structure_sentence"
+    wanted = model.level_scores(level, parts, texts)
+    fewer = model.represent_image(replace(image, masks_BRYX=masks[:, :1]))
+    found = model.level_scores(level, fewer, texts)
+    torch.testing.assert_close(found[1:], wanted[1:])
+    assert not torch.allclose(found[0], wanted[0])
+
+
+def test_images_without_masks_are_refused() -> None:
+    """Features have no masks."""
+    config = replace(TINY["hier"], structures="masks")  # type: ignore[call-arg]
+    with pytest.raises(CrossRayError, match="these images come without; features have none"):
+        config.build().represent_image(batch_of(2).image)

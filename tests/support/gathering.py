@@ -26,6 +26,7 @@ from support.tiny import (
 
 VARIANTS = {
     "hier_fusion": replace(TINY["hier"], levels=("global",), gate=False, fusion="coattn"),  # type: ignore[call-arg]
+    "hier_masks": replace(TINY["hier"], regions="masks", structures="masks"),  # type: ignore[call-arg]
     "gpldan_normalised": replace(TINY["gpldan"], inputs="normalised"),  # type: ignore[call-arg]
 }
 UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
@@ -39,7 +40,10 @@ def part_of(batch: Batch, rows: slice) -> Batch:
     assert batch.image.pixels_BCYX is not None
     assert batch.text.tokens_BT is not None
     return Batch(
-        ImageBatch(pixels_BCYX=batch.image.pixels_BCYX[rows]),
+        ImageBatch(
+            pixels_BCYX=batch.image.pixels_BCYX[rows],
+            masks_BRYX=None if batch.image.masks_BRYX is None else batch.image.masks_BRYX[rows],
+        ),
         TextBatch(
             mask[:, :width],
             batch.text.sentence_BT[rows, :width],
@@ -80,6 +84,10 @@ def global_batch(name: str = "hier") -> Batch:
     """Six rows of different lengths, two of them of one study; for stage 1 with its draws."""
     torch.manual_seed(1)
     batch = pretext_batch(6) if name in UNIMODALS else batch_of(6, keys=[0, 1, 2, 3, 3, 4])
+    if name == "hier_masks":
+        masks_BRYX = (torch.rand(6, 3, 8, 8) > 0.6).float()
+        masks_BRYX[:2, 1:] = 0
+        batch = replace(batch, image=replace(batch.image, masks_BRYX=masks_BRYX))
     batch.text.mask_BT[:3, 7:] = False
     batch.text.sentence_BT[:3, 7:] = -1
     if batch.pretext is not None:

@@ -21,13 +21,16 @@ class ImageBatch:
 
     `pixels_BCYX`: float, normalised. `grid_BCYX`: the feature map of the tower.
     Exactly one of the two is given. `boxes_BR4`: for methods that read boxes, x0, y0, x1, y1 in
-    [0, 1] of what the pixels show; `box_mask_BR`: bool, True at real boxes.
+    [0, 1] of what the pixels show; `box_mask_BR`: bool, True at real boxes. `masks_BRYX`: for
+    methods that read masks, the share of each cell of a grid over what the pixels show that a mask
+    covers; a mask of zeros is padding.
     """
 
     pixels_BCYX: Tensor | None = None
     grid_BCYX: Tensor | None = None
     boxes_BR4: Tensor | None = None
     box_mask_BR: Tensor | None = None
+    masks_BRYX: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from io import BytesIO
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from crossray.data.images import shown_shape
 from crossray.data.transforms import AugmentConfig, crop_box, training_draws
 
-_ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 exchange the sides
 WHOLE = AugmentConfig(min_scale=1.0, aspect=1.0, rotation=0.0)
 
 
@@ -36,7 +34,7 @@ def seen_boxes(
         augment: of training.
         seed: of the augmentation.
     """
-    height, width = _shape(data)
+    height, width = shown_shape(data)
     if epoch is None:
         side = min(height, width)
         top, left, rows, columns = (height - side) / 2, (width - side) / 2, side, side
@@ -49,13 +47,6 @@ def seen_boxes(
         x0, y0, x1, y1 = boxes_R4.unbind(dim=1)
         boxes_R4 = torch.stack([1 - x1, y0, 1 - x0, y1], dim=1)
     return _visible(boxes_R4)
-
-
-def _shape(data: bytes) -> tuple[int, int]:
-    """Height and width of an encoded image as it is shown; only its header is read."""
-    with Image.open(BytesIO(data)) as image:
-        turned = image.getexif().get(_ORIENTATION, 1) >= 5
-        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def _cropped(

@@ -70,21 +70,24 @@ class Corpus(ABC):
         return None
 
 
-class Boxed(NamedTuple):
-    """An image with its boxes, x0, y0, x1, y1 in [0, 1] of what it shows."""
+class AnnotatedImage(NamedTuple):
+    """An image with its boxes, x0, y0, x1, y1 in [0, 1] of what it shows, and its masks."""
 
     pixels_CYX: Tensor
-    boxes_R4: Tensor
+    boxes_R4: Tensor | None
+    masks_RYX: Tensor | None
 
 
 BoxTransform = Callable[[Tensor, bytes, int | None, int], Tensor]
+MaskTransform = Callable[[Sequence[bytes], int | None, int], Tensor]
 
 
 class PairCorpus(Corpus):
     """A split of a `pairs` artifact, memory-mapped; images and texts are decoded on reading.
 
-    With `boxes` images come with their boxes, which it turns into those of what an epoch shows:
-    `seen_boxes`. Raises `CrossRayError` where no item has any.
+    With `boxes` images come with their boxes, which it turns into those of what an epoch shows
+    (`seen_boxes`), and with `masks` with their masks (`seen_masks`). Raises `CrossRayError` where
+    no item has any.
     """
 
     def __init__(
@@ -97,19 +100,23 @@ class PairCorpus(Corpus):
         augmented: Callable[[bytes, int, int], Tensor] | None = None,
         boxes: BoxTransform | None = None,
         pairing: Pairing = "paired",
+        masks: MaskTransform | None = None,
     ) -> None:
         """`pairing`: whether items have a text, none, or either."""
-        columns = _COLUMNS if boxes is None else (*_COLUMNS, "boxes")
+        annotations = {"boxes": boxes, "masks": masks}
+        added = [name for name, transform in annotations.items() if transform is not None]
+        columns = (*_COLUMNS, *added)
         schema = pa.schema([PAIR_SCHEMA.field(name) for name in columns])
-        key = f"{pairs.id}-{split}-{pairing}{'' if boxes is None else '-boxes'}"
+        key = "-".join([pairs.id, split, pairing, *added])
         self._table = cached_table(key, schema, _chosen(pairs, split, pairing, columns))
         require_items(len(self._table), pairs, split, pairing)
-        if boxes is not None and not pc.sum(pc.list_value_length(self._table["boxes"])).as_py():
-            raise CrossRayError(
-                f"the {split} split of {pairs.uri} has no boxes; choose regions of a grid, or "
-                "ingest pairs that have boxes."
-            )
-        self._boxes = boxes
+        for name in added:
+            if not pc.sum(pc.list_value_length(self._table[name])).as_py():
+                raise CrossRayError(
+                    f"the {split} split of {pairs.uri} has no {name}; choose regions of a grid "
+                    f"and structures of zones, or ingest pairs that have {name}."
+                )
+        self._boxes, self._masks = boxes, masks
         self._tokenizer, self._max_tokens = tokenizer, max_tokens
         self._transform, self._augmented = transform, augmented
         self.item_ids = self._table["item_id"].to_pylist()
@@ -118,19 +125,25 @@ class PairCorpus(Corpus):
         self.keys_N = torch.tensor(keys, dtype=torch.int64)
         self.labels = self._table["labels"].to_pylist()
 
-    def image(self, row: int, epoch: int | None = None) -> Tensor | Boxed:
-        """`pixels_CYX`, normalised float; with the boxes that they show, if these are read."""
+    def image(self, row: int, epoch: int | None = None) -> Tensor | AnnotatedImage:
+        """`pixels_CYX`, normalised float; with the boxes and masks that they show, if read."""
         data = self._table["image"][row].as_py()
         shown = None if self._augmented is None else epoch
         if self._augmented is None or shown is None:
             pixels_CYX = self._transform(data)
         else:
             pixels_CYX = self._augmented(data, shown, row)
-        if self._boxes is None:
+        if self._boxes is None and self._masks is None:
             return pixels_CYX
-        corners = [[box[c] for c in _CORNERS] for box in self._table["boxes"][row].as_py()]
-        boxes_R4 = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4)
-        return Boxed(pixels_CYX, self._boxes(boxes_R4, data, shown, row))
+        boxes_R4 = masks_RYX = None
+        if self._boxes is not None:
+            corners = [[box[c] for c in _CORNERS] for box in self._table["boxes"][row].as_py()]
+            boxes_R4 = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4)
+            boxes_R4 = self._boxes(boxes_R4, data, shown, row)
+        if self._masks is not None:
+            encoded = [mask["png"] for mask in self._table["masks"][row].as_py()]
+            masks_RYX = self._masks(encoded, shown, row)
+        return AnnotatedImage(pixels_CYX, boxes_R4, masks_RYX)
 
     def picture(self, row: int) -> bytes:
         """The encoded image of an item, as it is stored."""
@@ -148,17 +161,23 @@ class PairCorpus(Corpus):
         """The sentences of a text."""
         return self._entries(row)[number]
 
-    def collate_images(self, images: Sequence[Tensor | Boxed]) -> ImageBatch:
+    def collate_images(self, images: Sequence[Tensor | AnnotatedImage]) -> ImageBatch:
         """See `Corpus.collate_images`."""
-        pixels = [image.pixels_CYX if isinstance(image, Boxed) else image for image in images]
-        boxes = [image.boxes_R4 for image in images if isinstance(image, Boxed)]
-        if not boxes:
-            return ImageBatch(pixels_BCYX=torch.stack(pixels))
+        annotated = [image for image in images if isinstance(image, AnnotatedImage)]
+        boxes = [image.boxes_R4 for image in annotated if image.boxes_R4 is not None]
+        masks = [image.masks_RYX for image in annotated if image.masks_RYX is not None]
+        pad = torch.nn.utils.rnn.pad_sequence
         counts_B = torch.tensor([len(boxes_R4) for boxes_R4 in boxes])
         return ImageBatch(
-            pixels_BCYX=torch.stack(pixels),
-            boxes_BR4=torch.nn.utils.rnn.pad_sequence(boxes, batch_first=True),
-            box_mask_BR=torch.arange(int(counts_B.max())) < counts_B[:, None],
+            pixels_BCYX=torch.stack(
+                [
+                    image.pixels_CYX if isinstance(image, AnnotatedImage) else image
+                    for image in images
+                ]
+            ),
+            boxes_BR4=pad(boxes, batch_first=True) if boxes else None,
+            box_mask_BR=torch.arange(int(counts_B.max())) < counts_B[:, None] if boxes else None,
+            masks_BRYX=pad(masks, batch_first=True) if masks else None,
         )
 
     def collate_texts(self, texts: Sequence[list[str]]) -> TextBatch:

@@ -15,6 +15,7 @@ MAX_PIXELS = 64_000_000
 MAX_BYTES = 64 << 20
 _KEPT = ("JPEG", "PNG")
 _READ = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
+_ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 exchange the sides
 _PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
 
 
@@ -60,6 +61,13 @@ def check_image(data: bytes) -> tuple[str, int, int]:
         return "JPEG" if image.format == "MPO" else str(image.format), image.width, image.height
 
 
+def shown_shape(data: bytes) -> tuple[int, int]:
+    """Rows and columns of an encoded image as it is shown; only its header is read."""
+    with Image.open(io.BytesIO(data), formats=_READ) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
 def stored_image(data: bytes) -> bytes:
     """The bytes to keep: JPEG and PNG as they came, other formats re-encoded to PNG.
 
@@ -75,6 +83,25 @@ def stored_image(data: bytes) -> bytes:
         buffer = io.BytesIO()
         frame = image if image.mode in _PNG_MODES else image.convert("RGB")
         frame.save(buffer, format="PNG")
+        return buffer.getvalue()
+
+
+def stored_mask(data: bytes, shape: tuple[int, int]) -> bytes:
+    """A mask as a PNG of one bit a pixel: white where a pixel is lighter than mid-grey.
+
+    Args:
+        data: an encoded picture of any format that `check_image` takes.
+        shape: rows and columns of the image that it belongs to, as it is shown.
+
+    Raises `Rejected` for what `check_image` rejects, and for a mask of another size.
+    """
+    with _open(data) as mask:
+        _decode(mask)
+        size = f"{mask.width} x {mask.height}"
+        if (mask.height, mask.width) != shape:
+            raise Rejected("malformed mask", f"{size} on an image of {shape[1]} x {shape[0]}")
+        buffer = io.BytesIO()
+        mask.convert("L").point([0] * 128 + [255] * 128, "1").save(buffer, format="PNG")
         return buffer.getvalue()
 
 

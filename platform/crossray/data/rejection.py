@@ -13,6 +13,7 @@ Reason = Literal[
     "text too long",
     "not UTF-8",
     "malformed row",
+    "malformed mask",
     "missing id",
     "duplicate id",
     "group crosses splits",

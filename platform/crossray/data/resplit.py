@@ -90,6 +90,7 @@ def _dealt(table: pa.Table, split_N: NDArray[np.str_], fate_N: NDArray[np.int64]
         changed[name] = _emptied(rows, name, silent_M)
     for name in ("labels", "boxes"):
         changed[name] = _emptied(rows, name, apart_M)
+    changed["masks"] = _emptied(rows, "masks", second_M)  # they belong to the image
     columns = [changed.get(name, rows[name]) for name in PAIR_SCHEMA.names]
     return pa.table(columns, names=PAIR_SCHEMA.names).cast(PAIR_SCHEMA)
 

@@ -31,6 +31,8 @@ _BOX = pa.struct(
     }
 )
 
+_MASK = pa.struct({"name": pa.string(), "png": pa.binary()})
+
 
 def _list(value: pa.DataType) -> pa.DataType:
     return pa.list_(pa.field("element", value))
@@ -46,6 +48,7 @@ PAIR_SCHEMA = pa.schema(
         pa.field("sections", _list(_SECTION), nullable=False),
         pa.field("labels", _list(pa.string()), nullable=False),
         pa.field("boxes", _list(_BOX), nullable=False),
+        pa.field("masks", _list(_MASK), nullable=False),
         pa.field("meta", pa.map_(pa.string(), pa.string()), nullable=False),
     ]
 )
@@ -79,6 +82,16 @@ class Box(TypedDict):
     y1: float
 
 
+class Mask(TypedDict):
+    """Where a named structure is: a picture of the image's size, white where it is.
+
+    An importer gives any encoded picture or a file; the artifact holds a PNG of one bit a pixel.
+    """
+
+    name: str
+    png: bytes | ImageFile
+
+
 class PairRow(TypedDict, total=False):
     """One item as an importer gives it; everything but `item_id` may be left out.
 
@@ -93,6 +106,7 @@ class PairRow(TypedDict, total=False):
     sections: Sequence[Section]
     labels: Sequence[str]
     boxes: Sequence[Box]
+    masks: Sequence[Mask]
     meta: dict[str, str]
 
 
@@ -110,7 +124,7 @@ def iter_pairs(
     """Stream a pairs artifact, one row group at a time, in the order it was ingested.
 
     `columns` are names of `PAIR_SCHEMA` (default: all); `split` keeps only that split's rows.
-    Tables without rows are not given out.
+    Tables without rows are not given out. Pairs that were made before there were masks have none.
     """
     wanted = list(columns) if columns is not None else PAIR_SCHEMA.names
     system, root = filesystem(artifact.uri)
@@ -121,11 +135,20 @@ def iter_pairs(
             file = pq.ParquetFile(stream)
             for group in range(file.num_row_groups):
                 if split is None:
-                    yield file.read_row_group(group, columns=wanted)
+                    yield _columns(file, group, wanted)
                     continue
                 mask = pc.equal(file.read_row_group(group, columns=["split"])["split"], split)
                 if pc.any(mask).as_py():
-                    yield file.read_row_group(group, columns=wanted).filter(mask)
+                    yield _columns(file, group, wanted).filter(mask)
+
+
+def _columns(file: pq.ParquetFile, group: int, wanted: Sequence[str]) -> pa.Table:
+    there = [name for name in wanted if name in file.schema_arrow.names]
+    table = file.read_row_group(group, columns=there)
+    if "masks" in wanted and "masks" not in there:
+        none = pa.array([[]] * len(table), PAIR_SCHEMA.field("masks").type)
+        table = table.append_column(PAIR_SCHEMA.field("masks"), none)
+    return table.select(wanted)
 
 
 def row_groups(artifact: Artifact) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ processes only read the configuration.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -126,13 +126,20 @@ def training_transform(
 
 
 def _evaluate(data: bytes, image_size: int, mean: Channels, std: Channels, fit: Fit) -> Tensor:
+    from torchvision.transforms.v2 import functional
+
+    image_CYX = evaluation_view(_decode(data), image_size, fit)
+    return _normalise(functional.to_dtype(image_CYX, torch.float32, scale=True), mean, std)
+
+
+def evaluation_view(image_CYX: Tensor, image_size: int, fit: Fit = "crop") -> Tensor:
+    """What evaluation and serving see of an image: its central square, or all of it squashed."""
     from torchvision.transforms.v2 import InterpolationMode, functional
 
-    image_CYX = _decode(data)
     size = [image_size] if fit == "crop" else [image_size, image_size]
     image_CYX = functional.resize(image_CYX, size, InterpolationMode.BILINEAR, antialias=True)
-    image_CYX = functional.center_crop(image_CYX, [image_size, image_size])
-    return _normalise(functional.to_dtype(image_CYX, torch.float32, scale=True), mean, std)
+    view_CYX: Tensor = functional.center_crop(image_CYX, [image_size, image_size])
+    return view_CYX
 
 
 def _train(
@@ -147,32 +154,47 @@ def _train(
     seed: int,
     fit: Fit,
 ) -> Tensor:
-    from torchvision.transforms.v2 import InterpolationMode, functional
+    from torchvision.transforms.v2 import functional
 
-    image_CYX = _decode(data)
     draws = training_draws(seed, epoch, index)
-    top, left, rows, columns = crop_box(
-        (image_CYX.shape[1], image_CYX.shape[2]), augment, fit, draws[:4]
-    )
-    size = [image_size, image_size]
-    bilinear = InterpolationMode.BILINEAR
-    image_CYX = functional.resized_crop(
-        image_CYX, top, left, rows, columns, size, interpolation=bilinear, antialias=True
-    )
+    image_CYX = cropped(_decode(data), image_size, augment, draws, fit)
     pixels_CYX = functional.to_dtype(image_CYX, torch.float32, scale=True)
-    angle, brightness, contrast = (2 * draw - 1 for draw in draws[4:7])
     if augment.rotation:
-        pixels_CYX = functional.rotate(
-            pixels_CYX.expand(3, -1, -1),
-            angle * augment.rotation,
-            interpolation=bilinear,
-            fill=list(mean),
-        )
+        pixels_CYX = rotated(pixels_CYX.expand(3, -1, -1), augment, draws, mean)
+    brightness, contrast = (2 * draw - 1 for draw in draws[5:7])
     pixels_CYX = functional.adjust_brightness(pixels_CYX, 1 + brightness * augment.brightness)
     pixels_CYX = functional.adjust_contrast(pixels_CYX, 1 + contrast * augment.contrast)
     if draws[7] < augment.flip:
         pixels_CYX = functional.horizontal_flip(pixels_CYX)
     return _normalise(pixels_CYX, mean, std)
+
+
+def cropped(
+    image_CYX: Tensor, image_size: int, augment: AugmentConfig, draws: list[float], fit: Fit
+) -> Tensor:
+    """The crop of an image that `training_draws` drew, `image_size` a side."""
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
+    shape = (image_CYX.shape[1], image_CYX.shape[2])
+    top, left, rows, columns = crop_box(shape, augment, fit, draws[:4])
+    crop_CYX: Tensor = functional.resized_crop(
+        image_CYX, top, left, rows, columns, [image_size, image_size],
+        interpolation=InterpolationMode.BILINEAR, antialias=True,
+    )  # fmt: skip
+    return crop_CYX
+
+
+def rotated(
+    pixels_CYX: Tensor, augment: AugmentConfig, draws: list[float], fill: Sequence[float]
+) -> Tensor:
+    """Float pixels turned by the angle that was drawn; corners get `fill`, a value a channel."""
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
+    angle = (2 * draws[4] - 1) * augment.rotation
+    turned_CYX: Tensor = functional.rotate(
+        pixels_CYX, angle, interpolation=InterpolationMode.BILINEAR, fill=list(fill)
+    )
+    return turned_CYX
 
 
 def _normalise(pixels_CYX: Tensor, mean: Channels, std: Channels) -> Tensor:

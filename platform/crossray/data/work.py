@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from crossray.data.images import ImageFile, stored_image
+from crossray.data.images import ImageFile, shown_shape, stored_image, stored_mask
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, PairRow
 from crossray.data.splits import SPLITS, assign_split
@@ -82,17 +82,36 @@ def _complete(row: PairRow, seed: int) -> dict[str, Any]:
         raise Rejected("missing text", "there is neither an image nor a text")
     if isinstance(image, ImageFile):
         image = image.read()
+    stored = None if image is None else stored_image(image)
     return {
         "item_id": item_id,
         "group_id": group_id,
         "split": split,
-        "image": None if image is None else stored_image(image),
+        "image": stored,
         "texts": texts,
         "sections": list(row.get("sections", ())),
         "labels": list(dict.fromkeys(row.get("labels", ()))),
         "boxes": list(row.get("boxes", ())),
+        "masks": _masks(row, stored),
         "meta": sorted(row.get("meta", {}).items()),
     }
+
+
+def _masks(row: PairRow, image: bytes | None) -> list[dict[str, Any]]:
+    """The masks of the stored image; an item without an image has none."""
+    masks = row.get("masks", ())
+    if image is None or not masks:
+        return []
+    shape = shown_shape(image)
+    return [
+        {
+            "name": mask["name"],
+            "png": stored_mask(
+                png.read() if isinstance(png := mask["png"], ImageFile) else png, shape
+            ),
+        }
+        for mask in masks
+    ]
 
 
 def _texts(row: PairRow) -> list[str]:

@@ -86,10 +86,10 @@ class Explainer:
         model = load_model(artifact)
         if model.method.config.image_only:
             raise model.method.config.no_text()
-        if model.method.config.reads_boxes:
+        if model.method.config.reads_boxes or model.method.config.reads_masks:
             raise CrossRayError(
-                f"{artifact.uri} reads images with their boxes and an image file has none; explain "
-                "a model that reads whole images."
+                f"{artifact.uri} reads images with their boxes or masks and an image file has "
+                "none; explain a model that reads whole images."
             )
         self.method, self._tokenizer, self._max_tokens = (
             model.method.requires_grad_(False),

@@ -64,6 +64,11 @@ class MethodConfig(Config):
         """Whether the method's images must come with their boxes."""
         return False
 
+    @property
+    def reads_masks(self) -> bool:
+        """Whether the method's images must come with masks of their structures."""
+        return False
+
     def map_side(self, whole: int) -> int:
         """The side of the smallest feature map that serves as well as the whole one.
 

@@ -8,6 +8,7 @@ from functools import partial
 from crossray.core.artifacts import Artifact
 from crossray.data.boxes import seen_boxes
 from crossray.data.corpus import Corpus, FeatureCorpus, PairCorpus
+from crossray.data.masks import seen_masks
 from crossray.data.pretext.samples import PretextSamples
 from crossray.data.splits import Split
 from crossray.data.tokenization import Tokenizer
@@ -24,8 +25,12 @@ def pair_corpus(
     """A split of a `pairs` artifact as the method's towers want it, not augmented."""
     mean, std = normalisation(method.image)
     transform = evaluation_transform(method.image.image_size, mean, std)
-    boxes = seen_boxes if method.reads_boxes else None
-    return PairCorpus(pairs, split, tokenizer, method.text.max_tokens, transform, boxes=boxes)
+    return PairCorpus(
+        pairs, split, tokenizer, method.text.max_tokens, transform,
+        boxes=seen_boxes if method.reads_boxes else None,
+        masks=partial(seen_masks, image_size=method.image.image_size)
+        if method.reads_masks else None,
+    )  # fmt: skip
 
 
 def training_corpora(
@@ -46,10 +51,12 @@ def training_corpora(
     augmented = training_transform(
         method.image.image_size, mean, std, recipe.augment, recipe.train.seed
     )
-    boxes = partial(seen_boxes, augment=recipe.augment, seed=recipe.train.seed)
+    augment, seed = recipe.augment, recipe.train.seed
+    boxes = partial(seen_boxes, augment=augment, seed=seed)
+    masks = partial(seen_masks, image_size=method.image.image_size, augment=augment, seed=seed)
     training = PairCorpus(
         source, "train", tokenizer, method.text.max_tokens, plain, augmented,
-        boxes if method.reads_boxes else None, pairing,
+        boxes if method.reads_boxes else None, pairing, masks if method.reads_masks else None,
     )  # fmt: skip
     return training, validation
 

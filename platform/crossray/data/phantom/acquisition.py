@@ -59,3 +59,10 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
+
+
+def encode_mask(mask_YX: NDArray[np.bool_]) -> bytes:
+    """PNG bytes of a mask, white where it is true."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask_YX).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -24,6 +24,7 @@ class PhantomConfig:
         near_duplicates: fraction of items that show the study of an earlier item again under
             another acquisition; `meta['duplicate_of']` names that item.
         unlabelled: fraction of items whose labels and boxes are withheld.
+        masks: rows hold masks of the lungs, the heart, the mediastinum and the bones.
 
     Raises:
         CrossRayError: a value is outside its range.
@@ -38,6 +39,7 @@ class PhantomConfig:
     captions: int = 1
     near_duplicates: float = 0.0
     unlabelled: float = 0.0
+    masks: bool = False
 
     def __post_init__(self) -> None:
         if self.items < 1:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossray.data.phantom.acquisition import develop, encode
+from crossray.data.phantom.acquisition import develop, encode, encode_mask
 from crossray.data.phantom.config import PhantomConfig
 from crossray.data.phantom.labels import labels_of
-from crossray.data.phantom.render import render
+from crossray.data.phantom.render import render, structure_masks
 from crossray.data.phantom.report import write_captions, write_report
 from crossray.data.phantom.sample import sample_study, source_row
 from crossray.data.phantom.streams import stream
@@ -43,6 +43,7 @@ def make_row(config: PhantomConfig, row: int) -> dict[str, Any]:
         ],
         "labels": labels_of(study.findings, study.uncertain) if has_labels else [],
         "boxes": boxes if has_labels else [],
+        "masks": _masks(study) if config.masks and has_image else [],
         "meta": _meta(config, row, study),
     }
 
@@ -64,6 +65,13 @@ def _picture(study: Study) -> tuple[bytes, list[dict[str, Any]]]:
         {"label": name, **dict(zip(corners, box, strict=True))} for name, box in rendering.boxes
     ]
     return encode(develop(rendering.grey, study.acquisition)), boxes
+
+
+def _masks(study: Study) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "png": encode_mask(mask_YX)}
+        for name, mask_YX in structure_masks(study).items()
+    ]
 
 
 def _meta(config: PhantomConfig, row: int, study: Study) -> dict[str, str]:

@@ -40,6 +40,8 @@ class CsvSource(Source):
         split_column: column that holds train, val or test; without it the split is drawn.
         label_column: column of the item's labels.
         label_separator: what stands between the labels of a cell.
+        mask_columns: columns of paths within the folder of masks, each a picture of the image's
+            size that is white where the structure of the column's name is, comma-separated.
         meta_columns: further columns to keep, comma-separated.
     """
 
@@ -55,6 +57,7 @@ class CsvSource(Source):
     split_column: str | None = None
     label_column: str | None = None
     label_separator: str = "|"
+    mask_columns: str = ""
     meta_columns: str = ""
 
     @property
@@ -117,6 +120,11 @@ class CsvSource(Source):
             raise CrossRayError(
                 f"the table {self.table} is not UTF-8 text; export it as comma-separated UTF-8."
             )
+        if self.mask_columns and not self.images:
+            raise CrossRayError(
+                f"--mask-columns {self.mask_columns} names masks of images; give their folder with "
+                "--images."
+            )
         if not (self.images or self.text_columns):
             raise CrossRayError(
                 "neither --images nor --text-columns is given; give at least one of them."
@@ -141,6 +149,7 @@ class CsvSource(Source):
                     *image,
                     *names(self.text_columns),
                     *filter(None, single),
+                    *names(self.mask_columns),
                     *names(self.meta_columns),
                 ]
             )
@@ -179,6 +188,11 @@ class CsvReader:
         if self.images is not None:
             pair["image"] = ImageFile(self.images, cell[source.image_column])
             pair["item_id"] = cell[source.image_column]
+            pair["masks"] = [
+                {"name": name, "png": ImageFile(self.images, cell[name])}
+                for name in names(source.mask_columns)
+                if cell[name]
+            ]
         if source.id_column:
             pair["item_id"] = cell[source.id_column]
         if source.group_column:

@@ -27,8 +27,11 @@ class HierConfig(MethodConfig):
         dropout: probability, in the heads.
         local_dropout: probability, in the projections of regions, words, structures and sentences.
         text_pooling: the first token's state, or the mean over the tokens.
-        regions: cells of grids, or the boxes of the pairs with the whole picture as one more (2).
+        regions: of level 1: cells of grids, or the boxes or masks of the pairs with the whole
+            picture as one more (2).
         grids: sides of the region grids.
+        structures: of level 2: seven zones of the picture, or the masks of the pairs with the whole
+            picture as one more (2).
         levels: which of the three levels are used (section 6.2).
         smoothing: lambda of the attention (4.1).
         both_directions: average region-word with word-region.
@@ -54,8 +57,9 @@ class HierConfig(MethodConfig):
     dropout: float = 0.0
     local_dropout: float = 0.0
     text_pooling: Literal["cls", "mean"] = "cls"
-    regions: Literal["grid", "boxes"] = "grid"
+    regions: Literal["grid", "boxes", "masks"] = "grid"
     grids: tuple[int, ...] = (4, 8, 16)
+    structures: Literal["zones", "masks"] = "zones"
     levels: tuple[Level, ...] = LEVELS
     smoothing: float = 9.0
     both_directions: bool = False
@@ -107,6 +111,17 @@ class HierConfig(MethodConfig):
         """See `MethodConfig.reads_boxes`."""
         return self.regions == "boxes" and self.reads_parts
 
+    @property
+    def reads_structures(self) -> bool:
+        """Whether structures and sentences are represented."""
+        return "structure_sentence" in self.levels
+
+    @property
+    def reads_masks(self) -> bool:
+        """See `MethodConfig.reads_masks`."""
+        as_regions = self.regions == "masks" and self.reads_parts
+        return as_regions or (self.structures == "masks" and self.reads_structures)
+
     def build(self, load_weights: bool = True) -> Hier:
         """See `MethodConfig.build`."""
         from crossray.methods.hier.model import Hier
@@ -116,11 +131,12 @@ class HierConfig(MethodConfig):
     def map_side(self, whole: int) -> int:
         """The smallest side that the region grids and the zones' grid divide and that divides all.
 
-        Averages of equal parts are then the averages of the whole. Boxes need the whole map.
+        Averages of equal parts are then the averages of the whole. Boxes and masks need the whole
+        map.
         """
-        if self.reads_boxes:
+        if self.reads_boxes or self.reads_masks:
             return whole
         regions = self.grids if self.reads_parts else ()
-        zones = (ZONE_GRID,) if "structure_sentence" in self.levels else ()
+        zones = (ZONE_GRID,) if self.reads_structures else ()
         step = lcm(*regions, *zones)
         return next((side for side in range(step, whole, step) if whole % side == 0), whole)

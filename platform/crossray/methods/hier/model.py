@@ -31,10 +31,13 @@ from crossray.methods.hier.fusion import (
 from crossray.methods.hier.regions import (
     ZONES,
     box_regions,
+    boxes_with_whole,
     grid_regions,
+    mask_corners,
+    mask_regions,
+    masks_with_whole,
     region_maps,
     sentence_means,
-    with_whole,
     zone_structures,
 )
 from crossray.methods.hier.scores import (
@@ -66,14 +69,17 @@ class Hier(Method):
         self.text_head = projection_head(width, *heads, batch_norm=True)
         local = config.local_dropout
         if config.reads_parts:
-            # A region's place: a vector a cell of the grids, or a linear map of a box's corners.
-            places = 4 if config.reads_boxes else sum(side * side for side in config.grids)
+            # A region's place: a vector a cell of the grids, or a linear map of its corners.
+            cells = sum(side * side for side in config.grids)
+            places = cells if config.regions == "grid" else 4
             self.region_projection = PartProjection(channels, config.embedding, local)
             self.region_position = nn.Parameter(torch.zeros(places, config.embedding))
             self.word_projection = PartProjection(width, config.embedding, local)
-        if "structure_sentence" in config.levels:
+        if config.reads_structures:
             self.structure_projection = PartProjection(channels, config.structure_width, local)
-            self.structure_name = nn.Parameter(torch.zeros(len(ZONES), config.structure_width))
+            # A structure's place, likewise: a vector a zone, or a linear map of a mask's corners.
+            places = len(ZONES) if config.structures == "zones" else 4
+            self.structure_name = nn.Parameter(torch.zeros(places, config.structure_width))
             self.sentence_projection = PartProjection(width, config.structure_width, local)
             self.co_attention = CoAttention(
                 config.structure_width, config.structure_heads, config.structure_feed_forward
@@ -108,27 +114,38 @@ class Hier(Method):
         return functional.normalize(self.text_head(pooled_BD), dim=-1)
 
     def represent_image(self, image: ImageBatch) -> Representation:
-        """`z`, `regions` (unit length, with their mask) and `structures` of each image."""
+        """`z`, `regions` (unit length) and `structures` of each image, with their masks."""
         grid_BCYX = self.image_grid(image)
         parts = {"z": self._global_image(grid_BCYX)}
         if self.config.reads_parts:
             parts |= self._regions(grid_BCYX, image)
-        if "structure_sentence" in self.config.levels:
-            structures_BOC = zone_structures(grid_BCYX)
-            parts["structures"] = self.structure_projection(structures_BOC) + self.structure_name
+        if self.config.reads_structures:
+            parts |= self._structures(grid_BCYX, image)
         return parts
 
     def _regions(self, grid_BCYX: Tensor, image: ImageBatch) -> Representation:
-        if not self.config.reads_boxes:
+        if self.config.regions == "grid":
             regions_BRC = grid_regions(grid_BCYX, self.config.grids)
             mask_BR = regions_BRC.new_ones(regions_BRC.shape[:2], dtype=torch.bool)
             regions_BRD = self.region_projection(regions_BRC) + self.region_position
         else:
-            boxes_BR4, mask_BR = with_whole(image)
-            regions_BRC = box_regions(grid_BCYX, boxes_BR4)
-            place_BRD = boxes_BR4.to(grid_BCYX.dtype) @ self.region_position
+            if self.config.regions == "boxes":
+                corners_BR4, mask_BR = boxes_with_whole(image)
+                regions_BRC = box_regions(grid_BCYX, corners_BR4)
+            else:
+                regions_BRC, corners_BR4, mask_BR = _masked(grid_BCYX, image)
+            place_BRD = corners_BR4.to(grid_BCYX.dtype) @ self.region_position
             regions_BRD = self.region_projection(regions_BRC, mask_BR) + place_BRD
         return {"regions": functional.normalize(regions_BRD, dim=-1), "region_mask": mask_BR}
+
+    def _structures(self, grid_BCYX: Tensor, image: ImageBatch) -> Representation:
+        if self.config.structures == "zones":
+            projected_BOD = self.structure_projection(zone_structures(grid_BCYX))
+            return {"structures": projected_BOD + self.structure_name}
+        structures_BOC, corners_BO4, mask_BO = _masked(grid_BCYX, image)
+        place_BOD = corners_BO4.to(grid_BCYX.dtype) @ self.structure_name
+        projected_BOD = self.structure_projection(structures_BOC, mask_BO)
+        return {"structures": projected_BOD + place_BOD, "structure_mask": mask_BO}
 
     def represent_text(self, text: TextBatch) -> Representation:
         """`z`, `words` (unit length) and `sentences` of each text, with their masks."""
@@ -138,7 +155,7 @@ class Hier(Method):
             parts["word_mask"] = text.sentence_BT >= 0
             words_BTD = self.word_projection(states_BTD, parts["word_mask"])
             parts["words"] = functional.normalize(words_BTD, dim=-1)
-        if "structure_sentence" in self.config.levels:
+        if self.config.reads_structures:
             sentences_BSD, mask_BS = sentence_means(states_BTD, text.sentence_BT)
             parts["sentences"] = self.sentence_projection(sentences_BSD, mask_BS)
             parts["sentence_mask"] = mask_BS
@@ -146,10 +163,10 @@ class Hier(Method):
 
     def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
         """Which cells of the grids each word attends at level 1; see `Method.alignment`."""
-        if "region_word" not in self.config.levels or self.config.reads_boxes:
+        if "region_word" not in self.config.levels or self.config.regions != "grid":
             return None
         grid_BCYX = self.image_grid(image)
-        regions_BRD = self.represent_image(ImageBatch(grid_BCYX=grid_BCYX))["regions"]
+        regions_BRD = self._regions(grid_BCYX, image)["regions"]
         words = self.represent_text(text)
         weight_BWR = region_word_attention(
             regions_BRD, words["words"], words["word_mask"], self.config.smoothing
@@ -174,7 +191,7 @@ class Hier(Method):
     @property
     def refines(self) -> bool:
         """Whether level 2 is left to `refine`."""
-        return "structure_sentence" in self.config.levels and len(self.config.levels) > 1
+        return self.config.reads_structures and len(self.config.levels) > 1
 
     def refine(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
@@ -221,7 +238,7 @@ class Hier(Method):
                 texts["word_mask"],
                 self.config.smoothing,
                 self.config.both_directions,
-                images["region_mask"] if self.config.reads_boxes else None,
+                images["region_mask"] if self.config.regions != "grid" else None,
             )
         pairs_P2 = all_pairs(images, texts)
         return self._structure_sentence(images, texts, pairs_P2).view(len(images["z"]), -1)
@@ -237,6 +254,7 @@ class Hier(Method):
             pairs_P2,
             self.config.smoothing,
             self.config.pair_block,
+            images.get("structure_mask"),
         )
 
     def gate_weights(self, query_BD: Tensor) -> Tensor:
@@ -307,3 +325,9 @@ class Hier(Method):
         if self.config.level_weighting == "uncertainty":
             return uncertainty_weighted(loss, self.log_variance[number])
         return torch.exp(-self.log_variance[number]) * loss
+
+
+def _masked(grid_BCYX: Tensor, image: ImageBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Means over the masks of images, `means_BRC`, their `corners_BR4` and which are real."""
+    masks_BRYX, real_BR = masks_with_whole(image)
+    return mask_regions(grid_BCYX, masks_BRYX), mask_corners(masks_BRYX), real_BR

@@ -1,4 +1,4 @@
-"""Regions and structures of a feature map (HIER, section 2: grids, boxes, named lung zones)."""
+"""Regions and structures of a feature map (HIER, section 2: grids, boxes, masks, lung zones)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def grid_regions(grid_BCYX: Tensor, sides: tuple[int, ...]) -> Tensor:
     return torch.cat(cells, dim=2).transpose(1, 2)
 
 
-def with_whole(image: ImageBatch) -> tuple[Tensor, Tensor]:
+def boxes_with_whole(image: ImageBatch) -> tuple[Tensor, Tensor]:
     """`boxes_BR4` and their mask with the whole picture as the first box, so that all have one.
 
     Raises `CrossRayError` for images that come without boxes.
@@ -58,6 +58,48 @@ def box_regions(grid_BCYX: Tensor, boxes_BR4: Tensor) -> Tensor:
     x0, y0, x1, y1 = boxes_BR4.to(grid_BCYX.dtype).unbind(dim=-1)
     share_BRX, share_BRY = _overlap(x0, x1, columns), _overlap(y0, y1, rows)
     return torch.einsum("bcyx,bry,brx->brc", grid_BCYX, share_BRY, share_BRX)
+
+
+def masks_with_whole(image: ImageBatch) -> tuple[Tensor, Tensor]:
+    """`masks_BRYX` with the whole picture as the first, and `real_BR`, False at padding.
+
+    Raises `CrossRayError` for images that come without masks.
+    """
+    if image.masks_BRYX is None:
+        raise CrossRayError(
+            "regions='masks' and structures='masks' read the masks of pairs, and these images come "
+            "without; features have none, so leave --features out, or choose regions='grid' and "
+            "structures='zones'."
+        )
+    masks_BRYX = image.masks_BRYX
+    whole_B1YX = masks_BRYX.new_ones(len(masks_BRYX), 1, *masks_BRYX.shape[2:])
+    masks_BRYX = torch.cat([whole_B1YX, masks_BRYX], dim=1)
+    return masks_BRYX, masks_BRYX.flatten(2).any(dim=2)
+
+
+def mask_regions(grid_BCYX: Tensor, masks_BRGG: Tensor) -> Tensor:
+    """`regions_BRC`: the mean of the map over each mask, a cell by the share that it covers of it.
+
+    The map is taken as constant in each of its cells, which tile the picture. A mask of zeros gives
+    zeros.
+    """
+    rows, columns = grid_BCYX.shape[2:]
+    share_BRYX = functional.adaptive_avg_pool2d(masks_BRGG.to(grid_BCYX.dtype), (rows, columns))
+    total_BR = share_BRYX.sum(dim=(2, 3)).clamp(min=torch.finfo(share_BRYX.dtype).tiny)
+    return torch.einsum("bcyx,bryx->brc", grid_BCYX, share_BRYX / total_BR[:, :, None, None])
+
+
+def mask_corners(masks_BRGG: Tensor) -> Tensor:
+    """`corners_BR4`: x0, y0, x1, y1 in [0, 1] of the smallest box around each mask, to a cell."""
+    ends = []
+    for axis in (2, 3):  # over rows for x, over columns for y
+        covered_BRG = masks_BRGG.amax(dim=axis) > 0
+        size = covered_BRG.shape[2]
+        first_BR = covered_BRG.int().argmax(dim=2)
+        last_BR = size - covered_BRG.flip(2).int().argmax(dim=2)
+        ends.append(torch.stack([first_BR, last_BR]) / size)
+    (x0, x1), (y0, y1) = ends
+    return torch.stack([x0, y0, x1, y1], dim=2).to(masks_BRGG.dtype)
 
 
 def _overlap(start_BR: Tensor, stop_BR: Tensor, cells: int) -> Tensor:

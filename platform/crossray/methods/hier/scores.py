@@ -145,13 +145,18 @@ class CoAttention(nn.Module):
         )
 
     def forward(
-        self, structures: Projected, sentences: Projected, mask_PS: Tensor
+        self,
+        structures: Projected,
+        sentences: Projected,
+        mask_PS: Tensor,
+        mask_PO: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """`O'_POD` and `S'_PSD` of P pairs; masked sentences are never attended."""
-        real_PO = torch.ones(structures.states.shape[:2], dtype=torch.bool, device=mask_PS.device)
+        """`O'_POD` and `S'_PSD` of P pairs; what is masked is never attended."""
+        if mask_PO is None:
+            mask_PO = mask_PS.new_ones(structures.states.shape[:2])
         return (
             self.structures(structures, sentences, mask_PS),
-            self.sentences(sentences, structures, real_PO),
+            self.sentences(sentences, structures, mask_PO),
         )
 
 
@@ -191,7 +196,11 @@ class CrossLayer(nn.Module):
 
 
 def structure_sentence_score(
-    structures_POD: Tensor, sentences_PSD: Tensor, mask_PS: Tensor, smoothing: float
+    structures_POD: Tensor,
+    sentences_PSD: Tensor,
+    mask_PS: Tensor,
+    smoothing: float,
+    mask_PO: Tensor | None = None,
 ) -> Tensor:
     r"""Level 2, `S_ss`, of P pairs whose structures and sentences have attended each other.
 
@@ -204,6 +213,8 @@ def structure_sentence_score(
     structures = functional.normalize(structures_POD, dim=-1)
     sentences = functional.normalize(sentences_PSD, dim=-1)
     cos_PSO = sentences @ structures.transpose(1, 2)
+    if mask_PO is not None:
+        cos_PSO = cos_PSO.masked_fill(~mask_PO[:, None, :], -1e4)
     mixture_PSD = torch.softmax(smoothing * cos_PSO, dim=-1) @ structures
     cos_PS = (functional.normalize(mixture_PSD, dim=-1) * sentences).sum(dim=-1)
     return (cos_PS * mask_PS).sum(dim=-1) / mask_PS.sum(dim=-1).clamp(min=1)
@@ -217,17 +228,22 @@ def structure_sentence_scores(
     pairs_P2: Tensor,
     smoothing: float,
     block: int,
+    mask_BO: Tensor | None = None,
 ) -> Tensor:
     """`scores_P`: `S_ss` of the (image, text) pairs, `block` pairs at a time.
 
-    Level 2 is quadratic in pairs; blocks bound its memory.
+    Level 2 is quadratic in pairs; blocks bound its memory. `mask_BO`: True at real structures, of
+    which every image has one; None where all are.
     """
     structures, sentences = co_attention.project(structures_BOD, sentences_CSD)
 
     def score(pairs: Tensor) -> Tensor:
         image, text = pairs.unbind(dim=1)
-        o_prime, s_prime = co_attention(structures.rows(image), sentences.rows(text), mask_CS[text])
-        return structure_sentence_score(o_prime, s_prime, mask_CS[text], smoothing)
+        mask_PS, mask_PO = mask_CS[text], None if mask_BO is None else mask_BO[image]
+        o_prime, s_prime = co_attention(
+            structures.rows(image), sentences.rows(text), mask_PS, mask_PO
+        )
+        return structure_sentence_score(o_prime, s_prime, mask_PS, smoothing, mask_PO)
 
     return in_blocks(score, pairs_P2, block)
 
