@@ -12,10 +12,9 @@ from crossray.evaluation.measures import MEDIAN_RANK
 from crossray.methods.hier import HierConfig
 from crossray.recipes import get_recipe
 from crossray.recipes.ablations import ABLATIONS, get_ablation
-from crossray.training.ablate import changes
+from crossray.training.ablate import changes, described
 from crossray.training.ablation import FULL
-from crossray.training.single_runs import recipe_to_dict
-from support.tiny import CLOSED_FORM, TINY
+from support.tiny import CLOSED_FORM, IMAGE, TEXT, TINY
 
 SIZES = {**TINY, **CLOSED_FORM}
 
@@ -25,11 +24,14 @@ SIZES = {**TINY, **CLOSED_FORM}
 def test_variants_differ_and_claims_name_them(method: str, recipe: str) -> None:
     """Two variants that are one, or a claim about none, would be found after hours of training."""
     ablation = ABLATIONS[method]
-    base = ablation.base() if recipe == "default" else get_recipe(f"{method}_{recipe}")
-    assert base.method.name == method
-    variants = ablation.variants(base)
+    base = ablation.base()
+    if recipe != "default" and method in SIZES:
+        base = get_recipe(f"{method}_{recipe}")
+    assert base.method.name == method.removesuffix("-pretext")
+    variants, starts = ablation.variants(base), ablation.first_stages(base)
     assert FULL in variants
-    configs = {name: recipe_to_dict(recipe) for name, recipe in variants.items()}
+    assert starts.keys() <= variants.keys()
+    configs = described(variants, starts)
     for number, (name, config) in enumerate(configs.items()):
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name), "names become folders"
         variants[name].check()
@@ -45,9 +47,13 @@ def test_variants_differ_and_claims_name_them(method: str, recipe: str) -> None:
 def test_variants_of_a_tiny_recipe_can_be_built(method: str) -> None:
     """An option that a method refuses would end the job in the middle of the grid."""
     ablation = ABLATIONS[method]
-    base = replace(ablation.base(), method=SIZES[method])
+    base = ablation.base()
+    base = replace(base, method=SIZES[base.method.name])
     for recipe in ablation.variants(base).values():
         recipe.method.build()
+    for recipe in ablation.first_stages(base).values():
+        recipe.check()
+        replace(recipe.method, image=IMAGE, text=TEXT).build()
 
 
 def test_fields_of_the_base_hold_for_all_variants() -> None:
@@ -69,6 +75,15 @@ def test_the_full_hier_is_whole_on_any_base() -> None:
     dropped = variants["no-global"].method
     assert isinstance(dropped, HierConfig)
     assert dropped.info_nce == ()
+
+
+def test_stage_1_runs_on_the_workers_of_the_base() -> None:
+    """`--train.workers 1` is meant for all that a job trains."""
+    base = ABLATIONS["hier-pretext"].base()
+    base = replace(base, train=replace(base.train, workers=1))
+    starts = ABLATIONS["hier-pretext"].first_stages(base)
+    assert {recipe.train.workers for recipe in starts.values()} == {1}
+    assert len(starts) == 12
 
 
 def test_unknown_methods_are_named() -> None:

@@ -126,6 +126,35 @@ def test_a_feature_set_is_ablated_and_taken_up(
     assert ablate.run().id == report.id
 
 
+def test_a_variant_may_start_from_a_stage_1_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pretext tasks are worth shows only after the same stage 2."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    phantom_pairs(str(tmp_path / "pairs"), 60)
+    starts: dict[str, str | None] = {}
+
+    def trained(job: Pretrain) -> Artifact:
+        starts[job.out.split("/out-runs/")[1]] = job.init
+        return untrained(job)
+
+    monkeypatch.setattr(Pretrain, "run", trained)
+    first = vary(small_recipe(), gate=False)  # any teacher is a start
+    grid = Ablation(
+        small_recipe, lambda base: {"none": base, FULL: base}, first_stages=lambda _: {FULL: first}
+    )
+    report = Ablate("pairs", "out", small_recipe(), grid).run()
+    assert starts == {
+        "none/seed-0/teacher": None,
+        "full/seed-0/stage-1": None,
+        "full/seed-0/teacher": f"{report.uri}-runs/full/seed-0/stage-1",
+    }
+    content = json.loads((report.local() / "report.json").read_text())
+    assert content["variants"]["none"]["changes"] == ["stage_1 = None"]
+    assert content["variants"][FULL]["changes"] == []
+
+
 def test_chosen_variants_are_run_beside_the_full_system() -> None:
     """A sweep of two fusions must not train ten other variants first."""
     assert list(replace(job(), only=("no-gate",))._variants()) == [FULL, "no-gate"]

@@ -78,9 +78,9 @@ def ablate_job(args: Sequence[str] | None = None) -> None:
             )
         ablation = get_ablation(name.method)
         recipe = ablation.base() if name.recipe is None else get_recipe(name.recipe)
-        if recipe.method.name != name.method:
+        if recipe.method.name != (wanted := ablation.base().method.name):
             raise CrossRayError(
-                f"the recipe {recipe.name} is of {recipe.method.name}, not of {name.method}; name "
+                f"the recipe {recipe.name} is of {recipe.method.name}, not of {wanted}; name "
                 "a recipe of that method, or leave --recipe out."
             )
         job = Ablate(pairs=None, out=tyro.MISSING, recipe=recipe, ablation=ablation)

@@ -72,7 +72,8 @@ class Ablate:
         if self.seeds < 1:
             raise CrossRayError(f"--seeds {self.seeds} trains nothing; give 1 or more.")
         variants = self._variants()
-        for recipe in variants.values():
+        starts = self.ablation.first_stages(self.recipe)
+        for recipe in (*variants.values(), *starts.values()):
             recipe.check()
         check_writable(out := resolve(self.out))
         data = self._data()
@@ -80,10 +81,11 @@ class Ablate:
         for name, recipe in variants.items():
             for seed in range(recipe.train.seed, recipe.train.seed + self.seeds):
                 print(f"variant {name}, seed {seed}", flush=True)
-                seeded = replace(recipe, train=replace(recipe.train, seed=seed))
-                run = self._train_and_evaluate(f"{out}-runs/{name}/seed-{seed}", seeded)
+                folder = f"{out}-runs/{name}/seed-{seed}"
+                first = None if name not in starts else _seeded(starts[name], seed)
+                run = self._train_and_evaluate(folder, _seeded(recipe, seed), first)
                 runs.setdefault(name, []).append(run)
-        artifact = self._publish(out, data, variants, runs)
+        artifact = self._publish(out, data, described(variants, starts), runs)
         print_summary(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
@@ -107,9 +109,15 @@ class Ablate:
             raise CrossRayError("an ablation needs data; give --pairs, --features or both.")
         return open_artifact(resolve(self.features), "features")
 
-    def _train_and_evaluate(self, folder: str, recipe: Recipe) -> tuple[Artifact, Artifact]:
-        """The teacher and the report of one run, made now or before."""
-        teacher = train_once(Pretrain(self.pairs, f"{folder}/teacher", recipe, self.features))
+    def _train_and_evaluate(
+        self, folder: str, recipe: Recipe, first: Recipe | None
+    ) -> tuple[Artifact, Artifact]:
+        """The teacher and the report of one run, made now or before, from its stage 1 if any."""
+        init = None
+        if first is not None:
+            stage_1 = Pretrain(self.pairs, f"{folder}/stage-1", first, self.features)
+            init = train_once(stage_1).uri
+        teacher = train_once(Pretrain(self.pairs, f"{folder}/teacher", recipe, self.features, init))
         protocol = self.protocol or self.ablation.protocol
         asked = self.query_labels and re.sub(r"[^a-z0-9]+", "-", self.query_labels.lower())
         terms = ("report", protocol, self.codes, asked)
@@ -130,15 +138,14 @@ class Ablate:
         self,
         out: str,
         data: Artifact,
-        variants: Mapping[str, Recipe],
+        recipes: Mapping[str, Mapping[str, Any]],
         runs: Mapping[str, list[tuple[Artifact, Artifact]]],
     ) -> Artifact:
-        """The report over all variants."""
+        """The report over all variants, whose recipes are given as data."""
         reports = {name: [report for _, report in found] for name, found in runs.items()}
         first = report_content(reports[FULL][0])
-        claims = [c for c in self.ablation.claims if {c.better, c.worse} <= variants.keys()]
+        claims = [c for c in self.ablation.claims if {c.better, c.worse} <= recipes.keys()]
         metrics = [*first["protocol"]["headline"], *(claim.metric for claim in claims)]
-        recipes = {name: recipe_to_dict(recipe) for name, recipe in variants.items()}
         singles = {
             f"{name}, seed {number}": report
             for name, found in reports.items()
@@ -179,6 +186,20 @@ class Ablate:
             draft.notes.extend(facts["notes"])
             draft.metrics.update(_totals(report, runs))
         return open_artifact(out)
+
+
+def described(
+    variants: Mapping[str, Recipe], starts: Mapping[str, Recipe]
+) -> dict[str, dict[str, Any]]:
+    """The recipe of every variant as data, with the stage 1 that it starts from, if any has one."""
+    recipes = {name: recipe_to_dict(recipe) for name, recipe in variants.items()}
+    for name, recipe in recipes.items() if starts else ():
+        recipe["stage_1"] = recipe_to_dict(starts[name]) if name in starts else None
+    return recipes
+
+
+def _seeded(recipe: Recipe, seed: int) -> Recipe:
+    return replace(recipe, train=replace(recipe.train, seed=seed))
 
 
 def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -22,12 +22,15 @@ class Ablation:
             the others are compared with it. The names become folders.
         claims: orderings of variants that the paper prints or supposes.
         protocol: of the evaluation; None: the one that suits the data.
+        first_stages: from the same recipe to the stage 1 that variants start from, by name; one
+            that is not named starts from nothing.
     """
 
     base: Callable[[], Recipe]
     variants: Callable[[Recipe], dict[str, Recipe]]
     claims: tuple[Claim, ...] = ()
     protocol: str | None = None
+    first_stages: Callable[[Recipe], dict[str, Recipe]] = lambda _: {}
 
 
 def vary(recipe: Recipe, **method: Any) -> Recipe:

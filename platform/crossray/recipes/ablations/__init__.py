@@ -10,6 +10,7 @@ from crossray.core.errors import CrossRayError
 from crossray.recipes.ablations.cmfg import CMFG
 from crossray.recipes.ablations.gpldan import GPLDAN
 from crossray.recipes.ablations.hier import HIER
+from crossray.recipes.ablations.hier_pretext import HIER_PRETEXT
 from crossray.recipes.ablations.mmach import MMACH
 from crossray.recipes.ablations.mmdl import MMDL
 from crossray.training.ablation import Ablation
@@ -18,6 +19,7 @@ ABLATIONS: dict[str, Ablation] = {
     "cmfg": CMFG,
     "gpldan": GPLDAN,
     "hier": HIER,
+    "hier-pretext": HIER_PRETEXT,
     "mmdl": MMDL,
     "mmach": MMACH,
 }
