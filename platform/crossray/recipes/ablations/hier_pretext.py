@@ -10,7 +10,7 @@ from itertools import combinations
 
 from crossray.evaluation.claims import Claim
 from crossray.methods.hier.unimodal import IMAGE_TASKS
-from crossray.recipes import FIRST_STAGES, get_recipe
+from crossray.recipes import first_stage, get_recipe
 from crossray.recipes.hier import hier_tiny
 from crossray.training.ablation import FULL, Ablation, vary
 from crossray.training.config import Recipe
@@ -25,7 +25,7 @@ def first_stages(base: Recipe) -> dict[str, Recipe]:
     The full system has all three image tasks, MoCo and masked clinical terms, on the workers of
     `base`.
     """
-    first: Recipe = get_recipe(FIRST_STAGES[base.name])
+    first: Recipe = get_recipe(first_stage(base.name))
     train = replace(
         first.train,
         workers=base.train.workers,
