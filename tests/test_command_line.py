@@ -46,6 +46,7 @@ from crossray.training.distill import Distill
 from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
+from crossray.training.few_shot import FewShots
 from crossray.training.pretrain import Pretrain
 from crossray.training.repeat import Repeat
 
@@ -56,6 +57,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
     "python jobs/repeat.py": cli.repeat_job,
     "python jobs/ablate.py": cli.ablate_job,
     "python jobs/annotation_efficiency.py": cli.annotation_efficiency_job,
+    "python jobs/few_shot.py": cli.few_shot_job,
     "python jobs/features.py": cli.features_job,
     "python jobs/evaluate.py": cli.evaluate_job,
     "python jobs/distill.py": cli.distill_job,
@@ -104,6 +106,7 @@ COMMANDS = [
     "python jobs/repeat.py --recipe hier_tiny",
     "python jobs/ablate.py --method hier",
     "python jobs/annotation_efficiency.py --recipe hier_tiny",
+    "python jobs/few_shot.py --recipe hier_tiny",
     "python jobs/features.py --recipe clip_pretrained_tiny",
     "python jobs/evaluate.py",
     *(f"python jobs/distill.py --recipe {recipe}" for recipe in STUDENTS),
@@ -284,6 +287,8 @@ CONTRACT = {
     "python jobs/evaluate.py --model TEACHER --features FEATURES --out REPORT": Evaluate(
         "TEACHER", None, "REPORT", features="FEATURES"
     ),
+    "python jobs/few_shot.py --recipe hier_tiny --pairs PAIRS --held-out Fracture Edema "
+    "--out REPORT": FewShots("PAIRS", "REPORT", get_recipe("hier_tiny"), ("Fracture", "Edema")),
     "python jobs/annotation_efficiency.py --recipe hier_tiny --pairs PAIRS --fractions 1 0.3 "
     "--out REPORT": AnnotationEfficiency(
         "PAIRS",

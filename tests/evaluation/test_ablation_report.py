@@ -19,7 +19,7 @@ from crossray.evaluation.claims import Claim
 DIRECTIONS = ("image_to_text", "text_to_image")
 METRICS = ("R@10", "median_rank", "mAP@all", "P@3")
 FACTS: dict[str, Any] = {
-    "ablation": "hier",
+    "title": "Ablation of hier",
     "seeds": 2,
     "protocol": {"name": "hier"},
     "baseline": {d: {"R@10": 0.1, "median_rank": 50.0, "mAP@all": 0.2} for d in DIRECTIONS},

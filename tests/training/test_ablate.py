@@ -92,7 +92,7 @@ def test_finished_runs_are_taken_and_summed_up(
     with monkeypatch.context() as patch:
         patch.setattr(Evaluate, "run", interrupted)
         assert job(seeds=2).run().id == report.id, "all from what was there"
-    with pytest.raises(CrossRayError, match="is of an ablation"):
+    with pytest.raises(CrossRayError, match="is of many runs"):
         compare_reports([report, report])
     shutil.rmtree(tmp_path / "out")
     other = replace(small_recipe(), optimizer=replace(small_recipe().optimizer, lr=1e-2))

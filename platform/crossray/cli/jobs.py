@@ -104,6 +104,17 @@ def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
     run_command(lambda: _with_recipe(default, RECIPES, "jobs/annotation_efficiency.py", args))
 
 
+def few_shot_job(args: Sequence[str] | None = None) -> None:
+    """`jobs/few_shot.py`."""
+    from crossray.recipes import RECIPES
+    from crossray.training.few_shot import FewShots
+
+    def default(recipe: Recipe) -> FewShots:
+        return FewShots(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
+
+    run_command(lambda: _with_recipe(default, RECIPES, "jobs/few_shot.py", args))
+
+
 def features_job(args: Sequence[str] | None = None) -> None:
     """`jobs/features.py`."""
     from crossray.recipes import RECIPES

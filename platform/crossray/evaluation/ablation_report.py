@@ -1,4 +1,4 @@
-"""The report of an ablation: `report.json`, and a page, a text and a plot for readers."""
+"""The report of variants beside a full system: `report.json`, a page, a text and a plot."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def write_ablation_report(
         claims: orderings of the paper.
         changes: by variant, what its configuration has other than that of the full system.
         parameters: how many each variant's model has.
-        facts: what goes into the JSON as it is: `ablation` (the method), `protocol`, `seeds`,
-            `baseline` (chance levels by direction), `lineage` and `notes`.
+        facts: what goes into the JSON as it is: `title`, `protocol`, `seeds`, `baseline` (chance
+            levels by direction), `lineage` and `notes`.
         seed: of the bootstrap.
 
     The JSON has under `variants`, by name, `metrics`, `intervals` (bootstrap over queries, 95 %)
@@ -80,7 +80,7 @@ def write_ablation_report(
 
 def title(report: Mapping[str, Any]) -> str:
     """The heading of page and text."""
-    return f"Ablation of {report['ablation']}, protocol {report['protocol']['name']}"
+    return f"{report['title']}, protocol {report['protocol']['name']}"
 
 
 def explanation(report: Mapping[str, Any]) -> str:

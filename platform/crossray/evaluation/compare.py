@@ -24,6 +24,7 @@ from crossray.evaluation.report import PER_QUERY
 from crossray.evaluation.t_test import TTestResult
 
 QUERY_ID = "query_id"
+_OF_MANY_RUNS = {"ablation", "annotation", "few_shot"}
 
 Test = Literal["bootstrap", "permutation"]
 TESTS: dict[Test, str] = {
@@ -65,16 +66,16 @@ def compare_reports(
 
     The intervals are the paired bootstrap's and `test` gives the p-values; both take the values of
     a query id together. `correction` is for the family of all differences that are returned.
-    Raises CrossRayError for fewer than two reports, for ablations, and for reports of other data,
-    another split, protocol or other queries than the first.
+    Raises CrossRayError for fewer than two reports, for reports of many runs, and for reports of
+    other data, another split, protocol or other queries than the first.
     """
     if len(reports) < 2:
         raise CrossRayError("a comparison needs two reports or more; name another.")
     for report in reports:
-        if "ablation" in report.manifest.config:
+        if _OF_MANY_RUNS & report.manifest.config.keys():
             raise CrossRayError(
-                f"{report.uri} is of an ablation, which compares its variants itself; name reports "
-                "of single runs."
+                f"{report.uri} is of many runs, which it compares itself; name reports of single "
+                "runs."
             )
     for other in reports[1:]:
         require_same_terms(reports[0], other, ("split", "protocol"))

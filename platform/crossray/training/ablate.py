@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tyro.conf import Fixed, Suppress, arg
@@ -19,7 +19,6 @@ from crossray.core.artifacts import (
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
-from crossray.distill.models import load_method
 from crossray.evaluation.ablation_report import write_ablation_report
 from crossray.training.ablation import FULL, Ablation
 from crossray.training.config import Recipe
@@ -28,8 +27,10 @@ from crossray.training.pretrain import Pretrain
 from crossray.training.recipe_files import recipe_to_dict
 from crossray.training.single_runs import (
     evaluate_once,
+    parameters_of,
     pooled_queries,
     report_content,
+    seeded,
     train_once,
 )
 
@@ -82,8 +83,8 @@ class Ablate:
             for seed in range(recipe.train.seed, recipe.train.seed + self.seeds):
                 print(f"variant {name}, seed {seed}", flush=True)
                 folder = f"{out}-runs/{name}/seed-{seed}"
-                first = None if name not in starts else _seeded(starts[name], seed)
-                run = self._train_and_evaluate(folder, _seeded(recipe, seed), first)
+                first = None if name not in starts else seeded(starts[name], seed)
+                run = self._train_and_evaluate(folder, seeded(recipe, seed), first)
                 runs.setdefault(name, []).append(run)
         artifact = self._publish(out, data, described(variants, starts), runs)
         print_summary(artifact)
@@ -153,6 +154,7 @@ class Ablate:
         }
         asked = [] if self.query_labels is None else [queries_by_label(self.query_labels)]
         facts = {
+            "title": f"Ablation of {self.recipe.method.name}",
             "ablation": self.recipe.method.name,
             "seeds": self.seeds,
             "split": "test",
@@ -180,7 +182,7 @@ class Ablate:
                 list(dict.fromkeys(metrics)),
                 claims,
                 {name: changes(recipe, recipes[FULL]) for name, recipe in recipes.items()},
-                {name: _parameters(found[0][0]) for name, found in runs.items()},
+                {name: parameters_of(found[0][0]) for name, found in runs.items()},
                 facts,
             )
             draft.notes.extend(facts["notes"])
@@ -198,10 +200,6 @@ def described(
     return recipes
 
 
-def _seeded(recipe: Recipe, seed: int) -> Recipe:
-    return replace(recipe, train=replace(recipe.train, seed=seed))
-
-
 def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = "") -> list[str]:
     """The fields in which a recipe differs from that of the full system, as `field = value`."""
     found = []
@@ -212,11 +210,6 @@ def changes(recipe: Mapping[str, Any], full: Mapping[str, Any], prefix: str = ""
         elif value != other:
             found.append(f"{prefix}{name} = {value}")
     return found
-
-
-def _parameters(teacher: Artifact) -> int:
-    """How many parameters its model has, frozen ones too."""
-    return sum(parameter.numel() for parameter in load_method(teacher).parameters())
 
 
 def _totals(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from tyro.conf import Fixed, Suppress, arg
@@ -33,6 +33,7 @@ from crossray.training.single_runs import (
     made_before,
     pooled_queries,
     report_content,
+    seeded,
     train_once,
 )
 
@@ -112,12 +113,12 @@ class AnnotationEfficiency:
         if self.unimodal is None:
             return None
         print(f"stage 1, seed {seed}", flush=True)
-        return train_once(Pretrain(pairs.uri, uri, _seeded(self.unimodal, seed)))
+        return train_once(Pretrain(pairs.uri, uri, seeded(self.unimodal, seed)))
 
     def _train_and_evaluate(
         self, where: str, name: str, data: Artifact, seed: int, init: Artifact | None
     ) -> tuple[Artifact, Artifact]:
-        folder, recipe = f"{where}/{name.replace(' ', '-')}", _seeded(self.recipe, seed)
+        folder, recipe = f"{where}/{name.replace(' ', '-')}", seeded(self.recipe, seed)
         start = None if init is None else init.uri
         teacher = train_once(Pretrain(data.uri, f"{folder}/teacher", recipe, init=start))
         report = "report" if self.protocol is None else f"report-{self.protocol}"
@@ -172,10 +173,6 @@ class AnnotationEfficiency:
             draft.notes.extend(facts["notes"])
             draft.metrics.update(_totals(report, runs))
         return open_artifact(out)
-
-
-def _seeded(recipe: Recipe, seed: int) -> Recipe:
-    return replace(recipe, train=replace(recipe.train, seed=seed))
 
 
 def _annotated(pairs: Artifact, maker: AnnotatedFraction, uri: str) -> Artifact:

@@ -14,8 +14,9 @@ from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import exists, resolve
 from crossray.data.tokenization import load_tokenizer
-from crossray.distill.models import TOKENIZER
+from crossray.distill.models import TOKENIZER, load_method
 from crossray.evaluation.report import PER_QUERY
+from crossray.training.config import Recipe
 from crossray.training.evaluate import Evaluate
 from crossray.training.features import towers_of
 from crossray.training.fitting import fitted, labelled
@@ -69,6 +70,16 @@ def made_before(
             "another --out, or remove the folder of its runs."
         )
     return found
+
+
+def seeded(recipe: Recipe, seed: int) -> Recipe:
+    """The recipe with another seed."""
+    return replace(recipe, train=replace(recipe.train, seed=seed))
+
+
+def parameters_of(teacher: Artifact) -> int:
+    """How many parameters its model has, frozen ones too."""
+    return sum(parameter.numel() for parameter in load_method(teacher).parameters())
 
 
 def report_content(report: Artifact) -> dict[str, Any]:
