@@ -80,9 +80,7 @@ def _complete(row: PairRow, seed: int) -> dict[str, Any]:
     image = row.get("image")
     if image is None and not texts:
         raise Rejected("missing text", "there is neither an image nor a text")
-    if isinstance(image, ImageFile):
-        image = image.read()
-    stored = None if image is None else stored_image(image)
+    stored = None if image is None else stored_image(_read(image))
     return {
         "item_id": item_id,
         "group_id": group_id,
@@ -103,15 +101,11 @@ def _masks(row: PairRow, image: bytes | None) -> list[dict[str, Any]]:
     if image is None or not masks:
         return []
     shape = shown_shape(image)
-    return [
-        {
-            "name": mask["name"],
-            "png": stored_mask(
-                png.read() if isinstance(png := mask["png"], ImageFile) else png, shape
-            ),
-        }
-        for mask in masks
-    ]
+    return [{"name": mask["name"], "png": stored_mask(_read(mask["png"]), shape)} for mask in masks]
+
+
+def _read(picture: bytes | ImageFile) -> bytes:
+    return picture.read() if isinstance(picture, ImageFile) else picture
 
 
 def _texts(row: PairRow) -> list[str]:

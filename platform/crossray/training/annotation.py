@@ -15,13 +15,11 @@ from crossray.core.artifacts import (
     inherited_notes,
     open_artifact,
 )
-from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve
 from crossray.data.fractions import ANNOTATED_FRACTIONS
 from crossray.data.items import read_items
-from crossray.data.resplit import resplit
 from crossray.data.split_makers import AnnotatedFraction
 from crossray.evaluation.annotation_report import PLAIN, STAGED, write_annotation_report
 from crossray.training.config import Recipe
@@ -30,10 +28,10 @@ from crossray.training.pretrain import Pretrain
 from crossray.training.recipe_files import recipe_to_dict
 from crossray.training.single_runs import (
     evaluate_once,
-    made_before,
     pooled_queries,
     report_content,
     seeded,
+    split_once,
     train_once,
 )
 
@@ -77,7 +75,7 @@ class AnnotationEfficiency:
             init = self._stage_1(pairs, f"{folder}/stage-1/seed-{seed}", seed)
             for fraction in sorted(self.fractions, reverse=True):
                 where = f"{folder}/{fraction:g}/seed-{seed}"
-                data = _annotated(pairs, AnnotatedFraction(fraction, seed=seed), f"{where}/pairs")
+                data = split_once(pairs, AnnotatedFraction(fraction, seed=seed), f"{where}/pairs")
                 counts.setdefault(fraction, len(read_items(data).annotated()))
                 for name, start in ((PLAIN, None), (STAGED, init)):
                     if name == PLAIN or start is not None:
@@ -173,13 +171,6 @@ class AnnotationEfficiency:
             draft.notes.extend(facts["notes"])
             draft.metrics.update(_totals(report, runs))
         return open_artifact(out)
-
-
-def _annotated(pairs: Artifact, maker: AnnotatedFraction, uri: str) -> Artifact:
-    """The pairs with all but a fraction of the training pairs apart, made now or before."""
-    wanted = {"split": maker.name, **to_dict(maker)}
-    found = made_before(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
-    return found or resplit(pairs, maker, uri)
 
 
 def _totals(report: Mapping[str, Any], runs: Runs) -> dict[str, Any]:

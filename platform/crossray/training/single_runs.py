@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import exists, resolve
+from crossray.data.items import read_items
+from crossray.data.resplit import resplit
+from crossray.data.split_makers import SplitMaker
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill.models import TOKENIZER, load_method
 from crossray.evaluation.report import PER_QUERY
@@ -22,6 +25,13 @@ from crossray.training.features import towers_of
 from crossray.training.fitting import fitted, labelled
 from crossray.training.pretrain import Pretrain
 from crossray.training.recipe_files import recipe_to_dict
+
+
+def split_once(pairs: Artifact, maker: SplitMaker, uri: str) -> Artifact:
+    """The pairs as `maker` deals them, made now or before; raises what `made_before` raises."""
+    wanted = maker.identity(maker.deal(read_items(pairs)))
+    found = made_before(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
+    return found or resplit(pairs, maker, uri)
 
 
 def train_once(job: Pretrain) -> Artifact:
