@@ -22,6 +22,12 @@ from support.teachers import untrained_teacher
 from support.tiny import IMAGE, TEXT
 
 
+@pytest.fixture(autouse=True)
+def names_are_of_the_store(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain name is one in the store."""
+    monkeypatch.setenv("CROSSRAY_STORE", str(store))
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with pairs, models of three kinds, and a film as a file."""
@@ -81,11 +87,14 @@ def test_a_film_is_explained(store: Path, tmp_path: Path, model: str, level: lis
         assert np.abs(found["bits_K"]).sum() == pytest.approx(1)
 
 
-def test_a_film_is_explained_by_occlusion(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("background", [[], ["--background", "pairs"]])
+def test_a_film_is_explained_by_occlusion(
+    store: Path, tmp_path: Path, background: list[str]
+) -> None:
     """A value a pixel of what the model sees, in the picture and in the file."""
     files = ["--out", str(tmp_path / "out.png"), "--arrays", str(tmp_path / "out.npz")]
     asked = ["--image", str(store / "film.jpg"), "--text", "No pleural effusion."]
-    cli.main(["explain", str(store / "teacher"), *asked, "--cam", "occlusion", *files])
+    cli.main(["explain", str(store / "teacher"), *asked, "--cam", "occlusion", *background, *files])
     with Image.open(tmp_path / "out.png") as image:
         assert image.format == "PNG"
     with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
@@ -111,6 +120,7 @@ def test_heat_maps_are_checked(store: Path, capsys: pytest.CaptureFixture[str]) 
         (["teacher", "--text", "An effusion.", "--phrase", "a mass"], "is not in the text"),
         (["teacher", "--text", "An effusion.", "--phrase", "An effusion"], "nothing of the text"),
         (["teacher", "--text", "An effusion.", "--level", "9"], "no level 9"),
+        (["teacher", "--text", "An effusion.", "--background", "pairs"], "--cam occlusion"),
         (["teacher", "--text", "An effusion.", "--image", "report.txt"], "cannot be decoded"),
         (["teacher", "--text", "An effusion.", "--image", "nothing.png"], "cannot be read"),
         (["vectors-only", "--text", "An effusion."], "no towers"),

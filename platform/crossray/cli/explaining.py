@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from crossray.core.artifacts import open_artifact
+from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.splits import Split
@@ -28,6 +28,8 @@ class Explain:
         of: the model's own score, or the cosine of the two embeddings.
         cam: the kind of heat map.
         level: of the image tower that the heat map shows, counted from 0; earlier ones are finer.
+        background: pairs; a place that occlusion hides then shows the mean of their training
+            images; by default it is blurred.
         arrays: also write the values behind the picture, as .npz.
     """
 
@@ -39,6 +41,7 @@ class Explain:
     of: Literal["score", "cosine"] = "score"
     cam: Literal["grad-cam", "hires-cam", "occlusion"] = "hires-cam"
     level: int | None = None
+    background: str | None = None
     arrays: Path | None = None
 
     def run(self) -> None:
@@ -55,7 +58,7 @@ class Explain:
                 f"the image {str(self.image)!r} cannot be read ({error.strerror}); give the path "
                 "of an image file."
             ) from None
-        explainer = Explainer(model, self.of, self.cam, self.level)
+        explainer = Explainer(model, self.of, self.cam, self.level, _background(self.background))
         found = explainer.explain(data, self.text, self.phrase)
         save_picture(found, self.out)
         if self.arrays is not None:
@@ -79,6 +82,8 @@ class ExplainCheck:
         of: the model's own score, or the cosine of the two embeddings.
         cam: the kind of heat map.
         level: of the image tower that heat maps show, counted from 0; earlier ones are finer.
+        background: pairs; a place that occlusion hides then shows the mean of their training
+            images; by default it is blurred.
         seed: of the bootstrap.
     """
 
@@ -90,6 +95,7 @@ class ExplainCheck:
     of: Literal["score", "cosine"] = "score"
     cam: Literal["grad-cam", "hires-cam", "occlusion"] = "hires-cam"
     level: int | None = None
+    background: str | None = None
     seed: int = 0
 
     def run(self) -> None:
@@ -99,7 +105,11 @@ class ExplainCheck:
 
         model = open_artifact(resolve(self.model, Path.cwd()), ("teacher", "student"))
         pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
-        explainer = Explainer(model, self.of, self.cam, self.level)
+        explainer = Explainer(model, self.of, self.cam, self.level, _background(self.background))
         found = check_findings(explainer, pairs, self.split, self.items, self.in_report, self.seed)
         console = Console()
         Console(width=None if console.is_terminal else 120).print(findings_table(found))
+
+
+def _background(name: str | None) -> Artifact | None:
+    return None if name is None else open_artifact(resolve(name, Path.cwd()), "pairs")

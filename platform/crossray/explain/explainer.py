@@ -19,6 +19,7 @@ from crossray.data.transforms import evaluation_transform
 from crossray.data.words import Word, words_of
 from crossray.distill.models import load_model
 from crossray.encoders.image import normalisation
+from crossray.explain.background import mean_image
 from crossray.explain.contributions import bit_contributions, dimension_contributions
 from crossray.explain.heat_maps import Cam, heat_maps
 from crossray.explain.scores import Of, pair_scores, repeated
@@ -74,15 +75,28 @@ class Explainer:
         of: the score to explain.
         cam: the kind of heat map.
         level: of the image tower that heat maps show; None for its own map.
+        background: pairs whose mean training image occlusion puts in place of what it hides; None
+            for the image's own blur.
 
     Raises:
         CrossRayError: a model that reads no texts, that needs boxes, or that was trained on a
-            feature set and has no towers.
+            feature set and has no towers; a background for another map than occlusion, or one
+            without training images.
     """
 
     def __init__(
-        self, artifact: Artifact, of: Of = "score", cam: Cam = "hires-cam", level: int | None = None
+        self,
+        artifact: Artifact,
+        of: Of = "score",
+        cam: Cam = "hires-cam",
+        level: int | None = None,
+        background: Artifact | None = None,
     ) -> None:
+        if background is not None and cam != "occlusion":
+            raise CrossRayError(
+                f"a background is for places that occlusion hides, and the map {cam!r} hides none; "
+                "give --cam occlusion with it, or leave it out."
+            )
         model = load_model(artifact)
         if model.method.config.image_only:
             raise model.method.config.no_text()
@@ -100,6 +114,9 @@ class Explainer:
         image = self.method.config.image
         self.side = image.image_size
         self._transform = evaluation_transform(self.side, *normalisation(image))
+        self._background_CYX = (
+            None if background is None else mean_image(background, self._transform)
+        )
 
     def images(self, images: Sequence[bytes]) -> ImageBatch:
         """Encoded images as the model takes them."""
@@ -124,7 +141,7 @@ class Explainer:
             scores_B = self._scores(images, whole)
             return scores_B if rest is None else scores_B - self._scores(images, rest)
 
-        return heat_maps(self.method, image, score, self.cam, self.level)
+        return heat_maps(self.method, image, score, self.cam, self.level, self._background_CYX)
 
     def explain(self, data: bytes, text: str, phrase: str | None = None) -> Explanation:
         """The explanation of an encoded image with a text.

@@ -51,6 +51,7 @@ def heat_maps(
     score: Callable[[Representation], Tensor],
     cam: Cam,
     level: int | None = None,
+    background_CYX: Tensor | None = None,
 ) -> Tensor:
     """`maps_BYX`: where in each image its score comes from, at least 0, in the score's units.
 
@@ -60,6 +61,7 @@ def heat_maps(
         score: `scores_B` of what the method makes of the images, with gradient.
         cam: the kind of map.
         level: of the image tower, see `ImageTower.traced`; None for the tower's own map.
+        background_CYX: of occlusion, see `occlusion_maps`.
 
     Raises:
         CrossRayError: the tower has no such level, or the model no tower; a level for occlusion,
@@ -76,7 +78,7 @@ def heat_maps(
                 "leave the level out, or choose another map."
             )
         assert image.pixels_BCYX is not None
-        return occlusion_maps(method, image.pixels_BCYX, score)
+        return occlusion_maps(method, image.pixels_BCYX, score, background_CYX)
     if level is None:
         with torch.no_grad():
             grid_BCYX = method.image_grid(image)

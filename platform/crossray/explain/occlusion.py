@@ -1,4 +1,4 @@
-"""Where in an image a score comes from: what it loses when a place is blurred."""
+"""Where in an image a score comes from: what it loses when a place is hidden."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ SQUARES = 7  # side by side in a row of the picture; neighbours overlap by half
 
 
 def occlusion_maps(
-    method: Method, pixels_BCYX: Tensor, score: Callable[[Representation], Tensor]
+    method: Method,
+    pixels_BCYX: Tensor,
+    score: Callable[[Representation], Tensor],
+    background_CYX: Tensor | None = None,
 ) -> Tensor:
     r"""`maps_BYX`, a value a pixel, at least 0, in the score's units.
 
-    Occlusion (Zeiler and Fergus 2014, section 3.2), by a blur as in Fong and Vedaldi 2017, which
-    takes detail away and adds no edge of its own. With `x` the image and `x_q` the same with the
-    square `q` blurred
+    Occlusion (Zeiler and Fergus 2014, section 3.2). With `x` the image and `x_q` the same with the
+    square `q` hidden
 
-    $$L_p = \frac{1}{|\{q \ni p\}|} \sum_{q \ni p} \mathrm{ReLU}\big(s(x) - s(x_q)\big)$$
+    $$L_p = \mathrm{ReLU}\Big(\frac{1}{|\{q \ni p\}|} \sum_{q \ni p} s(x) - s(x_q)\Big)$$
 
     Args:
         method: in evaluation mode, so that no image depends on another.
         pixels_BCYX: normalised images, square.
         score: `scores_B` of what the method makes of the images.
+        background_CYX: what a hidden square shows, normalised too, see `background.mean_image`; by
+            default the image's own blur (Fong and Vedaldi 2017), which adds no edge.
     """
     side = pixels_BCYX.shape[-1]
     square = max(1, side // SQUARES)
-    blurred_BCYX = blurred(pixels_BCYX, square - 1)
+    if background_CYX is None:
+        behind_BCYX = blurred(pixels_BCYX, square - 1)
+    else:
+        behind_BCYX = background_CYX.expand_as(pixels_BCYX)
     lost_BYX = pixels_BCYX.new_zeros(len(pixels_BCYX), side, side)
     covered_YX = pixels_BCYX.new_zeros(side, side)
     with torch.no_grad():
@@ -40,12 +47,12 @@ def occlusion_maps(
         for top in _starts(side, square):
             for left in _starts(side, square):
                 rows, columns = slice(top, top + square), slice(left, left + square)
-                occluded_BCYX = pixels_BCYX.clone()
-                occluded_BCYX[..., rows, columns] = blurred_BCYX[..., rows, columns]
-                scores_B = score(method.represent_image(ImageBatch(occluded_BCYX)))
-                lost_BYX[:, rows, columns] += (whole_B - scores_B).relu()[:, None, None]
+                hidden_BCYX = pixels_BCYX.clone()
+                hidden_BCYX[..., rows, columns] = behind_BCYX[..., rows, columns]
+                scores_B = score(method.represent_image(ImageBatch(hidden_BCYX)))
+                lost_BYX[:, rows, columns] += (whole_B - scores_B)[:, None, None]
                 covered_YX[rows, columns] += 1
-    return lost_BYX / covered_YX
+    return (lost_BYX / covered_YX).relu()
 
 
 def blurred(images_BCYX: Tensor, reach: int) -> Tensor:
