@@ -153,8 +153,9 @@ class Ablate:
             for number, report in enumerate(found, self.recipe.train.seed)
         }
         asked = [] if self.query_labels is None else [queries_by_label(self.query_labels)]
+        stage_1 = bool(self.ablation.first_stages(self.recipe))
         facts = {
-            "title": f"Ablation of {self.recipe.method.name}",
+            "title": f"Ablation of {self.recipe.method.name}{', stage 1' if stage_1 else ''}",
             "ablation": self.recipe.method.name,
             "seeds": self.seeds,
             "split": "test",

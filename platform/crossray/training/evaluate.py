@@ -196,10 +196,11 @@ class Evaluate:
 
 
 def queries_by_label(labels: str) -> str:
-    """Who asks, where it is not every item."""
+    """Who asks, where it is not every item; labels separated by commas."""
+    names = ", ".join(label.strip() for label in labels.split(","))
     return (
-        f"Queries are the items with {labels}, the database is the whole split, and no other label "
-        "makes an item relevant."
+        f"Queries are the items with any of {names}; the database is the whole split, and no other "
+        "label makes an item relevant."
     )
 
 
