@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from crossray.distill.models import load_method
 from crossray.evaluation.claims import Claim
 from crossray.evaluation.compare import compare_reports
 from crossray.recipes import get_recipe
+from crossray.training import ablate
 from crossray.training.ablate import Ablate, changes
 from crossray.training.ablation import FULL, Ablation, vary
 from crossray.training.config import Recipe
@@ -115,15 +117,29 @@ def test_a_feature_set_is_ablated_and_taken_up(
     main(["ingest", "features", str(tmp_path / "set.npz"), *keys.split()])
     base = get_recipe("clip_pretrained_tiny")
     grid = Ablation(lambda: base, lambda base: {FULL: base, "cold": vary(base, temperature=1.0)})
-    ablate = Ablate(None, "out", base, grid, features="features", protocol="gpldan")
+    started = Ablate(None, "out", base, grid, features="features", protocol="gpldan")
     with monkeypatch.context() as patch:
         patch.setattr(Pretrain, "run", untrained)
-        report = ablate.run()
+        report = started.run()
     assert [parent.kind for parent in report.manifest.parents] == ["features", "report", "report"]
     assert "full mAP@50[found] image to text" in report.manifest.metrics["headline"]
     shutil.rmtree(tmp_path / "out")
     monkeypatch.setattr(Pretrain, "run", no_training)
-    assert ablate.run().id == report.id
+    assert started.run().id == report.id
+
+
+@pytest.mark.parametrize("features", [None, "features"])
+def test_cached_features_are_what_is_judged(
+    monkeypatch: pytest.MonkeyPatch, features: str | None
+) -> None:
+    """Frozen towers that ran once need not run again for every variant, nor round otherwise."""
+    asked: list[Evaluate] = []
+    teacher = SimpleNamespace(uri="teacher")
+    monkeypatch.setattr(ablate, "train_once", lambda _: teacher)
+    monkeypatch.setattr(ablate, "evaluate_once", asked.append)
+    replace(job(), features=features)._train_and_evaluate("runs", small_recipe(), None)
+    (evaluate,) = asked
+    assert (evaluate.pairs, evaluate.features) == (None if features else "pairs", features)
 
 
 def test_a_variant_may_start_from_a_stage_1_of_its_own(

@@ -125,9 +125,9 @@ class Ablate:
         name = "-".join(str(term) for term in terms if term is not None)
         evaluate = Evaluate(
             teacher.uri,
-            self.pairs,
+            self.pairs if self.features is None else None,
             f"{folder}/{name}",
-            features=self.features if self.pairs is None else None,
+            features=self.features,
             protocol=protocol,
             codes=self.codes,
             query_labels=self.query_labels,
