@@ -76,7 +76,7 @@ def check_findings(
     in_report: bool = False,
     seed: int = 0,
 ) -> list[Finding]:
-    """Judge the heat maps of every label with boxes, the most frequent label first.
+    """Judge the heat maps of every label with boxes, those with the most items first.
 
     Args:
         explainer: the model.
