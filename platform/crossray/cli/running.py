@@ -25,7 +25,6 @@ def run_command(parse: Callable[[], Any]) -> None:
             sys.stdout.flush()
     except CrossRayError as error:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
-        sys.stdout.flush()
         sys.exit(2)
     except BrokenPipeError:
         if not _unread():
