@@ -6,6 +6,8 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import get_ident
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -15,6 +17,7 @@ from crossray import cli
 from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.index import MODALITIES, load_rows, load_shard, load_shards, search, shard_of
+from crossray.index.arrays import map_array
 from crossray.index.choose import kinds_to_try
 from crossray.index.kinds import KINDS, Kind
 from crossray.index.modality import other
@@ -87,6 +90,19 @@ def test_bytes_do_not_depend_on_threads(tmp_path: Path) -> None:
     with patch("crossray.index.floats.faiss.omp_get_max_threads", lambda: 4):
         beside = build_index(tmp_path, corpus, "b", kind="ivf", shards=3)
     assert alone.manifest.payload == beside.manifest.payload
+
+
+def test_files_are_opened_by_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that read headers at once may fail in Python 3.11, and a build with them."""
+    openers: set[int] = set()
+
+    def opened(path: Path) -> Any:
+        openers.add(get_ident())
+        return map_array(path)
+
+    monkeypatch.setattr("crossray.index.floats.map_array", opened)
+    build_index(tmp_path, make_corpus(np.random.default_rng(), 60, 60), kind="flat", shards=3)
+    assert openers == {get_ident()}
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

@@ -10,7 +10,7 @@ from pathlib import Path
 import faiss
 
 from crossray.core.errors import CrossRayError
-from crossray.index.arrays import map_array
+from crossray.index.arrays import Halves, map_array
 from crossray.index.choose import tune
 from crossray.index.kinds import KINDS, Advance, Kind, build
 from crossray.index.layout import FLOATS, VECTORS
@@ -61,10 +61,13 @@ def write_floats(folders: Sequence[Path], kind: Kind, seed: int, advance: Advanc
     Each part is built by one thread, so that its bytes do not depend on their number.
     """
 
-    def write(folder: Path) -> None:
-        index = build(kind, map_array(folder / VECTORS), seed, advance)
+    def write(folder: Path, vectors_ND: Halves) -> None:
+        index = build(kind, vectors_ND, seed, advance)
         (folder / FLOATS).unlink(missing_ok=True)
         faiss.write_index(index, str(folder / FLOATS))
 
+    # In this thread: numpy parses the header of a file, and two threads of Python 3.11 that parse
+    # at once may end in a SystemError (python/cpython#106905).
+    vectors = [map_array(folder / VECTORS) for folder in folders]
     with ThreadPoolExecutor(faiss.omp_get_max_threads()) as pool:
-        list(pool.map(write, folders))
+        list(pool.map(write, folders, vectors))
