@@ -42,6 +42,15 @@ class Case:
     inside_YX: NDArray[np.float64]
 
 
+def boxed_items(pairs: Artifact, split: Split) -> Counter[str]:
+    """How many items of the split have a box of each label."""
+    counts: Counter[str] = Counter()
+    for table in iter_pairs(pairs, ("boxes",), split):
+        for boxes in table["boxes"].to_pylist():
+            counts.update({box["label"] for box in boxes})
+    return counts
+
+
 def finding_cases(
     pairs: Artifact, split: Split, most: int, in_report: bool, side: int
 ) -> Iterator[Case]:

@@ -18,7 +18,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.splits import Split
 from crossray.evaluation import confidence_interval, energy_in_box, energy_lift
 from crossray.explain.explainer import Explainer
-from crossray.explain.finding_cases import Case, finding_cases
+from crossray.explain.finding_cases import Case, boxed_items, finding_cases
 from crossray.explain.heat_maps import upsampled
 
 AT_A_TIME = 16
@@ -31,6 +31,7 @@ class Finding:
     Attributes:
         label: of the boxes.
         items: how many were looked at.
+        boxed: how many of the split have such a box.
         box: share of the picture that the boxes take.
         inside: share of the map's mass that lies in them.
         lift: `inside` over `box`, item by item; 1 for an even map.
@@ -43,6 +44,7 @@ class Finding:
 
     label: str
     items: int
+    boxed: int
     box: float
     inside: float
     lift: float
@@ -76,7 +78,7 @@ def check_findings(
     in_report: bool = False,
     seed: int = 0,
 ) -> list[Finding]:
-    """Judge the heat maps of every label with boxes, those with the most items first.
+    """Judge the heat maps of every label with boxes, the most frequent one of the split first.
 
     Args:
         explainer: the model.
@@ -109,8 +111,9 @@ def check_findings(
             "what the model sees; give pairs with boxes, such as the phantom's, or another split."
         )
     place_YX = sum_YX / max(sum_YX.sum(), np.finfo(float).tiny)
-    found = [_finding(name, label, place_YX, seed) for name, label in labels.items()]
-    return sorted(found, key=lambda one: -one.items)
+    boxed = boxed_items(pairs, split)
+    found = [_finding(name, labels[name], boxed[name], place_YX, seed) for name in labels]
+    return sorted(found, key=lambda one: -one.boxed)
 
 
 def _blocks(cases: Iterator[Case]) -> Iterator[list[Case]]:
@@ -133,7 +136,9 @@ def _mass_one(maps_BYX: NDArray[np.float64]) -> NDArray[np.float64]:
     return ones_BYX
 
 
-def _finding(name: str, label: _Label, place_YX: NDArray[np.float64], seed: int) -> Finding:
+def _finding(
+    name: str, label: _Label, boxed: int, place_YX: NDArray[np.float64], seed: int
+) -> Finding:
     groups, *columns = zip(*label.judged, strict=True)
     box_B, inside_B, lift_B = (np.array(column) for column in columns)
     low = high = lift = inside = np.nan
@@ -142,7 +147,7 @@ def _finding(name: str, label: _Label, place_YX: NDArray[np.float64], seed: int)
         lift, inside = float(lift_B[seen_B].mean()), float(inside_B[seen_B].mean())
         low, high = confidence_interval(lift_B, seed=seed, groups=groups)
     return Finding(
-        name, len(groups), float(box_B.mean()), inside, lift, low, high,
+        name, len(groups), boxed, float(box_B.mean()), inside, lift, low, high,
         place=float((place_YX * label.even_YX).sum() / len(groups)),
         limit=float((1 / box_B).mean()),
         empty=int((~seen_B).sum()),
@@ -158,7 +163,7 @@ def findings_table(found: Sequence[Finding]) -> Table:
     for one in found:
         table.add_row(
             Text(one.label),
-            f"{one.items:,}",
+            f"{one.items:,} of {one.boxed:,}",
             f"{one.box:.1%}",
             f"{one.inside:.1%}",
             f"{one.lift:.2f}",
