@@ -19,7 +19,7 @@ from crossray.training.config import (
 def cmfg_tiny() -> Recipe:
     """From scratch on two CPU cores: a small RepVGG-like CNN and a one-layer BERT.
 
-    Reports have some hundred tokens, so the re-ranker learns from few pairs a query.
+    Reports have some hundred tokens, so the re-ranker learns from a part of the batch's pairs.
     """
     shape = BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
     return Recipe(
@@ -32,7 +32,7 @@ def cmfg_tiny() -> Recipe:
             projection="normalised",
             layer="residual_ln",
             key_width=32,
-            candidates=2,
+            candidates=8,
             pair_block=128,
             learn_temperature=True,
             tower_lr=1.0,
