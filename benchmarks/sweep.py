@@ -2,7 +2,7 @@
 
     python benchmarks/sweep.py --data DIR [--epochs 9] [--workers 1] [--store DIR]
 
-DIR as in benchmarks/flickr8k.py. Both sweeps try alpha x beta of the specification's grid; one
+DIR as in benchmarks/flickr8k.py. Both sweeps try alpha x beta of the paper's grid; one
 trains every trial to its end. Prints a table and, last, one JSON object: `best_vs_grid`, the best
 validation mAP@50[found] of ASHA over the grid's, `epochs_share`, its epochs over the grid's, and
 `seconds` of both.

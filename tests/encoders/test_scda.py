@@ -1,4 +1,4 @@
-"""SCDA's mask, box and descriptor; test 4 of MMDL's specification."""
+"""SCDA's mask, box and descriptor."""
 
 from __future__ import annotations
 

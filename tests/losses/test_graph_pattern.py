@@ -62,7 +62,7 @@ def unpaired_loop(l_BB: Tensor, d_BB: Tensor, i: int, deviation: Deviation) -> T
 
 
 def test_distances_of_inputs_equal_the_printed_equation() -> None:
-    """Wrong targets would shape the whole space (tests 6 of the specification)."""
+    """Wrong targets would shape the whole space."""
     u, c = inputs()
     d_ori = torch.zeros(N, N, dtype=torch.float64)
     for i, j in OTHERS:

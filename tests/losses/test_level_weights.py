@@ -1,4 +1,4 @@
-"""The learned level weights of HIER (test 1 of its specification)."""
+"""The learned level weights of HIER."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_margin_is_that_of_another_package() -> None:
 
 
 def test_ratio_is_a_quarter_at_equal_distances_and_falls_with_the_negative() -> None:
-    """Test 11 of MMDL's specification."""
+    """Equal distances must cost as the cited work says, or positives are pulled too weakly."""
     distances = torch.linspace(0, 5, 11)
     torch.testing.assert_close(ratio_term(distances, distances), torch.full((11,), 0.25))
     values = ratio_term(torch.ones(11), distances)

@@ -1,4 +1,4 @@
-"""CMFG as a system: modes, leakage, stages, options (section 7 of its specification)."""
+"""CMFG as a system: modes, leakage, stages, options."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_edges_equal_the_printed_equation(
 
 @pytest.mark.parametrize("edges", ["full", "bipartite"])
 def test_rows_sum_to_one_without_self_loops(parts: dict[str, Tensor], edges: graph.Edges) -> None:
-    """Test 1 of the specification: a node would keep itself, or padding would be read."""
+    """A node would keep itself, or padding would be read."""
     weights = edges_of(parts, edges, 2)
     real = torch.cat([parts["image_mask"], parts["text_mask"]], dim=1)
     some = torch.ones_like(real) & real
@@ -104,7 +104,7 @@ def test_a_node_without_neighbours_becomes_zero() -> None:
 
 
 def test_padding_influences_nothing(parts: dict[str, Tensor]) -> None:
-    """Test 1 of the specification: a longer text elsewhere in the batch must not matter."""
+    """A longer text elsewhere in the batch must not matter."""
     results = []
     real = torch.cat([parts["image_mask"], parts["text_mask"]], dim=1)
     for fill in (0.0, 1e3):
@@ -122,7 +122,7 @@ def as_edges(weights_VV: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def test_a_layer_equals_dense_reference_and_message_passing(parts: dict[str, Tensor]) -> None:
-    """Test 2 of the specification, with fixed edge weights."""
+    """A convolution that differs from the printed one, with fixed edge weights."""
     weights = edges_of(parts, "full", 2)
     ours = convolved(weights, parts["states"] @ parts["weight"].T)
     layer = GCNConv(WIDTH, WIDTH, add_self_loops=False, normalize=False, bias=False).double()
@@ -158,7 +158,7 @@ def test_attention_and_convolution_equal_torch_geometrics_transformer_layer(
 
 
 def test_permuting_nodes_permutes_the_states(parts: dict[str, Tensor]) -> None:
-    """Test 3 of the specification: a set of nodes has no order."""
+    """A set of nodes has no order."""
     order = torch.cat([torch.randperm(PATCHES), PATCHES + torch.randperm(4)])
     real = torch.cat([parts["image_mask"], parts["text_mask"]], dim=1)
     results = []

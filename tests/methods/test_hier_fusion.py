@@ -1,4 +1,4 @@
-"""HIER's fusions against loops over the printed forms (test 14 of its specification)."""
+"""HIER's fusions against loops over the printed forms."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_scores_in_blocks_have_the_gradient_of_the_whole(sides: tuple[Side, Side
 
 
 def test_cosine_scores_are_those_of_the_fused_vector(sides: tuple[Side, Side]) -> None:
-    """cos(z, t), as the specification has it."""
+    """The score is cos(z, t)."""
     image, text = sides
     scorer = FusionScorer("gated", D, "cosine").double()
     found = fusion_scores(scorer, image, text, all_pairs(), 100).view(IMAGES, TEXTS)

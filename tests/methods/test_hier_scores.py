@@ -1,4 +1,4 @@
-"""HIER's scores against loops over the printed equations (tests 2 and 4 of its specification)."""
+"""HIER's scores against loops over the printed equations."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_text_tasks_can_be_left_out() -> None:
 
 
 def test_weights_scale_their_terms() -> None:
-    """a, b and c of the specification."""
+    """A weight that is not applied would go unnoticed in a sum."""
     whole = built().losses(pretext_batch(4))
     scaled = built(rotation_weight=2.0, inpainting_weight=3.0, sentence_order=5.0)
     found = scaled.losses(pretext_batch(4))

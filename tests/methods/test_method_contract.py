@@ -210,7 +210,7 @@ def test_refined_scores_are_the_gated_sum_of_all_levels() -> None:
 
 
 def test_gate_is_uniform_at_first_and_silent_without_its_loss() -> None:
-    """Test 2 of HIER's specification: rows sum to 1, uniform at first, gradient only if asked."""
+    """HIER's gate: rows sum to 1, uniform at first, gradient only if asked."""
     config = TINY["hier"]
     assert isinstance(config, HierConfig)
     hier = config.build()
@@ -238,7 +238,7 @@ def test_levels_may_learn_by_info_nce() -> None:
 
 
 def test_level_weights_start_as_printed_and_fixed_ones_stay() -> None:
-    """Test 1 of HIER's specification."""
+    """Training that begins with other weights than the printed ones prefers another level."""
     config = TINY["hier"]
     assert isinstance(config, HierConfig)
     assert list(config.build().level_weights().values()) == pytest.approx([0.4, 0.3, 0.3], abs=1e-7)

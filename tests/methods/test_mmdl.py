@@ -1,4 +1,4 @@
-"""MMDL: what its specification asks to be tested."""
+"""MMDL against plain computations of its printed equations."""
 
 from __future__ import annotations
 

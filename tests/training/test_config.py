@@ -45,7 +45,7 @@ def test_deepspeed_accepts_the_configuration(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mmach_pretrained_tiny", "mmach_base"])
 def test_mmach_falls_linearly_from_epoch_to_epoch(name: str) -> None:
-    """Section 4 of its specification: from 10^-1.5 to 10^-6, the same rate within an epoch."""
+    """MMACH's schedule: from 10^-1.5 to 10^-6, the same rate within an epoch."""
     recipe = get_recipe(name)
     epochs, steps = recipe.train.epochs, recipe.train.epochs * 79
     rates = [recipe.optimizer.lr * recipe.lr_factor(step, steps) for step in range(steps + 1)]

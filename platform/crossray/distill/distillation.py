@@ -1,4 +1,4 @@
-"""Distillation: the terms by which a student follows a teacher (HIER, section 5.3)."""
+"""Distillation: the terms by which a student follows a teacher (docs/decisions/0007)."""
 
 from __future__ import annotations
 

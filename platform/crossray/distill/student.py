@@ -31,18 +31,18 @@ _IMAGE_TYPE = 1  # the trunk's second token type; sub-words are of its first
 
 @dataclass(frozen=True)
 class StudentConfig(HashingConfig):
-    """A student; section numbers are those of HIER's specification.
+    """A student (docs/decisions/0007).
 
-    The layers of `text` are the trunk that both modalities share (5.1); the cells of `image`'s
+    The layers of `text` are the trunk that both modalities share; the cells of `image`'s
     feature map are the tokens of an image. A tower of depth 0 is a plain patch stem.
 
     Attributes:
         grid: average the feature map to this many rows and columns; None keeps it whole.
         pooling: the first token's state, or the mean over the tokens.
-        task: the loss of the embeddings: ranking by hard negatives (4.3), or InfoNCE over the
+        task: the loss of the embeddings: ranking by hard negatives, or InfoNCE over the
             batch. Codes always learn by ranking.
         temperature: of InfoNCE.
-        margin: of the ranking losses (4.3).
+        margin: of the ranking losses.
         hard_negatives: negatives a query there, the hardest of the batch.
         quantisation: weight of the loss that drives the hash outputs to -1 and +1.
         balance: weight of the loss that makes every bit +1 half of the time.

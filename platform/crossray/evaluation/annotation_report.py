@@ -31,7 +31,7 @@ CURVES = Figure(
     "Curves",
     "Scores against the share of pairs, with 95 % intervals; dotted: chance",
 )
-SHARE_OF_PAIRS, SHARE_OF_SCORE = 0.3, 0.9  # hypothesis H1 of HIER's specification, section 6.5
+SHARE_OF_PAIRS, SHARE_OF_SCORE = 0.3, 0.9  # HIER's hypothesis H1 (docs/methods/hier.md)
 
 Tables = Mapping[str, pa.Table]  # by direction, one row a query
 Points = Mapping[float, Tables]  # by fraction of the pairs

@@ -18,7 +18,7 @@ from crossray.evaluation.measures import MEDIAN_RANK
 
 ALPHA = 0.05
 
-Verdict = Literal["holds", "holds, by less", "is reversed", "cannot be told from chance"]
+Verdict = Literal["holds", "is not reached", "is reversed", "cannot be told from chance"]
 Values = Mapping[str, Mapping[str, pa.Table]]  # by variant and direction, one row a query
 
 
@@ -118,7 +118,7 @@ def _judge(
     if p_value < ALPHA:
         verdict = "holds" if result.mean_difference > 0 else "is reversed"
     if verdict == "holds" and result.mean_difference < (claim.gain or 0.0) * worse:
-        verdict = "holds, by less"
+        verdict = "is not reached"
     return Judgement(
         better, worse, result.mean_difference, result.low, result.high, p_value, verdict
     )

@@ -1,4 +1,4 @@
-"""What a student learns from a teacher (HIER, section 5.3 of its specification).
+"""What a student learns from a teacher (docs/decisions/0007).
 
 Teacher tensors must be detached; no gradient is meant to reach a teacher.
 """

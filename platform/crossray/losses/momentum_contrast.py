@@ -52,7 +52,9 @@ def byol_loss(predicted_BD: Tensor, target_BD: Tensor) -> Tensor:
 
 
 def rising_momentum(first: float, progress: float) -> float:
-    r"""The momentum of BYOL's target after a share `progress` of training (section 3.3).
+    r"""The momentum of BYOL's target after a share `progress` of training.
+
+    Grill et al. 2020, section 3.3.
 
     $$\mu = 1 - (1 - \mu_0) \frac{\cos(\pi k / K) + 1}{2}$$
     """

@@ -1,4 +1,4 @@
-"""Fine-tuning of an image tower by a triplet loss on labels, before MMDL (its section 2.2)."""
+"""Fine-tuning of an image tower by a triplet loss on labels, before MMDL (docs/methods/mmdl.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Recipes of MMACH.
 
-Section 4: SGD whose learning rate falls linearly, epoch by epoch, from 10^-1.5 to 10^-6 in batches
-of 128, and each of the three networks in turn for a pass over the training split.
+As in the paper, SGD whose learning rate falls linearly, epoch by epoch, from 10^-1.5 to 10^-6 in
+batches of 128, and each of the three networks in turn for a pass over the training split.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which tokens of a text are masked (Devlin et al. 2019, section 3.1), and the order of its halves.
 
-What BERT does to single tokens is done to whole clinical terms here (HIER, section 3.2 of its
-specification).
+What BERT does to single tokens is done to whole clinical terms here (HIER,
+docs/methods/hier.md).
 """
 
 from __future__ import annotations

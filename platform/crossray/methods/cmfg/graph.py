@@ -1,4 +1,4 @@
-"""The equations of CMFG's graph (sections 3 and 4 of its specification), pure functions.
+"""The equations of CMFG's graph (docs/methods/cmfg.md), pure functions.
 
 Shape suffixes here: `G` graphs, `V` and `U` nodes of a graph, `R` patches, `T` tokens, `E` the
 width d_k of an attention head.
@@ -17,7 +17,7 @@ Edges = Literal["full", "bipartite"]
 
 
 def neighbours(mask_GV: Tensor) -> Tensor:
-    """`support_GVV`: bool, M(u) of every node u within one modality (section 3).
+    """`support_GVV`: bool, M(u) of every node u within one modality.
 
     All other real nodes, never u itself; a node outside of `mask_GV` has and is no neighbour.
     """
@@ -26,7 +26,7 @@ def neighbours(mask_GV: Tensor) -> Tensor:
 
 
 def joint_neighbours(image_mask_GR: Tensor, text_mask_GT: Tensor, edges: Edges) -> Tensor:
-    """`support_GVV`: bool, M(u) in the graph of an image and a text, patches first (section 3).
+    """`support_GVV`: bool, M(u) in the graph of an image and a text, patches first.
 
     `full` joins every node with every other one, `bipartite` only patches with tokens.
     """
@@ -39,13 +39,13 @@ def joint_neighbours(image_mask_GR: Tensor, text_mask_GT: Tensor, edges: Edges) 
 
 
 def edge_logits(query_GUHE: Tensor, key_GVHE: Tensor) -> Tensor:
-    r"""`logits_GHUV`: $(W_Q h_u) \cdot (W_K h_v) / \sqrt{d_k}$ before the softmax (section 3)."""
+    r"""`logits_GHUV`: $(W_Q h_u) \cdot (W_K h_v) / \sqrt{d_k}$ before the softmax."""
     scaled_GUHE = query_GUHE / sqrt(query_GUHE.shape[-1])
     return scaled_GUHE.transpose(1, 2) @ key_GVHE.permute(0, 2, 3, 1)
 
 
 def edge_weights(logits_GHVV: Tensor, support_GVV: Tensor) -> Tensor:
-    r"""`weights_GVV`: the edges of a graph (section 3), the mean over its heads.
+    r"""`weights_GVV`: the edges of a graph, the mean over its heads.
 
     $$e_{uv} = \mathrm{softmax}_{v \in M(u)} \frac{(W_Q h_u) \cdot (W_K h_v)}{\sqrt{d_k}}$$
 
@@ -58,7 +58,7 @@ def edge_weights(logits_GHVV: Tensor, support_GVV: Tensor) -> Tensor:
 
 
 def convolved(weights_GVV: Tensor, message_GVD: Tensor) -> Tensor:
-    r"""`states_GVD`: one graph convolution, as printed (section 3).
+    r"""`states_GVD`: one graph convolution, as printed.
 
     $$h_u^{(l+1)} = \mathrm{ReLU}\Big( \sum_{v \in M(u)} e_{uv}\, W^{(l)} h_v^{(l)} \Big)$$
 
@@ -70,7 +70,7 @@ def convolved(weights_GVV: Tensor, message_GVD: Tensor) -> Tensor:
 
 
 def mean_readout(states_GVD: Tensor, mask_GV: Tensor) -> Tensor:
-    """`z_GD`: unit length, the direction of the mean of the real nodes (section 4).
+    """`z_GD`: unit length, the direction of the mean of the real nodes.
 
     Zero where there is none, or where all of them are zero.
     """
@@ -86,10 +86,10 @@ def attention_readout(states_GVD: Tensor, logits_GV: Tensor, mask_GV: Tensor) ->
 
 
 def pair_scores(image_GD: Tensor, text_GD: Tensor) -> Tensor:
-    r"""`scores_G`: $s(i, t) = z_I \cdot z_T$ of one graph each (section 4)."""
+    r"""`scores_G`: $s(i, t) = z_I \cdot z_T$ of one graph each."""
     return (image_GD * text_GD).sum(dim=-1)
 
 
 def all_scores(image_BD: Tensor, text_CD: Tensor) -> Tensor:
-    r"""`scores_BC`: $s(i, t) = z_I \cdot z_T$ of every image with every text (section 4)."""
+    r"""`scores_BC`: $s(i, t) = z_I \cdot z_T$ of every image with every text."""
     return image_BD @ text_CD.T

@@ -36,31 +36,31 @@ _RAGGED = ("tokens", "token_mask")
 
 @dataclass(frozen=True)
 class CmfgConfig(MethodConfig):
-    """CMFG; section numbers are those of its specification.
+    """CMFG (docs/methods/cmfg.md).
 
     Attributes:
         grid: side of the grid of patches, the feature map averaged; None keeps the whole map.
         projection: of nodes into the shared space: linear, or linear and normalised over the batch.
         dropout: probability, before the projections.
-        edges: of a pair's graph: all of them, or those between patches and tokens only (section 3).
+        edges: of a pair's graph: all of them, or those between patches and tokens only.
         edge_mode: edge weights from the first states, or computed anew in every layer.
         layer: as printed, or with a residual and LayerNorm.
         layers: K, graph convolutions.
         key_width: d_k, of an attention head.
         heads: attention heads, averaged.
         per_edge_type: W_Q and W_K of their own for each of the four types of edges.
-        pooling: of the nodes into an embedding (4).
-        mode: embeddings of single items, scores from a graph a pair, or both (4.1).
+        pooling: of the nodes into an embedding.
+        mode: embeddings of single items, scores from a graph a pair, or both.
         reranked: what a re-ranked pair scores: its own graph's score, or that and the first
             stage's in sum.
         candidates: pairs that `pairwise` learns from in mode `both`: each query's best of the batch
-            by the first stage, its own included; None for every pair (4.1).
+            by the first stage, its own included; None for every pair.
         pair_block: pairs computed at a time.
-        loss: InfoNCE, or the margin against the hardest negative of VSE++ (4).
+        loss: InfoNCE, or the margin against the hardest negative of VSE++ (Faghri et al. 2018).
         temperature: tau of InfoNCE.
         learn_temperature: learn it from there, one each for the two stages.
         margin: m of VSE++.
-        tower_lr: learning rate of towers that are not frozen, relative to the rest's (4.2).
+        tower_lr: learning rate of towers that are not frozen, relative to the rest's.
     """
 
     name: ClassVar[str] = "cmfg"
@@ -236,7 +236,7 @@ class Cmfg(Method):
         return Alignment(patch_maps(share_BTR, self.config.grid, grid_BCYX.shape[2:]))
 
     def node_attention(self, images: Representation, texts: Representation) -> Tensor:
-        """`weights_BVV`: how much node u of image i and text i reads of node v (section 5.1).
+        """`weights_BVV`: how much node u of image i and text i reads of node v.
 
         Patches come first, row by row, then the text's tokens; special ones and padding have 0.
         Of the first layer where edges are dynamic.
@@ -246,7 +246,7 @@ class Cmfg(Method):
         )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The loss of each stage (section 4); training minimises their sum (4.1).
+        """The loss of each stage; training minimises their sum.
 
         Each process scores its own images against all texts; the rows are gathered, so that every
         stage is one full matrix over the whole batch.

@@ -142,7 +142,7 @@ class GraphNetwork(nn.Module):
         )
 
     def embed(self, nodes: Nodes, modality: Modality) -> Tensor:
-        """`z_GD` of single items, mode `dual`: only edges within the item (section 4.1)."""
+        """`z_GD` of single items, mode `dual`: only edges within the item."""
         mask_GV = nodes.ends.mask
         support_GVV = neighbours(mask_GV)
 
@@ -154,7 +154,7 @@ class GraphNetwork(nn.Module):
         return self._read(states_GVD, mask_GV, modality)
 
     def embed_pairs(self, images: Nodes, texts: Nodes, edges: Edges) -> tuple[Tensor, Tensor]:
-        """`image_PD` and `text_PD` of P pairs, mode `pairwise`: each has read the other (4.1)."""
+        """`image_PD` and `text_PD` of P pairs, mode `pairwise`: each has read the other."""
         patches = images.states.shape[1]
         image_mask, text_mask = images.ends.mask, texts.ends.mask
 

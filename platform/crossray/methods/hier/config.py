@@ -20,7 +20,7 @@ LEVELS: tuple[Level, ...] = ("region_word", "structure_sentence", "global")
 
 @dataclass(frozen=True)
 class HierConfig(MethodConfig):
-    """HIER, stage 2; section numbers are those of its specification.
+    """HIER, stage 2 (docs/methods/hier.md).
 
     Attributes:
         hidden: width of the global heads' hidden layer.
@@ -28,26 +28,26 @@ class HierConfig(MethodConfig):
         local_dropout: probability, in the projections of regions, words, structures and sentences.
         text_pooling: the first token's state, or the mean over the tokens.
         regions: of level 1: cells of grids, or the boxes or masks of the pairs with the whole
-            picture as one more (2).
+            picture as one more.
         grids: sides of the region grids.
         structures: of level 2: seven zones of the picture, or the masks of the pairs with the whole
-            picture as one more (2).
-        levels: which of the three levels are used (section 6.2).
-        smoothing: lambda of the attention (4.1).
+            picture as one more.
+        levels: which of the three levels are used.
+        smoothing: lambda of the attention.
         both_directions: average region-word with word-region.
         structure_width: width of the pairwise transformer layers of level 2.
         structure_heads: attention heads there.
         structure_feed_forward: width of the feed-forward layers there.
         pair_block: pairs computed at a time there.
-        margin: of the ranking losses (4.3).
+        margin: of the ranking losses.
         hard_negatives: negatives a query in the ranking losses, the hardest of the batch.
         info_nce: levels that learn by InfoNCE over the batch in place of the ranking loss.
         temperature: of InfoNCE, the initial one; each such level learns its own.
         level_weights: initial weights of the losses of region_word, structure_sentence and global.
         level_weighting: learn the weights (uncertainty) or keep them (fixed).
-        gate: weigh the levels by the query (4.2).
+        gate: weigh the levels by the query.
         loss_on_gated: weight of the loss on the gated score.
-        fusion: of image and text, whose score is added to the pairs that are refined (4.4).
+        fusion: of image and text, whose score is added to the pairs that are refined.
         fusion_scoring: cos(z, t) of the fused vector z, or a perceptron of z.
         fusion_weight: of the fusion's score where it is added; its ranking loss has weight 1.
     """

@@ -1,4 +1,4 @@
-"""HIER's fusions (section 4.4): an image and a text made one vector, which then is scored.
+"""HIER's fusions: an image and a text made one vector, which then is scored.
 
 A pair comes in as two sides, each a vector for the whole and its parts with a mask; every fusion
 gives one vector of the same width. `FUSIONS` is the whole registry.

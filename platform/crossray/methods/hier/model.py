@@ -258,7 +258,7 @@ class Hier(Method):
         )
 
     def gate_weights(self, query_BD: Tensor) -> Tensor:
-        """`g(q) = softmax(W q + b)`, `gate_BL`; uniform without a gate (section 4.2)."""
+        """`g(q) = softmax(W q + b)`, `gate_BL`; uniform without a gate."""
         if self.config.gate:
             return torch.softmax(self.gate(query_BD), dim=-1)
         levels = len(self.config.levels)
@@ -278,7 +278,7 @@ class Hier(Method):
         return {f"level_weight/{level}": w for level, w in self.level_weights().items()}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """One weighted ranking loss a level, one on the gated score, one on the fusion's (4.3).
+        """One weighted ranking loss a level, one on the gated score, one on the fusion's.
 
         Each process scores its own images against all texts; the rows are gathered, so that every
         level is one full matrix over the whole batch.

@@ -1,4 +1,4 @@
-"""Regions and structures of a feature map (HIER, section 2: grids, boxes, masks, lung zones)."""
+"""Regions and structures of a feature map for HIER: grids, boxes, masks, lung zones."""
 
 from __future__ import annotations
 

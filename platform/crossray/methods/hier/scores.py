@@ -1,4 +1,4 @@
-"""The three alignment scores and the gate of HIER (section 4.1 and 4.2 of its specification)."""
+"""The three alignment scores and the gate of HIER (docs/methods/hier.md)."""
 
 from __future__ import annotations
 
@@ -274,5 +274,5 @@ def global_scores(image_BD: Tensor, text_CD: Tensor) -> Tensor:
 
 
 def gated(levels_LBC: Tensor, gate_BL: Tensor) -> Tensor:
-    """`S(q, .) = sum_l g_l(q) S_l(q, .)` for B queries (section 4.2); `scores_BC`."""
+    """`S(q, .) = sum_l g_l(q) S_l(q, .)` for B queries; `scores_BC`."""
     return torch.einsum("lbc,bl->bc", levels_LBC, gate_BL)

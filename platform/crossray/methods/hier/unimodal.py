@@ -36,10 +36,10 @@ IMAGE_TASKS: tuple[ImageTask, ...] = ("rotation", "inpainting", "contrast")
 
 @dataclass(frozen=True)
 class HierUnimodalConfig(UnimodalConfig):
-    """HIER, stage 1; section numbers are those of its specification.
+    """HIER, stage 1 (docs/methods/hier.md).
 
     Attributes:
-        image_tasks: which of rotation, inpainting and contrast the image tower learns by (3.1);
+        image_tasks: which of rotation, inpainting and contrast the image tower learns by;
             none leaves it as it is.
         objective: of contrast: MoCo, or BYOL, which has no negatives.
         rotation_weight: a of the sum of the image losses.
@@ -53,7 +53,7 @@ class HierUnimodalConfig(UnimodalConfig):
         rotation_as_augmentation: turn the views of contrast by quarter turns too.
         hidden_area: share of an image that inpainting hides.
         decoder: width of the decoder of inpainting.
-        masking: what the text tower predicts: clinical terms, random tokens, none of either (3.2).
+        masking: what the text tower predicts: clinical terms, random tokens, none of either.
         masked_share: share of the terms or tokens that is masked.
         terms: the list of clinical terms: `built-in`, or the absolute path of one's own or of UMLS'
             MRCONSO.RRF.
@@ -176,7 +176,7 @@ class HierUnimodal(Unimodal):
         )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """A weighted term a task, over the whole batch: L_img and L_txt of section 3."""
+        """A weighted term a task, over the whole batch."""
         drawn, terms = batch.pretext, {}
         assert drawn is not None
         if "rotation" in self.config.image_tasks:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MmachConfig(HashingConfig, SupervisedConfig):
-    """MMACH; sections and equations are those of its specification.
+    """MMACH (docs/methods/mmach.md); equation numbers are those of the paper.
 
     Attributes:
         embedding: as many as bits: codes are the signs of the embedding.
         text_pooling: the first token's state, or the mean over the tokens.
-        scales: kernels of the average poolings of the hash networks (3.1).
+        scales: kernels of the average poolings of the hash networks.
         wide: width of the hash networks' first hidden layer.
         narrow: width of their second.
         label_hidden: width of the label network's hidden layer.
@@ -40,7 +40,7 @@ class MmachConfig(HashingConfig, SupervisedConfig):
         margins: gamma 1 to 4 (equations 5 and 6); None for a quarter of the bits each, which is one
             bit in 16.
         alpha: weight of the quantisation error (equation 10).
-        tries: draws after which an anchor goes without a triplet (section 4).
+        tries: draws after which an anchor goes without a triplet.
         optimizer: of all three networks.
     """
 

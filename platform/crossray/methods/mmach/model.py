@@ -17,7 +17,7 @@ from crossray.methods.mmach.networks import HashNetwork
 class Mmach(Hashing):
     """Hash outputs of images and of texts; no label is needed any more.
 
-    The embedding is the hash outputs at unit length, so its signs are the codes (section 5).
+    The embedding is the hash outputs at unit length, so its signs are the codes.
     """
 
     config: MmachConfig

@@ -1,4 +1,4 @@
-"""The hash networks of images, texts and labels (section 3.1); all end in tanh (equation 8)."""
+"""The hash networks of images, texts and labels; all end in tanh (MMACH, equation 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Triplets by the number of labels in common, drawn by rejection (section 4)."""
+"""Triplets by the number of labels in common, drawn by rejection (docs/methods/mmach.md)."""
 
 from __future__ import annotations
 

@@ -27,14 +27,14 @@ from crossray.methods.mmdl.layers import (
 
 @dataclass(frozen=True)
 class MmdlConfig(SupervisedConfig):
-    """MMDL; section numbers are those of its specification.
+    """MMDL (docs/methods/mmdl.md).
 
     Attributes:
         modalities: what is learned from; `image` alone is Image-MMDL (m = 1).
         hidden: width of the first two layers.
         embedding: width of the third layer, rows of the coupling matrix.
-        sharing: a first layer for each modality, or one for both over padded features (3.1).
-        out_act: after the third layer: ReLU as printed, unit length, or nothing (3.1).
+        sharing: a first layer for each modality, or one for both over padded features.
+        out_act: after the third layer: ReLU as printed, unit length, or nothing.
         fixed_coupling: keep the coupling matrix as it starts (SDML).
         dropout: probability, after the first two layers.
         text_pooling: the first token's state, or the mean over the tokens.

@@ -1,4 +1,4 @@
-"""The ablation of HIER, stage 2 (section 6.2, experiments 2 and 4).
+"""The ablation of HIER, stage 2: its levels and its fusions (docs/methods/hier.md).
 
 The proposal prints no results, so what is claimed are its hypotheses.
 """

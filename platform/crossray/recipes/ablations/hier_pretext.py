@@ -1,4 +1,4 @@
-"""The ablation of HIER's stage 1 (section 6.2, pretext ablation): what its tasks are worth later.
+"""The ablation of HIER's stage 1: what its pretext tasks are worth in stage 2.
 
 Every variant is the same stage 2; what differs is the stage 1 that it starts from.
 """
@@ -16,7 +16,7 @@ from crossray.training.ablation import FULL, Ablation, vary
 from crossray.training.config import Recipe
 
 NONE = "none"
-CLAIMS = (Claim(FULL, NONE, "mAP@all", "RQ1 (pretext tasks make up for pairs)"),)
+CLAIMS = (Claim(FULL, NONE, "mAP@all", "Question 1 (pretext tasks make up for pairs)"),)
 
 
 def first_stages(base: Recipe) -> dict[str, Recipe]:

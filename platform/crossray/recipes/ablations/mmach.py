@@ -16,7 +16,7 @@ CLAIMS = (
 
 
 def variants(base: Recipe) -> dict[str, Recipe]:
-    """MLSDCH, whose label network sees labels alone (H^A = H^E), and MMACH-MSE (section 5)."""
+    """MLSDCH, whose label network sees labels alone (H^A = H^E), and MMACH-MSE."""
     full = vary(base, attention=True, objective="triplet")
     return {
         "full": full,

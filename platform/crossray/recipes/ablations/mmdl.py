@@ -1,4 +1,4 @@
-"""The ablation of MMDL (section 4, experiment 3), and its open choices (section 3.1)."""
+"""The ablation of MMDL: its texts, and what the paper leaves open (docs/methods/mmdl.md)."""
 
 from __future__ import annotations
 
