@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from crossray.core.artifacts import (
     MANIFEST,
     Artifact,
     Kind,
+    cache_dir,
     create,
     open_artifact,
     require_parent,
@@ -177,6 +177,22 @@ def test_object_store(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         publish(uri)
     with pytest.raises(CrossRayError, match="no artifact"):
         open_artifact(f"s3://store/b{query}")
-    started = time.monotonic()
-    assert artifact.local().is_dir()
-    assert time.monotonic() >= started
+    copied = artifact.local()
+    monkeypatch.setattr("crossray.core.artifacts.fs.copy_files", None)
+    assert artifact.local() == copied, "copied once"
+
+
+def test_copies_lie_in_the_cache_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with a small home folder, copies of indexes would fill it."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    assert cache_dir() == tmp_path / "elsewhere" / "crossray"
+    for unset in ("", None):
+        if unset is None:
+            monkeypatch.delenv("XDG_CACHE_HOME")
+        else:
+            monkeypatch.setenv("XDG_CACHE_HOME", unset)
+        assert cache_dir() == tmp_path / "home" / ".cache" / "crossray"
+    assert cache_dir().is_dir()

@@ -286,6 +286,8 @@ def test_killed_ingest_publishes_nothing(ray_cluster: str, tmp_path: Path) -> No
             break
         assert child.poll() is None, child.stderr.read().decode() if child.stderr else ""
         time.sleep(0.1)
+    else:
+        pytest.fail("no part was written within a minute")
     child.send_signal(signal.SIGKILL)
     child.communicate()
     with pytest.raises(CrossRayError, match="no artifact"):

@@ -23,6 +23,9 @@ from crossray.data.held_out import (
     draw_few_shots,
     without_held_out,
 )
+from crossray.data.items import Items
+from crossray.data.split_makers import ZeroShot
+from crossray.data.splits import Split
 
 SHARES = sorted({*ANNOTATED_FRACTIONS, *REPORT_COVERAGES}, reverse=True)
 LABELS = ["Edema", "Fracture", "Pneumonia", *NEVER_HELD_OUT]
@@ -99,6 +102,18 @@ def test_every_finding_can_be_held_out() -> None:
     """Repeating a study over seeds would hold out the same labels again."""
     chosen = Counter(name for seed in range(60) for name in choose_held_out(CHEXPERT, seed))
     assert set(chosen) == set(CHEXPERT) - set(NEVER_HELD_OUT)
+
+
+def test_labels_are_drawn_from_those_that_test_can_measure() -> None:
+    """A held-out label that no test item carries takes training items away for no figure."""
+    labels = [["a"], ["only in training"], ["only in training"], ["b"], ["c"], ["c"]]
+    splits: list[Split] = ["train", "train", "train", "val", "test", "test"]
+    ids = [str(number) for number in range(6)]
+    items = Items(ids, ids, splits, ids, labels, [[]] * 6, np.ones(6, dtype=bool))
+    for seed in range(20):
+        assert ZeroShot(share=0.5, seed=seed).deal(items).held_out == ("c",)
+    with pytest.raises(CrossRayError, match=r"the label 'a'.* labels of test are c"):
+        ZeroShot(held_out=("a",)).deal(items)
 
 
 @given(items=ITEMS, held_out=st.sets(st.sampled_from(LABELS[:3]), min_size=1))

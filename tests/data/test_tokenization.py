@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -139,13 +140,36 @@ print(json.dumps(train_wordpiece(json.load(sys.stdin), 400).get_vocab(), sort_ke
 def test_training_is_the_same_in_every_process() -> None:
     """Two workers that learn the vocabulary themselves must agree on every id."""
     letters = random.Random(5)
-    words = ["".join(letters.choices("abcdefghij", k=letters.randint(1, 6))) for _ in range(900)]
+    alphabet = "abcdefghijklmnopqrstuvwxyzαβγδεζηθικλμνξοπρστυφχψω0123456789"
+    words = ["".join(letters.choices(alphabet, k=letters.randint(1, 6))) for _ in range(900)]
     texts = [" ".join(letters.sample(words, 12)) for _ in range(300)]
-    other = subprocess.run(
-        [sys.executable, "-c", LEARN], input=json.dumps(texts), capture_output=True, text=True
-    )
-    assert other.returncode == 0, other.stderr
-    assert json.loads(other.stdout) == train_wordpiece(texts, 400).get_vocab()
+    vocabularies = [train_wordpiece(texts, 400).get_vocab()]
+    for seed in ("1", "2"):
+        other = subprocess.run(
+            [sys.executable, "-c", LEARN],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            input=json.dumps(texts),
+            capture_output=True,
+            text=True,
+        )
+        assert other.returncode == 0, other.stderr
+        vocabularies.append(json.loads(other.stdout))
+    assert vocabularies[1] == vocabularies[0]
+    assert vocabularies[2] == vocabularies[0]
+
+
+def test_the_most_frequent_characters_are_kept() -> None:
+    """In a script of thousands of signs, common words would become [UNK] for the sake of rare ones.
+
+    Of 1,200 signs the thousand most frequent get an entry; a tie goes to the lower code point.
+    """
+    signs = [chr(0x4E00 + number) for number in range(1200)]
+    texts = [sign for n, sign in enumerate(signs) for _ in range(9 if n % 3 else 3)]
+    fast = train_wordpiece(texts, 1100)
+    frequent = [sign for n, sign in enumerate(signs) if n % 3]
+    rare = [sign for n, sign in enumerate(signs) if not n % 3]
+    kept = [sign for sign in signs if fast.token_to_id(sign) is not None]
+    assert set(kept) == {*frequent, *rare[:200]}
 
 
 def test_too_small_vocabulary_and_no_text_are_explained() -> None:

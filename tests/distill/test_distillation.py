@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
+from scipy.stats import entropy
 
 from crossray.core.errors import CrossRayError
 from crossray.distill import Distillation, DistillationConfig
+from crossray.distill.distillation import start_from_teacher
 from crossray.distill.teaching import text_outputs
-from crossray.methods.contract import ClosedForm
+from crossray.methods.contract import ClosedForm, PairScores
 from support.tiny import CLOSED_FORM, SHAPE, STUDENT, TINY, batch_of, distillation, taught
 
 
@@ -115,7 +119,58 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn() -> None:
     terms = method._score_terms(*parts, scores, torch.eye(6, dtype=torch.bool))
     assert terms["contrastive"].item() == pytest.approx(0, abs=1e-6)
     assert terms["rank"].item() == pytest.approx(0, abs=1e-6)
-    assert terms["code_contrastive"].item() > 0
+    uniform = np.full((6, 6), 1 / 6)
+    assert terms["code_contrastive"].item() == pytest.approx(divergence(uniform, scores), rel=1e-4)
+
+
+def divergence(student_BB: np.ndarray, scores: PairScores) -> float:
+    """KL from the teacher's softmax at 0.07 to the student's, the mean of both directions."""
+    total = 0.0
+    for own_BB, taught_BB in ((student_BB, scores[0]), (student_BB.T, scores[1].T)):
+        taught = softmax(taught_BB.double().numpy() / 0.07, axis=1)
+        total += entropy(taught, own_BB, axis=1).mean() / 2
+    return float(total)
+
+
+def test_codes_follow_the_teacher_by_their_share_of_equal_bits() -> None:
+    """Scores of codes that grow with their length would drown the teacher's in long codes."""
+    torch.manual_seed(0)
+    method = Distillation(
+        replace(STUDENT, bits=24).build(),
+        TINY["clip"].build().eval(),
+        DistillationConfig(layer_map=((0, 0),), codes=2.0),
+    ).eval()
+    batch = taught(batch_of(6), method)
+    assert batch.teaching is not None
+    scores = method._teacher_scores(batch.teaching.images, batch.teaching.texts)
+    signs = [torch.randint(0, 2, (6, 24)).float() * 2 - 1 for _ in range(2)]
+    parts = [{"z": torch.zeros(6, 8), "h": h_BK} for h_BK in signs]
+    terms = method._score_terms(*parts, scores, torch.eye(6, dtype=torch.bool))
+    differing_BB = (signs[0][:, None] != signs[1][None]).sum(dim=2).double().numpy()
+    own_BB = (1 - 2 * differing_BB / 24) / 0.07
+    wanted = (
+        entropy(softmax(scores[0].double().numpy() / 0.07, axis=1), softmax(own_BB, axis=1), axis=1)
+        + entropy(
+            softmax(scores[1].T.double().numpy() / 0.07, axis=1), softmax(own_BB.T, axis=1), axis=1
+        )
+    ).mean() / 2
+    assert terms["code_contrastive"].item() == pytest.approx(2.0 * wanted, rel=1e-4)
+
+
+def test_what_does_not_fit_of_a_teacher_stays_as_it_is() -> None:
+    """A wider student would not start at all, or with half of a tensor."""
+    torch.manual_seed(0)
+    wider = replace(STUDENT.text, shape=replace(SHAPE, ffn_width=48))
+    student, teacher = replace(STUDENT, text=wider).build(), TINY["hier"].build()
+    before = {name: t.clone() for name, t in student.text_tower.state_dict().items()}
+    start_from_teacher(student, teacher)
+    taken = teacher.text_tower.state_dict()
+    differing = {name for name, t in before.items() if t.shape != taken[name].shape}
+    assert {name.split(".")[-2] for name in differing} == {"dense"}
+    assert len(differing) == 3
+    for name, tensor in student.text_tower.state_dict().items():
+        wanted = before if name in differing else taken
+        torch.testing.assert_close(tensor, wanted[name], msg=name)
 
 
 def test_a_student_may_start_with_what_fits_of_its_teacher() -> None:

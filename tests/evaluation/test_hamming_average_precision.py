@@ -74,6 +74,18 @@ def test_stable_is_the_usual_loop(shape: tuple[int, int, int, int]) -> None:
     assert np.isnan(values[0])
 
 
+@pytest.mark.parametrize("labels", [63, 64, 65, 128, 129, 192, 200, 257])
+def test_every_label_counts(labels: int) -> None:
+    """Items would be relevant only by the first labels of a large vocabulary."""
+    rng = np.random.default_rng(labels)
+    query_codes, item_codes, *_ = draw(rng, labels, 2 * labels, 16, 1)
+    query_labels = np.eye(labels, dtype=bool)
+    item_labels = np.repeat(query_labels, 2, axis=0)[rng.permutation(2 * labels)]
+    inputs = query_codes, item_codes, query_labels, item_labels
+    values = hamming_average_precision(*inputs, ties="stable")
+    np.testing.assert_allclose(values, usual_loop(inputs), atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", SHAPES[:-2], ids=str)
 @pytest.mark.parametrize("ties", ["stable", "expected"])
 def test_the_values_are_those_of_average_precision(

@@ -12,6 +12,7 @@ from sklearn.metrics import ndcg_score
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import arrays, ndcg
+from crossray.evaluation.ndcg import ndcg_at_random
 
 
 @pytest.fixture
@@ -62,6 +63,15 @@ def test_expected_is_the_mean_over_every_order(scores: list[int], k: int | None)
     np.testing.assert_allclose(
         ndcg(scores_QN, gains, k, ties="expected"), np.mean(stable, axis=0), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("k", [None, 1, 2, 4, 9])
+def test_chance_is_the_mean_over_every_order(k: int | None) -> None:
+    """A system would be compared with a chance level that no ranking has."""
+    gains = np.array([[0, 1, 3, 0, 2], [1, 0, 0, 0, 0], [5, 5, 0, 1, 5], [0, 0, 0, 0, 0]])
+    falling = np.broadcast_to(np.arange(5, 0, -1), gains.shape)
+    values = [ndcg(falling, gains[:, list(order)], k) for order in permutations(range(5))]
+    np.testing.assert_allclose(ndcg_at_random(gains, k), np.mean(values, axis=0), rtol=1e-12)
 
 
 def test_perfect_rankings_have_one_and_blocks_change_nothing(

@@ -12,6 +12,7 @@ from pytorch_metric_learning.reducers import MeanReducer
 from torch import Tensor
 
 from crossray.losses.triplets import (
+    TripletForm,
     TripletTerm,
     label_roles,
     label_triplet_loss,
@@ -19,7 +20,10 @@ from crossray.losses.triplets import (
     mean_over_triplets,
     mean_squared_distances,
     ratio_term,
+    triplet_term,
 )
+from crossray.methods.image_ranking import ImageRankingConfig
+from support.tiny import IMAGE, LABELS, TEXT, batch_of
 
 TERMS: list[TripletTerm] = [margin_term, partial(margin_term, margin=0.9), ratio_term]
 
@@ -72,6 +76,37 @@ def test_ratio_is_a_quarter_at_equal_distances_and_falls_with_the_negative() -> 
     assert (values.diff() < 0).all()
     expected = (math.exp(1.0) / (math.exp(1.0) + math.exp(5.0))) ** 2
     assert values[-1].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("form", "value"), [("margin", 0.3 - 1.1 + 0.9), ("ratio", 1 / (1 + math.exp(0.8)) ** 2)]
+)
+def test_a_form_is_known_by_its_name(form: TripletForm, value: float) -> None:
+    """A recipe that asks for one loss would train by the other."""
+    term = triplet_term(form, margin=0.9)
+    assert term(torch.tensor(0.3), torch.tensor(1.1)).item() == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("form", ["margin", "ratio"])
+def test_fine_tuning_by_triplets_of_pooled_features(form: TripletForm) -> None:
+    """`image_ranking` would train an image tower by distances of something else."""
+    torch.manual_seed(0)
+    config = ImageRankingConfig(image=IMAGE, text=TEXT, labels=LABELS, triplet=form, margin=0.4)
+    method, batch = config.build().eval(), batch_of(7)
+    with torch.no_grad():
+        pooled_BC = method.image_tower(batch.image.pixels_BCYX).mean(dim=(2, 3))
+        unit_BC = pooled_BC / pooled_BC.norm(dim=1, keepdim=True)
+        found = method.losses(batch)
+    assert batch.labels_BC is not None
+    values = []
+    for a, p, n in triplets_of(batch.labels_BC):
+        near, far = torch.dist(unit_BC[a], unit_BC[p]), torch.dist(unit_BC[a], unit_BC[n])
+        hinge = max(0.0, float(near - far) + 0.4)
+        ratio = 1 / (1 + math.exp(float(far - near))) ** 2
+        values.append(hinge if form == "margin" else ratio)
+    assert values
+    assert list(found) == ["triplet"]
+    assert found["triplet"].item() == pytest.approx(sum(values) / len(values), rel=1e-4)
 
 
 def test_items_without_labels_are_negatives_only() -> None:

@@ -269,11 +269,12 @@ def test_more_requests_than_can_be_worked_on(
     import httpx2
 
     search, ongoing, most = searcher.backend.search, 0, 0
+    refused_all = asyncio.Event()
 
     async def slow(*arguments: Any) -> Any:
         nonlocal ongoing, most
         ongoing, most = ongoing + 1, max(most, ongoing + 1)
-        await asyncio.sleep(0.3)
+        await refused_all.wait()
         ongoing -= 1
         return await search(*arguments)
 
@@ -284,9 +285,19 @@ def test_more_requests_than_can_be_worked_on(
             transport=transport, base_url="http://test", headers=headers
         ) as storming:
             body = {"vector": VECTOR, "target": "text"}
-            return await asyncio.gather(
-                *(storming.post("/v1/search", json=body) for _ in range(100))
-            )
+            waiting = {
+                asyncio.create_task(storming.post("/v1/search", json=body)) for _ in range(100)
+            }
+            answers = []
+            while waiting:
+                done, waiting = await asyncio.wait(
+                    waiting, timeout=60, return_when=asyncio.FIRST_COMPLETED
+                )
+                assert done, f"{len(waiting)} requests neither wait for the search nor are refused"
+                answers += [task.result() for task in done]
+                if len(answers) == 100 - 64:
+                    refused_all.set()
+            return answers
 
     monkeypatch.setattr(searcher.backend, "search", slow)
     answers = asyncio.run(storm())
