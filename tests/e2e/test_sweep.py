@@ -64,7 +64,7 @@ def test_a_killed_sweep_goes_on(
     assert [parent.kind for parent in sweep.manifest.parents] == ["features", "teacher", "report"]
     test = open_artifact(sweep.manifest.parents[2].uri, "report")
     assert test.manifest.config["split"] == "test"
-    assert whole["test"]["image_to_text"]["mAP@50[found]"] > 0.3
+    assert whole["test"]["image_to_text"]["mAP@50[found]"] > 0.7, "chance is 0.26"
 
     main(["recipe", "from-sweep", "whole", "--pick", "knee", "--out", str(tmp_path / "knee.json")])
     knee = next(trial for trial in whole["trials"] if trial["name"] == whole["knee"])
@@ -109,5 +109,5 @@ def test_trials_go_on_from_better_ones(tmp_path: Path, monkeypatch: pytest.Monke
     trials = report_of(tmp_path, "population")["trials"]
     assert [trial["state"] for trial in trials] == ["finished", "finished"]
     assert [set(trial["curve"]) for trial in trials] == [{"1", "2"}] * 2
-    assert all(trial["quality"] > 0.3 for trial in trials)
+    assert all(trial["quality"] > 0.7 for trial in trials), "chance is 0.26"
     assert not list((tmp_path / "runs").glob("*/train"))
