@@ -142,11 +142,12 @@ def _complete(row: PairRow, seed: int) -> dict[str, Any]:
 
 
 def _string(value: object, what: str) -> str:
-    """The value stripped; blank for None."""
+    """The value stripped, blank for None; raises `UnicodeError` for what UTF-8 cannot hold."""
     if value is None:
         return ""
     if not isinstance(value, str):
         raise Rejected("malformed row", f"the {what} is {value!r:.60}, not a string")
+    value.encode()
     return value.strip()
 
 

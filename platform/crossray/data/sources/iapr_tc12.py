@@ -18,6 +18,7 @@ from crossray.data.sources.layout import (
     lines,
     listed,
     numeric,
+    unmatched,
     whole,
 )
 from crossray.data.sources.source import FolderSource, Plan
@@ -76,6 +77,7 @@ class IaprTc12Source(FolderSource):
         parts = _TEXTS[self.text]
         rows = [_row(path, labels.get(path.stem, []), parts) for path in files]
         notes = counted(len(rows), PHOTOS, "photos")
+        notes += unmatched(labels, (path.stem for path in files), "photos with labels")
         if self.split == "mmach":
             if self.regions is None:
                 raise CrossRayError(f"--split mmach needs labels; {_REGIONS}.")
@@ -89,7 +91,10 @@ class IaprTc12Source(FolderSource):
 def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
     """The pair of an annotation: tags in capitals, but not XML, for ampersands stand bare."""
     name = f"{path.parent.name}/{path.stem}"
-    text = path.read_bytes().decode("latin-1")
+    try:
+        text = path.read_bytes().decode("latin-1")
+    except OSError as error:
+        return broken(name, "malformed row", f"the annotation cannot be read: {error.strerror}")
     fields = {field[1]: " ".join(field[2].split()) for field in _FIELD.finditer(text)}
     if not fields.get("IMAGE"):
         return broken(name, "malformed row", "the annotation names no image")

@@ -16,6 +16,7 @@ from crossray.data.sources.layout import (
     numeric,
     read_text,
     records,
+    unmatched,
 )
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
@@ -58,6 +59,7 @@ class ImageclefCaptionSource(FolderSource):
             captions = _cells(layout.find(TABLE.format("caption_prediction", part)), rest)
             concepts = _cells(layout.find(TABLE.format("concept_detection", part)), rest)
             notes += counted(len(captions), published, f"images in {part}")
+            notes += unmatched(concepts, captions, f"images with concepts in {part}")
             for name in sorted(captions, key=numeric):
                 cuis = [cui.strip() for cui in concepts.get(name, "").split(";") if cui]
                 known = "|".join(names[cui] for cui in cuis if cui in names)

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -160,6 +160,12 @@ def counted(found: int, published: int, what: str) -> list[str]:
     if found == published:
         return [f"found {found:,} {what}, as published"]
     return [f"found {found:,} {what}; the set is published with {published:,}"]
+
+
+def unmatched(annotated: Iterable[Any], known: Iterable[Any], what: str) -> list[str]:
+    """A note for the manifest on annotations of what is not there."""
+    others = set(annotated).difference(known)
+    return [f"{len(others):,} {what} are not among the rows"] if others else []
 
 
 def broken(item_id: str, reason: Reason, detail: str) -> Row:

@@ -18,6 +18,7 @@ from crossray.data.sources.layout import (
     listed,
     numeric,
     text_file,
+    unmatched,
     whole,
 )
 from crossray.data.sources.source import FolderSource, Plan
@@ -68,6 +69,7 @@ class MirflickrSource(FolderSource):
         names = sorted(found, key=numeric)
         rows = [_row(tags, number, labels.get(whole(number), [])) for number in names]
         notes = counted(len(rows), PHOTOS, "photos")
+        notes += unmatched(labels, map(whole, names), "numbers with labels")
         if self.split == "mmach":
             common = {line.rsplit(None, 1)[0] for line in lines(layout.find("doc/common_tags.txt"))}
             rows = _with_common_tags(rows, common)

@@ -61,7 +61,7 @@ class PascalSentenceSource(FolderSource):
                         "item_id": name,
                         "image": f"{name}.jpg",
                         "split": splits[stem],
-                        "texts": [line for line in text.split("\n") if line.strip()] or [""],
+                        "texts": text.rstrip("\r\n").split("\n"),
                         "labels": [label],
                     }
                 )
