@@ -72,8 +72,22 @@ def test_missing_photo_and_caption_are_rejected(root: Path, judge: Judge) -> Non
     ]
 
 
-def test_damaged_token_file(root: Path) -> None:
-    """A token file without tabs is another file; reading on would lose captions in silence."""
-    (root / TOKENS).write_text("900_ab0.jpg#0\tFine.\n900_ab0.jpg#1 no tab\n")
-    with pytest.raises(CrossRayError, match="line 2"):
-        Flickr8kSource(str(root)).plan()
+def test_damaged_lines_of_the_token_file(root: Path, judge: Judge) -> None:
+    """A line that names no caption must be counted; reading on in silence would lose it."""
+    path = root / TOKENS
+    path.write_text(path.read_text().replace("900_ab0.jpg#1\t", "900_ab0.jpg#1 no tab "))
+    rows = judge(Flickr8kSource(str(root)))
+    [line] = [row for row in rows if row["reason"]]
+    assert (line["reason"], "no tab" in line["detail"]) == ("malformed row", True)
+    [photo] = [row for row in rows if row["item_id"] == "900_ab0.jpg"]
+    assert len(photo["texts"]) == 4
+
+
+def test_blank_captions(root: Path, judge: Judge) -> None:
+    """One blank caption of five must not cost the photo, nor pass for a caption."""
+    path = root / TOKENS
+    text = path.read_text().replace("Caption 1 of 900_ab0.jpg \u00e9.", "\u200b")
+    path.write_text(text.replace("Caption 3 of 900_ab0.jpg \u00e9.", ""))
+    [photo] = [row for row in judge(Flickr8kSource(str(root))) if row["item_id"] == "900_ab0.jpg"]
+    assert photo["texts"] == [f"Caption {k} of 900_ab0.jpg \u00e9." for k in (0, 2, 4)]
+    assert (photo["reason"], photo["blank_texts"]) == (None, 2)

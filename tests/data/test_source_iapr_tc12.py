@@ -106,10 +106,12 @@ def test_missing_part_is_named(root: Path, name: str) -> None:
         IaprTc12Source(str(root)).plan()
 
 
-def test_wrong_regions(root: Path) -> None:
-    """Another folder, or a table of another meaning, must not give labels."""
+def test_wrong_regions(root: Path, judge: Judge) -> None:
+    """Another folder, or a row of another meaning, must not give labels."""
     with pytest.raises(CrossRayError, match=r"has no 00/labels.txt"):
         IaprTc12Source(str(root), str(root / "images")).plan()
-    (root / "saiapr_tc-12/00/labels.txt").write_text("9 1 sky\n")
-    with pytest.raises(CrossRayError, match=r"labels.txt has the line '9 1 sky'"):
-        IaprTc12Source(str(root), str(root / "saiapr_tc-12")).plan()
+    (root / "saiapr_tc-12/00/labels.txt").write_text("9 1 sky\n9 1 7\n")
+    rows = judge(IaprTc12Source(str(root), str(root / "saiapr_tc-12")))
+    [line] = [row for row in rows if row["reason"]]
+    assert (line["where"], line["reason"]) == ("00/labels.txt line 1", "malformed row")
+    assert {row["item_id"]: row["labels"] for row in rows}["00/9"] == ["label-7"]

@@ -97,8 +97,9 @@ def test_missing_part_is_named(root: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["a-1\ti1\t4", "a-1\ti1\t0", "a-1 i1 1", "a-1\ti1\tart"])
-def test_damaged_list(root: Path, line: str) -> None:
+def test_damaged_list(root: Path, judge: Judge, line: str) -> None:
     """A category that does not exist must not become the last one."""
     (root / "testset_txt_img_cat.list").write_text(line + "\n")
-    with pytest.raises(CrossRayError, match="which is not text, image and category"):
-        WikipediaSource(str(root)).plan()
+    [rejected] = [row for row in judge(WikipediaSource(str(root))) if row["reason"]]
+    assert rejected["where"] == "testset_txt_img_cat.list line 1"
+    assert "is not text, image and category" in rejected["detail"]

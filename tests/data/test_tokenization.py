@@ -262,3 +262,16 @@ def test_byte_level_tokenizers_see_the_space_between_sentences() -> None:
     batch = Tokenizer(fast).encode([sentences], 64)
     assert batch.tokens_BT is not None
     assert batch.tokens_BT[0].tolist() == [0, *expected, 2]
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\u00ad\ufeff", "\u0301"])
+def test_a_text_of_nothing_known_is_one_unknown_token(tokenizer: Tokenizer, text: str) -> None:
+    """One caption of zero-width characters in pairs of long ago must not stop a training run."""
+    batch = tokenizer.encode([["heart"], [text]], max_tokens=8)
+    assert batch.tokens_BT is not None
+    assert batch.tokens_BT[1, :3].tolist() == [2, 1, 3]
+    assert batch.sentence_BT[1, :3].tolist() == [-1, 0, -1]
+    assert batch.mask_BT[1].sum() == 3
+    spans, span_BT = tokenizer.encode_spans([[text]], [[[(0, 1)]]], max_tokens=8)
+    assert (span_BT == -1).all()
+    assert spans.tokens_BT is not None

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 import ray.data
 from ray.data import ExecutionResources
@@ -28,7 +29,7 @@ from crossray.data.report_labels import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter
 from crossray.data.sources.source import Plan, Source
-from crossray.data.work import UNIT_COLUMN, Worker
+from crossray.data.work import BLANK_TEXTS, UNIT_COLUMN, Worker
 
 _BLOCK_BYTES = 16 << 20
 _STORE_BYTES_PER_CORE = 64 << 20
@@ -69,8 +70,10 @@ def ingest(
     with create(out_uri, "pairs", config) as draft:
         try:
             _write(plan, seed, draft, ledger, console)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, RayTaskError) as error:
             cause = error.cause if isinstance(error, RayTaskError) else error
+            if isinstance(cause, CrossRayError):
+                raise cause from None
             raise CrossRayError(
                 f"the ingest to {out_uri} stopped at item {ledger.items:,} ({cause}); "
                 "check that the disk has room and that the input is readable, then run it again."
@@ -101,7 +104,7 @@ def _write(plan: Plan, seed: int, draft: Draft, ledger: Ledger, console: Console
     with PairWriter(draft.path) as pairs, RejectedWriter(draft.path) as rejected, bar:
         task = bar.add_task("ingest", total=plan.rows)
         for block in _blocks(plan, seed):
-            pairs.write(_admit(block, ledger, rejected))
+            pairs.write(admit(block, ledger, rejected))
             bar.advance(task, len(block))
 
 
@@ -121,8 +124,11 @@ def _blocks(plan: Plan, seed: int) -> Iterator[pa.Table]:
     yield from judged.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
 
 
-def _admit(block: pa.Table, ledger: Ledger, rejected: RejectedWriter) -> pa.Table:
-    """The rows of `block` that are taken, as a copy outside the object store."""
+def admit(block: pa.Table, ledger: Ledger, rejected: RejectedWriter) -> pa.Table:
+    """The rows of `block`, a table of `WORK_SCHEMA`, that are taken; all of them are counted.
+
+    A copy, outside the object store.
+    """
     names = ("item_id", "group_id", "split", "where", "reason", "detail")
     accepted = []
     for row in block.select(names).to_pylist():
@@ -140,6 +146,7 @@ def _admit(block: pa.Table, ledger: Ledger, rejected: RejectedWriter) -> pa.Tabl
                     "detail": detail,
                 }
             )
-    taken = block.select(PAIR_SCHEMA.names).filter(pa.array(accepted)).cast(PAIR_SCHEMA)
-    ledger.count(taken)
+    rows = block.filter(pa.array(accepted, pa.bool_()))
+    taken = rows.select(PAIR_SCHEMA.names).cast(PAIR_SCHEMA)
+    ledger.count(taken, pc.sum(rows[BLANK_TEXTS]).as_py() or 0)
     return taken

@@ -25,6 +25,7 @@ class Ledger:
         self.splits: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
         self.texts = 0
+        self.blank_texts = 0
         self.images = 0
         self.labelled = 0
         self.rejected: Counter[str] = Counter()
@@ -46,8 +47,9 @@ class Ledger:
         self.rejected[reason] += 1
         self._first.setdefault(reason, f"{where} ({detail})")
 
-    def count(self, accepted: pa.Table) -> None:
-        """Count rows of `PAIR_SCHEMA`."""
+    def count(self, accepted: pa.Table, blank_texts: int = 0) -> None:
+        """Count rows of `PAIR_SCHEMA`, and the blank texts that were left out of them."""
+        self.blank_texts += blank_texts
         self.splits.update(accepted["split"].to_pylist())
         self.labels.update(pc.list_flatten(accepted["labels"]).to_pylist())
         self.texts += pc.sum(pc.list_value_length(accepted["texts"])).as_py() or 0
@@ -67,6 +69,7 @@ class Ledger:
             "groups": len(self._groups),
             "images": self.images,
             "texts": self.texts,
+            "blank_texts": self.blank_texts,
             "splits": {split: self.splits[split] for split in SPLITS},
             "labels": dict(sorted(self.labels.items())),
             "rejected": dict(self._refused().most_common()),
@@ -81,7 +84,9 @@ class Ledger:
         table.add_row("  with an image", f"{self.images:,}")
         if self.labelled:
             table.add_row("  labelled by their report", f"{self.labelled:,}")
-        table.add_row("texts", f"{self.texts:,}", end_section=True)
+        table.add_row("texts", f"{self.texts:,}", end_section=not self.blank_texts)
+        if self.blank_texts:
+            table.add_row("  left out: blank texts", f"{self.blank_texts:,}", end_section=True)
         for split in SPLITS:
             table.add_row(split, f"{self.splits[split]:,}")
         for reason, count in self.rejected.most_common():

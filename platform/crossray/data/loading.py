@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from crossray.core.types import Batch, Teaching, TextBatch
 from crossray.data.corpus import Corpus
+from crossray.data.item_errors import naming
 from crossray.data.label_matrix import label_matrix
 from crossray.data.pretext.samples import PretextSamples
 from crossray.data.sampling import BatchSampler
@@ -29,12 +30,13 @@ class _Samples(Dataset[Any]):
 
     def __getitem__(self, at: tuple[int, int]) -> _Sample:
         epoch, row = at
-        if not self.texts:
-            return self.corpus.image(row, epoch), None, row, None
-        choice = np.random.default_rng((self.seed, epoch, row))
-        number = int(choice.integers(self.corpus.text_count(row)))
-        teaching = self.corpus.teaching(row, number)
-        return self.corpus.image(row, epoch), self.corpus.text(row, number), row, teaching
+        with naming(self.corpus.item_ids[row]):
+            if not self.texts:
+                return self.corpus.image(row, epoch), None, row, None
+            choice = np.random.default_rng((self.seed, epoch, row))
+            number = int(choice.integers(self.corpus.text_count(row)))
+            teaching = self.corpus.teaching(row, number)
+            return self.corpus.image(row, epoch), self.corpus.text(row, number), row, teaching
 
     def collate(self, samples: Sequence[_Sample]) -> Batch:
         images, texts, rows, teachings = zip(*samples, strict=True)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from crossray.data.schema import Section
+from crossray.data.visible_text import is_visible
 
 _ALWAYS_OPEN = frozenset(
     {
@@ -36,7 +37,7 @@ _LAST_WORD = re.compile(r"(\S+\s+)?\b([A-Za-z](?:[A-Za-z.]*[A-Za-z])?)\.$")
 def split_sentences(text: str) -> list[str]:
     """The sentences of `text` in order, blanks collapsed, marks of lists taken off.
 
-    A text without any letter, digit or `_` has none.
+    A text without any letter or digit that is shown, or `_`, has none.
     """
     sentences = []
     for paragraph in _PARAGRAPH.split(text.replace("\r\n", "\n").replace("\r", "\n")):
@@ -50,7 +51,7 @@ def split_sentences(text: str) -> list[str]:
             start = stop.end()
         sentences.append(flat[start:].strip())
     unmarked = [_LEADING_MARK.sub("", sentence) for sentence in sentences]
-    return [s for s in unmarked if any(c.isalnum() or c == "_" for c in s)]
+    return [s for s in unmarked if is_visible(s) and any(c.isalnum() or c == "_" for c in s)]
 
 
 def as_document(parts: Mapping[str, str]) -> tuple[list[str], list[Section]]:

@@ -35,7 +35,9 @@ def assign_split(
 
 def hashed_point(seed: int, *names: str) -> float:
     """A number in [0, 1) from the SHA-256 of `seed` and `names`: uniform, and never another."""
-    digest = hashlib.sha256("\0".join((str(seed), *names)).encode()).digest()
+    # Names that UTF-8 cannot hold are drawn, too: their rows are rejected later, with the reason.
+    whole = "\0".join((str(seed), *names)).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(whole).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 

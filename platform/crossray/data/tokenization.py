@@ -25,6 +25,7 @@ _UNKNOWN = "[UNK]"
 _BERT_SPECIAL = ("[PAD]", _UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
 # Padding, first and last token: BERT's names and RoBERTa's.
 _ENDS = (("[PAD]", "[CLS]", "[SEP]"), ("<pad>", "<s>", "</s>"))
+_UNKNOWNS = (_UNKNOWN, "<unk>")
 _MASKS = ("[MASK]", "<mask>")
 
 _PACKAGES = {
@@ -45,6 +46,8 @@ class Tokenizer:
         # A text that spells out "[SEP]" must not forge one.
         fast.encode_special_tokens = True
         self._fast = fast
+        unknown = (fast.token_to_id(token) for token in _UNKNOWNS)
+        self._unknown = next((number for number in unknown if number is not None), None)
         for ends in _ENDS:
             ids = [i for i in map(fast.token_to_id, ends) if i is not None]
             if len(ids) == len(ends):
@@ -102,7 +105,8 @@ class Tokenizer:
         """Token ids `[CLS] sentence 0, sentence 1, ... [SEP]`, one row an item.
 
         Cut to `max_tokens`, special tokens included, and padded to the longest row or to `length`.
-        Raises `CrossRayError` for an item without a single token of text.
+        A text of which the tokenizer knows nothing, as of zero-width characters, is one unknown
+        token. Raises `CrossRayError` for an item without a text.
         """
         if max_tokens < 3 or (length is not None and length < max_tokens):
             raise CrossRayError(
@@ -112,7 +116,11 @@ class Tokenizer:
         encodings = self._encodings(texts_per_item)
         rows = [(e.ids[: max_tokens - 2], e.word_ids[: max_tokens - 2]) for e in encodings]
         for item, (ids, _) in enumerate(rows):
-            if not ids:
+            if ids:
+                continue
+            if self._unknown is not None and any(map(str.strip, texts_per_item[item])):
+                rows[item] = [self._unknown], [0]
+            else:
                 raise CrossRayError(
                     f"item {item} of the batch has no text; give it some or leave it out."
                 )

@@ -11,13 +11,17 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
+from crossray.data.item_errors import naming
 from crossray.data.memory_map import cached_table
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
 from crossray.data.splits import Split
 
 Augmented = Callable[[bytes, int, int], Tensor]
 Modality = Literal["images", "texts"]
-_COLUMNS: dict[Modality, tuple[str, ...]] = {"images": ("image",), "texts": ("texts", "sections")}
+_COLUMNS: dict[Modality, tuple[str, ...]] = {
+    "images": ("image", "item_id"),
+    "texts": ("texts", "sections", "item_id"),
+}
 
 
 class UnimodalCorpus:
@@ -54,18 +58,21 @@ class UnimodalCorpus:
 
     def whole(self, row: int, epoch: int) -> Tensor:
         """`pixels_CYX` of an image, upright."""
-        return self._whole(self._image(row), epoch, row)
+        data, item_id = self._image(row)
+        with naming(item_id):
+            return self._whole(data, epoch, row)
 
     def views(self, row: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Two augmented `pixels_CYX` of an image."""
         one, other = self._views
-        data = self._image(row)
-        return one(data, epoch, row), other(data, epoch, row)
+        data, item_id = self._image(row)
+        with naming(item_id):
+            return one(data, epoch, row), other(data, epoch, row)
 
-    def _image(self, row: int) -> bytes:
-        images = self._columns["images"]["image"]
-        data: bytes = images[row % len(images)].as_py()
-        return data
+    def _image(self, row: int) -> tuple[bytes, str]:
+        table = self._columns["images"]
+        place = row % len(table)
+        return table["image"][place].as_py(), table["item_id"][place].as_py()
 
     def entries(self, row: int) -> list[list[str]]:
         """The texts of an item, each as its sentences.
@@ -81,7 +88,9 @@ def _table(pairs: Artifact, split: Split, modality: Modality) -> pa.Table:
     """The rows of a split that have an image, or a text."""
     columns = _COLUMNS[modality]
     schema = pa.schema([PAIR_SCHEMA.field(column) for column in columns])
-    return cached_table(f"{pairs.id}-{split}-{modality}", schema, _having(pairs, split, columns))
+    return cached_table(
+        f"{pairs.id}-{split}-{modality}-named", schema, _having(pairs, split, columns)
+    )
 
 
 def _having(pairs: Artifact, split: Split, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile, shown_shape, stored_image, stored_mask
 from crossray.data.rejection import Rejected
-from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, PairRow
+from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, Box, PairRow
 from crossray.data.splits import SPLITS, assign_split
+from crossray.data.visible_text import is_visible
 
 MAX_TEXT = 100_000
 UNIT_COLUMN = "unit"
 _TABLE_BYTES = 8 << 20
+_MAX_DETAIL = 500
 _VERDICT = [field for field in REJECTED_SCHEMA if field.name != "item_id"]
+BLANK_TEXTS = "blank_texts"
 # Rejected rows carry nulls in the pair columns, accepted ones in `reason` and `detail`.
-WORK_SCHEMA = pa.schema([field.with_nullable(True) for field in [*PAIR_SCHEMA, *_VERDICT]])
+WORK_SCHEMA = pa.schema(
+    [
+        *(field.with_nullable(True) for field in [*PAIR_SCHEMA, *_VERDICT]),
+        pa.field(BLANK_TEXTS, pa.int32()),
+    ]
+)
+# What values of another type than expected raise wherever they are used.
+_WRONG_VALUE = (
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pa.ArrowException,
+)  # fmt: skip
 
 
 class Reader(Protocol):
@@ -45,42 +59,73 @@ class Worker:
         size = 0
         for unit in block[UNIT_COLUMN].to_pylist():
             for where, raw in self.reader.read(json.loads(unit)):
-                rows.append(self._judge(where, raw))
+                rows.append(self._judge(encodable(where), raw))
                 size += len(rows[-1].get("image") or b"")
                 if size >= _TABLE_BYTES:
-                    yield pa.Table.from_pylist(rows, schema=WORK_SCHEMA)
+                    yield _table(rows)
                     rows, size = [], 0
         if rows:
-            yield pa.Table.from_pylist(rows, schema=WORK_SCHEMA)
+            yield _table(rows)
 
     def _judge(self, where: str, raw: Any) -> dict[str, Any]:
+        """The values of `WORK_SCHEMA`: whatever a row holds, it costs no other."""
         row: PairRow = {}
         try:
             row = self.reader.row(raw)
             return {**_complete(row, self.seed), "where": where}
-        except Rejected as error:
-            return {
-                "item_id": row.get("item_id"),
-                "where": where,
-                "reason": error.reason,
-                "detail": error.detail,
-            }
+        except CrossRayError:
+            raise
+        except (Rejected, *_WRONG_VALUE) as error:
+            return _refused(row.get("item_id"), where, error)
+
+
+def encodable(text: str) -> str:
+    """`text` with what UTF-8 cannot hold, as in a file name of another encoding, spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """The rows, where one that Arrow cannot hold, as for a lone surrogate, is rejected."""
+    try:
+        return pa.Table.from_pylist(rows, schema=WORK_SCHEMA)
+    except _WRONG_VALUE as error:
+        if len(rows) == 1:
+            return _table([_refused(rows[0]["item_id"], rows[0]["where"], error)])
+    return pa.concat_tables([_table([row]) for row in rows]).combine_chunks()
+
+
+def _refused(item_id: object, where: str, error: Exception) -> dict[str, Any]:
+    """The values of `WORK_SCHEMA` of a row that raised."""
+    if isinstance(error, Rejected):
+        reason, detail = error.reason, error.detail
+    elif isinstance(error, UnicodeError):
+        reason, detail = "not UTF-8", str(error)
+    else:
+        reason, detail = "malformed row", f"{type(error).__name__}: {error}"
+    return {
+        "item_id": encodable(item_id) if isinstance(item_id, str) else None,
+        "where": where,
+        "reason": reason,
+        "detail": encodable(" ".join(detail.split())[:_MAX_DETAIL]),
+    }
 
 
 def _complete(row: PairRow, seed: int) -> dict[str, Any]:
-    """The row with every column of `PAIR_SCHEMA`, checked; raises `Rejected`."""
-    item_id = row["item_id"].strip()
-    if not item_id:
+    """The row with every column of `WORK_SCHEMA` but the verdict; raises `Rejected`."""
+    item_id = _string(row.get("item_id"), "id")
+    if not is_visible(item_id):
         raise Rejected("missing id", "the id is blank")
-    group_id = (row.get("group_id") or "").strip() or item_id
-    split = row.get("split") or assign_split(group_id, seed)
+    group_id = _string(row.get("group_id"), "group")
+    group_id = group_id if is_visible(group_id) else item_id
+    split = _string(row.get("split"), "split") or assign_split(group_id, seed)
     if split not in SPLITS:
         raise Rejected("unknown split", f"{split!r} is not one of {', '.join(SPLITS)}")
-    texts = _texts(row)
+    texts, blank = _texts(row)
     image = row.get("image")
     if image is None and not texts:
         raise Rejected("missing text", "there is neither an image nor a text")
     stored = None if image is None else stored_image(_read(image))
+    labels = [_string(label, "label") for label in row.get("labels", ())]
     return {
         "item_id": item_id,
         "group_id": group_id,
@@ -88,11 +133,31 @@ def _complete(row: PairRow, seed: int) -> dict[str, Any]:
         "image": stored,
         "texts": texts,
         "sections": list(row.get("sections", ())),
-        "labels": list(dict.fromkeys(row.get("labels", ()))),
-        "boxes": list(row.get("boxes", ())),
+        "labels": list(dict.fromkeys(filter(is_visible, labels))),
+        "boxes": [_box(box) for box in row.get("boxes", ())],
         "masks": _masks(row, stored),
         "meta": sorted(row.get("meta", {}).items()),
+        BLANK_TEXTS: blank,
     }
+
+
+def _string(value: object, what: str) -> str:
+    """The value stripped, blank for None; raises `UnicodeError` for what UTF-8 cannot hold."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Rejected("malformed row", f"the {what} is {value!r:.60}, not a string")
+    value.encode()
+    return value.strip()
+
+
+def _box(box: Box) -> Box:
+    """The box, if it is one within the image; an edge may be its only side."""
+    inside = 0 <= box["x0"] <= box["x1"] <= 1 and 0 <= box["y0"] <= box["y1"] <= 1
+    if not inside:  # NaN is not, either
+        corners = ", ".join(f"{box[corner]:.4g}" for corner in ("x0", "y0", "x1", "y1"))
+        raise Rejected("malformed row", f"the box {corners} is not within the image")
+    return box
 
 
 def _masks(row: PairRow, image: bytes | None) -> list[dict[str, Any]]:
@@ -108,10 +173,21 @@ def _read(picture: bytes | ImageFile) -> bytes:
     return picture.read() if isinstance(picture, ImageFile) else picture
 
 
-def _texts(row: PairRow) -> list[str]:
-    texts = [text.strip() for text in row.get("texts", ())]
-    if not all(texts):
-        raise Rejected("missing text", "a text is blank")
-    if (length := sum(map(len, texts))) > MAX_TEXT:
+def _texts(row: PairRow) -> tuple[list[str], int]:
+    """The texts that show something, and how many do not; one of them must."""
+    given = row.get("texts", ())
+    if isinstance(given, str):
+        raise Rejected("malformed row", f"the texts are {given!r:.60}, not a list")
+    texts = ["" if _missing(text) else _string(text, "text") for text in given]
+    visible = [text for text in texts if is_visible(text)]
+    blank = len(texts) - len(visible)
+    # The sections of a document count its sentences, so none may be left out.
+    if texts and (not visible or (blank and row.get("sections"))):
+        raise Rejected("missing text", "a text is blank" if visible else "every text is blank")
+    if (length := sum(map(len, visible))) > MAX_TEXT:
         raise Rejected("text too long", f"{length:,} characters, the limit is {MAX_TEXT:,}")
-    return texts
+    return visible, blank
+
+
+def _missing(text: object) -> bool:
+    return text is None or (isinstance(text, float) and math.isnan(text))

@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -80,7 +81,7 @@ class Task:
 def train_worker(task: Task) -> None:
     """Train until the last epoch or early stopping, reporting checkpoints to Ray Train.
 
-    An input that cannot be trained on is reported, not raised: Ray would try it again.
+    An input that cannot be trained on is reported where all workers find it before the first step.
     """
     # Our own lines say each report shorter; Ray names this logger after the file it is in.
     logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
@@ -89,7 +90,12 @@ def train_worker(task: Task) -> None:
     except CrossRayError as error:
         ray.train.report({"refused": str(error)})
         return
-    worker.train()
+    try:
+        worker.train()
+    except Exception as error:
+        if not isinstance(error, CrossRayError):
+            traceback.print_exc()  # Ray hands on the exception alone
+        raise
 
 
 class _Worker:

@@ -31,6 +31,7 @@ from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.distill.student import StudentConfig
 from crossray.methods.contract import MethodConfig
 from crossray.training.config import Recipe
+from crossray.training.failures import StopWhatWouldFailAgain, failed
 from crossray.training.hubs import with_fewer_hubs
 from crossray.training.lesson import Lesson
 from crossray.training.loop import Task, train_worker
@@ -146,6 +147,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
     _name_this_ray()
     gpu = {"GPU": 1} if train.use_gpu else {}
     least = train.min_workers
+    callbacks = [StopWhatWouldFailAgain(), *([] if watch is None else [watch.callback])]
     trainer = TorchTrainer(
         # Bound here, the task is read by the workers alone; a loop's config by the controller too.
         partial(train_worker, task),
@@ -165,14 +167,19 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
             failure_config=ray.train.FailureConfig(max_failures=train.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
-            callbacks=None if watch is None else [watch.callback],  # type: ignore[list-item]
+            callbacks=callbacks,  # type: ignore[arg-type]
             worker_runtime_env=None if train.use_gpu else {"env_vars": {"DS_ACCELERATOR": "cpu"}},
         ),
     )
     try:
         result = trainer.fit()
+    except ray.train.ControllerError as error:
+        if isinstance(error.controller_failure, CrossRayError):
+            raise error.controller_failure from None
+        raise
     except ray.train.WorkerGroupError as error:
-        raise CrossRayError(_cause(error)) from error
+        rank, failure = next(iter(error.worker_failures.items()))
+        raise CrossRayError(failed(rank, failure)) from error
     metrics = dict(result.metrics or {})
     if "refused" in metrics:
         raise CrossRayError(metrics["refused"])
@@ -197,16 +204,6 @@ def forget(storage: str) -> None:
             system.delete_dir(entry.path)
         elif entry.base_name.startswith("best-"):
             system.delete_file(entry.path)
-
-
-def _cause(error: ray.train.WorkerGroupError) -> str:
-    """The sentence of a worker's own `CrossRayError`, or the first failure as it is."""
-    for failure in error.worker_failures.values():
-        cause = getattr(failure, "cause", failure)
-        if isinstance(cause, CrossRayError):
-            return str(cause)
-    rank, failure = next(iter(error.worker_failures.items()))
-    return f"training worker {rank} failed: {failure!r}; see the traceback above and its log."
 
 
 def headline(quality: dict[str, dict[str, float]], split: str) -> dict[str, float]:

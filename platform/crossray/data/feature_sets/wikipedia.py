@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from tyro.conf import Positional, arg
@@ -11,6 +12,7 @@ from tyro.conf import Positional, arg
 from crossray.core.errors import CrossRayError
 from crossray.data.feature_sets.arrays import ArrayFile
 from crossray.data.feature_sets.feature_set import FeatureSet, FeatureSource, paired_rows
+from crossray.data.rejection import Rejected
 from crossray.data.sources.layout import Layout, counted, lines
 from crossray.data.sources.wikipedia import LISTS, VALIDATION, category_line
 
@@ -51,7 +53,7 @@ class WikipediaFeatureSource(FeatureSource):
         parts, notes = {}, []
         for listing, (split, published) in LISTS.items():
             path = layout.find(listing)
-            rows = [category_line(path, line, categories) for line in lines(path)]
+            rows = _rows(path, categories)
             notes += counted(len(rows), published, f"pairs in {listing}")
             image, text = (file.vectors(key) for key in _KEYS[split])
             parts[split] = paired_rows(
@@ -73,3 +75,17 @@ class WikipediaFeatureSource(FeatureSource):
             return lines(layout.find("categories.list"))
         except CrossRayError:
             return [str(number) for number in range(1, 11)]
+
+
+def _rows(path: Path, categories: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Text, image and category of every line of a list; a vector belongs to each."""
+    rows = []
+    for count, line in enumerate(lines(path), start=1):
+        try:
+            line.encode()
+            rows.append(category_line(line, categories))
+        except (Rejected, UnicodeError) as error:
+            raise CrossRayError(
+                f"line {count} of {path} cannot be read ({error}); use the file as distributed."
+            ) from None
+    return rows

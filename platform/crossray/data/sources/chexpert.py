@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from crossray.data.sources.chexpert_labels import LABELS, read_labels
-from crossray.data.sources.layout import Layout, Row, broken, listed, numeric, table
+from crossray.data.rejection import Rejected
+from crossray.data.sources.chexpert_labels import LABELS, check_labels, read_labels
+from crossray.data.sources.layout import Cells, Layout, Row, broken, listed, numeric, table
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
@@ -48,12 +49,18 @@ class ChexpertSource(FolderSource):
         return listed(rows, next(iter(tables)).parent, _LICENCE)
 
 
-def _row(cells: dict[str, str], split: Split) -> Row:
+def _row(cells: Cells, split: Split) -> Row:
     """The pair of a table's row, whose path begins with the name of the unpacked folder."""
     path = cells["Path"]
     film = _FILM.fullmatch(path)
-    if film is None:
-        return broken(path, "malformed row", "the path is not .../patient/study/view.jpg")
+    try:
+        if cells.fault is not None:
+            raise Rejected("malformed row", cells.fault)
+        if film is None:
+            raise Rejected("malformed row", "the path is not .../patient/study/view.jpg")
+        check_labels(cells)
+    except Rejected as error:
+        return broken(path, error.reason, error.detail)
     labels, uncertain = read_labels(cells)
     study = f"{film['patient']}/{film['study']}"
     name = f"{film['split']}/{study}/{Path(path).name}"

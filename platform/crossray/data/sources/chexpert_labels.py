@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from crossray.data.rejection import Rejected
+
 LABELS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum",
     "Fracture", "Lung Lesion", "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other",
     "Pneumonia", "Pneumothorax", "Support Devices",
 )  # fmt: skip
 SEPARATOR = "|"
-_POSITIVE, _UNCERTAIN = ("1.0", "1"), ("-1.0", "-1")
+_POSITIVE, _UNCERTAIN, _OTHER = ("1.0", "1"), ("-1.0", "-1"), ("0.0", "0", "")
+
+
+def check_labels(cells: Mapping[str, str]) -> None:
+    """Raise `Rejected` for a cell that `read_labels` does not know."""
+    for label in LABELS:
+        if cells[label] not in (*_POSITIVE, *_UNCERTAIN, *_OTHER):
+            detail = f"{label} is {cells[label]!r:.40}, not 1.0, 0.0, -1.0 or blank"
+            raise Rejected("malformed row", detail)
 
 
 def read_labels(cells: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

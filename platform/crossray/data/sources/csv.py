@@ -205,12 +205,12 @@ class CsvReader:
                 part.strip() for part in cell[source.label_column].split(source.label_separator)
             )
             pair["labels"] = [label for label in labels if label]
-        parts = {name: cell[name] for name in names(source.text_columns) if cell[name]}
+        parts = {name: cell[name] for name in names(source.text_columns)}
         if source.document:
             pair["texts"], pair["sections"] = as_document(parts)
         else:
             pair["texts"] = list(parts.values())
-        if source.text_columns and not pair["texts"]:
+        if parts and not pair["texts"]:
             pair["texts"] = [""]
         pair["meta"] = {name: cell[name] for name in names(source.meta_columns) if cell[name]}
         return pair

@@ -11,7 +11,12 @@ from crossray.data.splits import Split
 
 def shuffled(groups: Iterable[str]) -> list[str]:
     """The different groups in the order of the SHA-256 of their names."""
-    return sorted(set(groups), key=lambda group: hashlib.sha256(group.encode()).digest())
+
+    def place(group: str) -> bytes:
+        # Names that UTF-8 cannot hold are drawn, too: their rows are rejected later.
+        return hashlib.sha256(group.encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(set(groups), key=place)
 
 
 def retrieval_split(groups: Iterable[str], queries: int, training: int) -> dict[str, Split]:

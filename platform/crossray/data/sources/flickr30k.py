@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from crossray.data.sources.flickr_tokens import read_captions
 from crossray.data.sources.karpathy import ARCHIVE, read_karpathy
@@ -42,16 +43,14 @@ class Flickr30kSource(FolderSource):
         """Read the captions."""
         layout = Layout(self.folder, _REMEDY)
         if self.split == "karpathy":
-            rows = [
-                _row(image.name, image.captions, image.split)
-                for image in read_karpathy(layout.find(SPLIT))
-            ]
+            photos, rest = read_karpathy(layout.find(SPLIT))
+            rows = [_row(photo.name, photo.captions, photo.split) for photo in photos]
         else:
-            captions = read_captions(layout.find(TOKENS))
+            captions, rest = read_captions(layout.find(TOKENS))
             rows = [_row(name, texts) for name, texts in captions.items()]
         notes = counted(len(rows), PHOTOS[self.split], "photos")
-        return listed(rows, layout.find(*IMAGES), _LICENCE, notes)
+        return listed(rows + rest, layout.find(*IMAGES), _LICENCE, notes)
 
 
-def _row(name: str, captions: list[str], split: str | None = None) -> Row:
+def _row(name: str, captions: Sequence[Any], split: str | None = None) -> Row:
     return {"item_id": name, "image": name, "split": split, "texts": captions or [""]}

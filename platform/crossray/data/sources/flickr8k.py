@@ -38,7 +38,7 @@ class Flickr8kSource(FolderSource):
     def plan(self) -> Plan:
         """Read the token file and the lists."""
         layout = Layout(self.folder, _REMEDY)
-        captions = read_captions(layout.find(TOKENS))
+        captions, rest = read_captions(layout.find(TOKENS))
         images = layout.find(IMAGES)
         count = counted(len(captions), PHOTOS, "names with captions")
         rows: list[Row] = []
@@ -52,4 +52,4 @@ class Flickr8kSource(FolderSource):
                 f"{len(captions)} names with captions are in no split list and were left out, "
                 f"first {next(iter(captions))}"
             )
-        return listed(rows, images, _LICENCE, notes + count)
+        return listed(rows + rest, images, _LICENCE, notes + count)

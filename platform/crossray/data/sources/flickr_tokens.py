@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crossray.core.errors import CrossRayError
-from crossray.data.sources.layout import lines
+from crossray.data.sources.layout import Row, broken, lines, whole
 
 
-def read_captions(path: Path) -> dict[str, list[str]]:
-    """Captions by image name, in the order of their numbers; raises `CrossRayError`."""
+def read_captions(path: Path) -> tuple[dict[str, list[str]], list[Row]]:
+    """Captions by image name, in the order of their numbers, and the lines that hold none."""
     numbered: dict[str, list[tuple[int, str]]] = {}
+    rest: list[Row] = []
     for count, line in enumerate(lines(path), start=1):
-        key, tab, caption = line.partition("\t")
-        name, hash_, number = key.rpartition("#")
-        if not (tab and hash_ and number.isdigit()):
-            raise CrossRayError(
-                f"line {count} of {path} is not 'name.jpg#number<TAB>caption'; "
-                "use the file as distributed."
-            )
-        numbered.setdefault(name, []).append((int(number), caption.strip()))
-    return {name: [caption for _, caption in sorted(pairs)] for name, pairs in numbered.items()}
+        key, _, caption = line.partition("\t")  # a blank caption has lost its tab
+        name, _, digits = key.rpartition("#")
+        number = whole(digits)
+        if not name or number is None:
+            detail = f"{line[:60]!r} is not 'name.jpg#number<TAB>caption'"
+            rest.append(broken(f"{path.name} line {count}", "malformed row", detail))
+            continue
+        numbered.setdefault(name, []).append((number, caption.strip()))
+    captions = {name: [caption for _, caption in sorted(pairs)] for name, pairs in numbered.items()}
+    return captions, rest

@@ -165,9 +165,9 @@ class HuggingFaceReader:
             labels = [label for label in _strings(cell[source.label_column]) if label]
             pair["labels"] = _named(labels, self.classes) if self.classes else labels
         columns = names(source.text_columns)
-        parts = {name: [text for text in _strings(cell[name]) if text] for name in columns}
+        parts = {name: _strings(cell[name]) for name in columns}
         if source.document:
-            joined = {name: "\n\n".join(texts) for name, texts in parts.items()}
+            joined = {name: "\n\n".join(filter(None, texts)) for name, texts in parts.items()}
             pair["texts"], pair["sections"] = as_document(joined)
         else:
             pair["texts"] = [text for texts in parts.values() for text in texts]
@@ -250,13 +250,12 @@ def _raw(column: pa.Array) -> pa.Array:
 
 
 def _strings(cell: Any) -> list[str]:
-    """The text or texts of a cell, stripped; numbers are written out."""
+    """The text or texts of a cell, stripped; numbers are written out, nulls are blank."""
     cells = cell if isinstance(cell, list) else [cell]
     try:
         return [
             (value.decode("utf-8") if isinstance(value, bytes) else str(value)).strip()
-            for value in cells
-            if value is not None
+            for value in ("" if value is None else value for value in cells)
         ]
     except UnicodeDecodeError as error:
         raise Rejected("not UTF-8", f"byte {error.object[error.start]:#04x}") from None

@@ -9,7 +9,18 @@ from typing import ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import retrieval_split
-from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, numeric
+from crossray.data.sources.layout import (
+    Layout,
+    Row,
+    broken,
+    counted,
+    is_broken,
+    lines,
+    listed,
+    numeric,
+    unmatched,
+    whole,
+)
 from crossray.data.sources.source import FolderSource, Plan
 
 ANNOTATIONS = "annotations_complete_eng"
@@ -62,24 +73,28 @@ class IaprTc12Source(FolderSource):
         files = sorted(folder.glob("*/*.eng"), key=lambda path: numeric(path.name))
         if not files:
             raise CrossRayError(f"{folder} has no annotation such as 00/25.eng; {_REMEDY}.")
-        labels = {} if self.regions is None else _labels(Path(self.regions))
+        labels, rest = ({}, []) if self.regions is None else _labels(Path(self.regions))
         parts = _TEXTS[self.text]
         rows = [_row(path, labels.get(path.stem, []), parts) for path in files]
         notes = counted(len(rows), PHOTOS, "photos")
+        notes += unmatched(labels, (path.stem for path in files), "photos with labels")
         if self.split == "mmach":
             if self.regions is None:
                 raise CrossRayError(f"--split mmach needs labels; {_REGIONS}.")
-            rows = [row for row in rows if row.get("labels") or "rejected" in row]
+            rows = [row for row in rows if row.get("labels") or is_broken(row)]
             notes.append(f"{len(rows):,} photos have a label; 19,999 are published")
             splits = retrieval_split((row["item_id"] for row in rows), QUERIES, TRAINING)
             rows = [{**row, "split": splits[row["item_id"]]} for row in rows]
-        return listed(rows, folder.parent, _LICENCE, notes)
+        return listed(rows + rest, folder.parent, _LICENCE, notes)
 
 
 def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
     """The pair of an annotation: tags in capitals, but not XML, for ampersands stand bare."""
     name = f"{path.parent.name}/{path.stem}"
-    text = path.read_bytes().decode("latin-1")
+    try:
+        text = path.read_bytes().decode("latin-1")
+    except OSError as error:
+        return broken(name, "malformed row", f"the annotation cannot be read: {error.strerror}")
     fields = {field[1]: " ".join(field[2].split()) for field in _FIELD.finditer(text)}
     if not fields.get("IMAGE"):
         return broken(name, "malformed row", "the annotation names no image")
@@ -94,19 +109,25 @@ def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
     }
 
 
-def _labels(regions: Path) -> dict[str, list[str]]:
-    """Labels by photo, from the rows `photo region label` of every folder's labels.txt."""
+def _labels(regions: Path) -> tuple[dict[str, list[str]], list[Row]]:
+    """Labels by photo, from the rows `photo region label` of every folder's labels.txt.
+
+    And the lines that are no such row.
+    """
     files = sorted(regions.glob("*/labels.txt"))
     if not files:
         raise CrossRayError(f"{regions} has no 00/labels.txt; {_REGIONS}.")
     numbers: dict[str, set[int]] = {}
+    rest: list[Row] = []
     for path in files:
-        for line in lines(path):
+        for count, line in enumerate(lines(path), start=1):
             cells = line.split()
-            if len(cells) != 3 or not all(cell.isdecimal() for cell in cells):
-                raise CrossRayError(
-                    f"{path} has the line {line[:40]!r}, which is not three numbers (photo, "
-                    "region, label); use the file as distributed."
-                )
-            numbers.setdefault(cells[0], set()).add(int(cells[2]))
-    return {photo: [f"label-{label}" for label in sorted(own)] for photo, own in numbers.items()}
+            label = whole(cells[-1])
+            if len(cells) != 3 or label is None or None in map(whole, cells):
+                where = f"{path.parent.name}/{path.name} line {count}"
+                detail = f"{line[:40]!r} is not three numbers (photo, region, label)"
+                rest.append(broken(where, "malformed row", detail))
+                continue
+            numbers.setdefault(cells[0], set()).add(label)
+    labels = {photo: [f"label-{label}" for label in sorted(own)] for photo, own in numbers.items()}
+    return labels, rest

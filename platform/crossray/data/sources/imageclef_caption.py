@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from crossray.core.errors import CrossRayError
-from crossray.data.sources.layout import Layout, Row, counted, listed, numeric, read_text
+from crossray.data.sources.layout import (
+    Layout,
+    Row,
+    broken,
+    counted,
+    listed,
+    numeric,
+    read_text,
+    records,
+    unmatched,
+)
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
@@ -42,14 +50,16 @@ class ImageclefCaptionSource(FolderSource):
         layout = Layout(self.folder, _REMEDY)
         root = layout.find("train").parent
         mapping = layout.find_if_any(NAMES)
-        names = _cells(mapping) if mapping is not None else {}
+        rest: list[Row] = []
+        names = _cells(mapping, rest) if mapping is not None else {}
         rows: list[Row] = []
         notes = []
         for part, (split, published) in PARTS.items():
             layout.find(part)
-            captions = _cells(layout.find(TABLE.format("caption_prediction", part)))
-            concepts = _cells(layout.find(TABLE.format("concept_detection", part)))
+            captions = _cells(layout.find(TABLE.format("caption_prediction", part)), rest)
+            concepts = _cells(layout.find(TABLE.format("concept_detection", part)), rest)
             notes += counted(len(captions), published, f"images in {part}")
+            notes += unmatched(concepts, captions, f"images with concepts in {part}")
             for name in sorted(captions, key=numeric):
                 cuis = [cui.strip() for cui in concepts.get(name, "").split(";") if cui]
                 known = "|".join(names[cui] for cui in cuis if cui in names)
@@ -63,21 +73,29 @@ class ImageclefCaptionSource(FolderSource):
                         "meta": {"concepts": known} if known else {},
                     }
                 )
-        return listed(rows, root, _LICENCE, notes)
+        return listed(rows + rest, root, _LICENCE, notes)
 
 
-def _cells(path: Path) -> dict[str, str]:
-    """The second column by the first; the tables are tab-separated although their names say csv."""
-    text = read_text(path)
-    delimiter = "\t" if "\t" in text.split("\n", 1)[0] else ","
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    next(records, None)
-    cells = {}
-    for record in records:
-        if len(record) != 2:
-            raise CrossRayError(
-                f"{path} has {len(record)} columns near line {records.line_num}, not an id and a "
-                "text; use the file as distributed."
-            )
-        cells[record[0].strip()] = record[1].strip()
+def _cells(path: Path, rest: list[Row]) -> dict[str, str]:
+    """The second column by the first; rows of another kind are added to `rest`.
+
+    The tables are tab-separated although their names say csv.
+    """
+    delimiter = "\t" if "\t" in read_text(path).split("\n", 1)[0] else ","
+    rows = records(path, delimiter)
+    if len(header := next(rows, [])) != 2:
+        raise CrossRayError(
+            f"{path} has {len(header)} columns, not an id and a text; use the file as distributed."
+        )
+    cells: dict[str, str] = {}
+    for count, row in enumerate(rows, start=1):
+        key = row[0].strip()
+        if len(row) != 2:
+            detail = f"{len(row)} columns, not an id and a text"
+            rest.append(broken(f"{path.name} row {count}", "malformed row", detail))
+        elif key in cells:
+            detail = f"an earlier row has the id {key!r:.60}"
+            rest.append(broken(f"{path.name} row {count}", "duplicate id", detail))
+        else:
+            cells[key] = row[1].strip()
     return cells

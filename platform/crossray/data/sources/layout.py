@@ -7,8 +7,10 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +22,7 @@ from crossray.data.sources.source import UNIT_ROWS, Plan
 
 Row = dict[str, Any]
 _DIGITS = re.compile(r"(\d+)")
+_MAX_CELL = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,15 @@ class Layout:
         return None
 
 
-def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The text of a file, without a byte order mark; a name in `.gz` is decompressed."""
+def read_text(path: Path) -> str:
+    """The text of a file, without a byte order mark; a name in `.gz` is decompressed.
+
+    Bytes that are not UTF-8 become lone surrogates, for which the rows that hold them are rejected.
+    """
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return data.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        raise CrossRayError(f"{path} is not UTF-8 text; use the file as distributed.") from None
-    except (OSError, EOFError) as error:
+        return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    except (OSError, EOFError, zlib.error) as error:
         raise CrossRayError(
             f"{path} cannot be read ({error}); use the file as distributed."
         ) from None
@@ -67,26 +71,88 @@ def lines(path: Path) -> list[str]:
     return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 
+def text_file(folder: Path, name: str) -> str:
+    """The text of a row's own file in `folder`; the name is not trusted.
+
+    Raises `Rejected` when there is no such file or it is not UTF-8.
+    """
+    try:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise Rejected("missing text", f"the file {name!r} is outside of the folder")
+        return (folder / name).read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Rejected("not UTF-8", f"byte {error.object[error.start]:#04x}") from None
+    except (OSError, ValueError):  # a NUL in the name, or half a character
+        raise Rejected("missing text", f"there is no file {name!r}") from None
+
+
 def read_json(path: Path) -> Any:
     """The value in a JSON file."""
     try:
         return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
         raise CrossRayError(f"{path} is not JSON ({error}); use the file as distributed.") from None
 
 
-def table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows of a comma-separated file with a header line, which must name the `columns`."""
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restval="")
+def json_list(content: Any, name: str, fields: set[str]) -> list[Any] | None:
+    """The list `name` of a JSON object; None where none of its entries has the `fields`."""
+    entries = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        return None
+    like = any(isinstance(entry, dict) and entry.keys() >= fields for entry in entries)
+    return entries if like or not entries else None
+
+
+class Cells(dict[str, str]):
+    """A row of `table` by column; `fault` says what is wrong with its number of cells, if it is."""
+
+    fault: str | None = None
+
+
+def table(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
+    """The rows of a comma-separated file with a header line, which must name the `columns`.
+
+    Columns beyond the end of a row are blank.
+    """
+    rows = records(path, ",")
+    header = next(rows, [])
     for column in columns:
-        if column not in (reader.fieldnames or ()):
+        if column not in header:
             raise CrossRayError(f"{path} has no column {column!r}; use the file as distributed.")
-    yield from reader
+    for row in rows:
+        cells = Cells(zip_longest(header, row[: len(header)], fillvalue=""))
+        if len(row) != len(header):
+            cells.fault = f"{len(row)} cells where the header has {len(header)}"
+        yield cells
 
 
-def numeric(name: str) -> tuple[str | int, ...]:
+def records(path: Path, delimiter: str) -> Iterator[list[str]]:
+    """The rows of a file of cells that are not blank."""
+    csv.field_size_limit(_MAX_CELL)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
+    try:
+        yield from filter(None, reader)
+    except csv.Error as error:
+        raise CrossRayError(
+            f"{path} is no table near line {reader.line_num} ({error}); use the file as "
+            "distributed."
+        ) from None
+
+
+def numeric(name: str) -> tuple[str | tuple[int, str], ...]:
     """A key that sorts names by the numbers in them: `im2` before `im10`."""
-    return tuple(int(part) if at % 2 else part for at, part in enumerate(_DIGITS.split(name)))
+    parts = _DIGITS.split(name)
+    return tuple(_by_value(part) if at % 2 else part for at, part in enumerate(parts))
+
+
+def _by_value(digits: str) -> tuple[int, str]:
+    value = digits.lstrip("0")
+    return len(value), value
+
+
+def whole(cell: str) -> int | None:
+    """The number that a cell holds, None where it is no whole number of up to 18 digits."""
+    return int(cell) if cell.isdecimal() and len(cell) <= 18 else None
 
 
 def counted(found: int, published: int, what: str) -> list[str]:
@@ -96,9 +162,20 @@ def counted(found: int, published: int, what: str) -> list[str]:
     return [f"found {found:,} {what}; the set is published with {published:,}"]
 
 
+def unmatched(annotated: Iterable[Any], known: Iterable[Any], what: str) -> list[str]:
+    """A note for the manifest on annotations of what is not there."""
+    others = set(annotated).difference(known)
+    return [f"{len(others):,} {what} are not among the rows"] if others else []
+
+
 def broken(item_id: str, reason: Reason, detail: str) -> Row:
-    """A row that `listed` hands on to be counted as rejected."""
+    """A row, or a line that belongs to no row, that `listed` hands on to be rejected."""
     return {"item_id": item_id, "rejected": [reason, detail]}
+
+
+def is_broken(row: Row) -> bool:
+    """Whether `broken` made the row."""
+    return "rejected" in row
 
 
 def in_units(rows: list[Row]) -> list[dict[str, Any]]:
@@ -129,7 +206,7 @@ class ListedReader:
 
     def row(self, raw: Row) -> PairRow:
         """The pair; the image is read later. Raises `Rejected`."""
-        if "rejected" in raw:
+        if is_broken(raw):
             raise Rejected(*raw["rejected"])
         image = None if raw.get("image") is None else ImageFile(self.images, raw["image"])
         meta = {"licence": self.licence, **raw.get("meta", {})}

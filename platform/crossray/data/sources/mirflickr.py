@@ -6,9 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from crossray.core.errors import CrossRayError
+from crossray.data.rejection import Rejected
 from crossray.data.sources.drawing import retrieval_split, shuffled
-from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, numeric
+from crossray.data.sources.layout import (
+    Layout,
+    Row,
+    broken,
+    counted,
+    is_broken,
+    lines,
+    listed,
+    numeric,
+    text_file,
+    unmatched,
+    whole,
+)
 from crossray.data.sources.source import FolderSource, Plan
 
 ANNOTATIONS = ("mirflickr25k_annotations_v080", "annotations")
@@ -51,12 +63,13 @@ class MirflickrSource(FolderSource):
         layout = Layout(self.folder, _REMEDY)
         tags = layout.find("meta/tags")
         photos = tags.parent.parent
-        labels = _labels(layout)
+        labels, rest = _labels(layout)
         found = {path.stem.removeprefix("im") for path in photos.glob("im*.jpg")}
         found |= {path.stem.removeprefix("tags") for path in tags.glob("tags*.txt")}
         names = sorted(found, key=numeric)
-        rows = [_row(tags, number, labels.get(int(number), [])) for number in names]
+        rows = [_row(tags, number, labels.get(whole(number), [])) for number in names]
         notes = counted(len(rows), PHOTOS, "photos")
+        notes += unmatched(labels, map(whole, names), "numbers with labels")
         if self.split == "mmach":
             common = {line.rsplit(None, 1)[0] for line in lines(layout.find("doc/common_tags.txt"))}
             rows = _with_common_tags(rows, common)
@@ -70,34 +83,33 @@ class MirflickrSource(FolderSource):
             rows = [
                 {**row, "split": "train" if row["item_id"] in training else "test"} for row in rows
             ]
-        return listed([_joined(row) for row in rows], photos, _LICENCE, notes)
+        return listed([_joined(row) for row in rows] + rest, photos, _LICENCE, notes)
 
 
-def _labels(layout: Layout) -> dict[int, list[str]]:
-    """Labels by number of the photo."""
+def _labels(layout: Layout) -> tuple[dict[int | None, list[str]], list[Row]]:
+    """Labels by number of the photo, and the lines that are no number."""
     folder = layout.find(*ANNOTATIONS)
-    labels: dict[int, list[str]] = {}
+    labels: dict[int | None, list[str]] = {}
+    rest: list[Row] = []
     for label in LABELS:
         path = Layout(str(folder), _REMEDY).find(f"{label}.txt")
-        for line in lines(path):
-            if not line.isdecimal():
-                raise CrossRayError(
-                    f"{path} has the line {line[:40]!r}, which is no photo's number; "
-                    "use the file as distributed."
-                )
-            labels.setdefault(int(line), []).append(label)
-    return labels
+        for count, line in enumerate(lines(path), start=1):
+            number = whole(line)
+            if number is None:
+                detail = f"{line[:40]!r} is no photo's number"
+                rest.append(broken(f"{path.name} line {count}", "malformed row", detail))
+            else:
+                labels.setdefault(number, []).append(label)
+    return labels, rest
 
 
 def _row(tags: Path, number: str, labels: list[str]) -> Row:
     """The pair with its tags one by one."""
     name = f"im{number}"
     try:
-        text = (tags / f"tags{number}.txt").read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        return broken(name, "not UTF-8", f"byte {error.object[error.start]:#04x}")
-    except OSError:
-        return broken(name, "missing text", f"there is no file tags{number}.txt")
+        text = text_file(tags, f"tags{number}.txt")
+    except Rejected as error:
+        return broken(name, error.reason, error.detail)
     # Not `splitlines`: it also breaks at characters that tags may contain.
     words = [line.strip() for line in text.split("\n") if line.strip()]
     return {"item_id": name, "image": f"{name}.jpg", "labels": labels, "tags": words}
@@ -108,7 +120,7 @@ def _with_common_tags(rows: list[Row], common: set[str]) -> list[Row]:
     kept = []
     for row in rows:
         tags = [tag for tag in row.get("tags", ()) if tag in common]
-        if "rejected" in row:
+        if is_broken(row):
             kept.append(row)
         elif row["labels"] and tags:
             kept.append({**row, "tags": tags})

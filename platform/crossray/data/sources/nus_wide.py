@@ -11,7 +11,7 @@ from tyro.conf import arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import retrieval_split, shuffled
-from crossray.data.sources.layout import Layout, Row, counted, lines, listed
+from crossray.data.sources.layout import Layout, Row, counted, lines, listed, read_text
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
@@ -59,8 +59,9 @@ class NusWideSource(FolderSource):
             raise CrossRayError(f"there is no folder of images {self.images}; check the path.")
         layout = Layout(self.folder, _REMEDY)
         names = _names(layout.find("ImageList/Imagelist.txt", "ImageList/ImageList.txt"))
-        labels = _labels(layout, len(names))
-        tags = _tags(layout, len(names))
+        faults: dict[int, str] = {}
+        labels = _labels(layout, len(names), faults)
+        tags = _tags(layout, len(names), faults)
         rows: list[Row] = [
             {
                 "item_id": name.removesuffix(".jpg"),
@@ -71,6 +72,8 @@ class NusWideSource(FolderSource):
             }
             for at, (name, text) in enumerate(zip(names, tags, strict=True))
         ]
+        for at, detail in faults.items():
+            rows[at]["rejected"] = ["malformed row", detail]
         notes = counted(len(rows), IMAGES, "images")
         if self.split == "official":
             rows, unlisted = _official(layout, rows)
@@ -86,42 +89,50 @@ class NusWideSource(FolderSource):
 
 def _names(path: Path) -> list[str]:
     """Image paths with slashes; some copies of the list have backslashes."""
-    return [line.replace("\\", "/") for line in lines(path)]
+    return [line.replace("\\", "/") for line in _aligned(path)]
 
 
-def _labels(layout: Layout, images: int) -> list[list[str]]:
-    """The concepts of every image."""
+def _aligned(path: Path) -> list[str]:
+    """The lines of a file, stripped: line n is about image n, so blank ones between count."""
+    return [line.strip() for line in read_text(path).rstrip().split("\n")]
+
+
+def _labels(layout: Layout, images: int, faults: dict[int, str]) -> list[list[str]]:
+    """The concepts of every image; what is wrong with an image's line goes to `faults`."""
     labels: list[list[str]] = [[] for _ in range(images)]
     for concept in lines(layout.find("ConceptsList/Concepts81.txt")):
         path = layout.find(f"Groundtruth/AllLabels/Labels_{concept}.txt")
-        marks = lines(path)
+        marks = _aligned(path)
         _check(path, len(marks), images)
         for at, mark in enumerate(marks):
             if mark == "1":
                 labels[at].append(concept)
+            elif mark != "0":
+                faults[at] = f"line {at + 1} of {path.name} is {mark!r:.40}, not 0 or 1"
     return labels
 
 
-def _tags(layout: Layout, images: int) -> list[str]:
-    """The tags of every image, joined; the table is half a gigabyte and read line by line."""
+def _tags(layout: Layout, images: int, faults: dict[int, str]) -> list[str]:
+    """The tags of every image, joined; what is wrong with an image's line goes to `faults`.
+
+    The table is half a gigabyte and read line by line.
+    """
     vocabulary = lines(layout.find("NUS_WID_Tags/TagList1k.txt"))
     path = layout.find("NUS_WID_Tags/AllTags1k.txt")
     texts: list[str] = []
+    last = 0  # the file may end in blank lines
     with path.open(encoding="ascii", errors="replace") as stream:
-        for line in stream:
-            if marks := line.split():
-                if len(marks) != len(vocabulary):
-                    raise CrossRayError(
-                        f"line {len(texts) + 1} of {path} has {len(marks)} marks for "
-                        f"{len(vocabulary)} tags; use the file as distributed."
-                    )
-                texts.append(
-                    " ".join(
-                        tag for tag, mark in zip(vocabulary, marks, strict=True) if mark == "1"
-                    )
-                )
-    _check(path, len(texts), images)
-    return texts
+        for at, line in enumerate(stream):
+            marks, tags = line.split(), []
+            last = at + 1 if marks else last
+            if len(marks) == len(vocabulary) and {"0", "1"}.issuperset(marks):
+                tags = [tag for tag, mark in zip(vocabulary, marks, strict=True) if mark == "1"]
+            else:
+                known = f"{len(vocabulary)} marks of 0 or 1"
+                faults[at] = f"line {at + 1} of {path.name} has not {known}"
+            texts.append(" ".join(tags))
+    _check(path, last, images)
+    return texts[:last]
 
 
 def _check(path: Path, found: int, images: int) -> None:

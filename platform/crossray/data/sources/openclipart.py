@@ -113,7 +113,7 @@ def _describe(path: Path) -> dict[str, Any]:
         for _, element in iterparse(path, events=("end",)):
             if element.tag == f"{_CC}Work":
                 return _work(element)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, LookupError, OSError, ValueError) as error:
         return {"broken": " ".join(str(error).split())[:100]}
     return {"broken": "there is no cc:Work"}
 

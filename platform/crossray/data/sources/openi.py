@@ -96,7 +96,7 @@ def _rows(path: Path) -> list[Row]:
     """The rows of an XML report."""
     try:
         report = parse(path).getroot()
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, LookupError, OSError, ValueError) as error:
         detail = f"{path.name} is not XML: {' '.join(str(error).split())[:100]}"
         return [broken(path.stem, "malformed row", detail)]
     assert report is not None

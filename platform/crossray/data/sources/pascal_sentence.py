@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from crossray.core.errors import CrossRayError
+from crossray.data.rejection import Rejected
 from crossray.data.sources.drawing import shuffled
-from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
+from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric, text_file
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
 
@@ -51,20 +52,16 @@ class PascalSentenceSource(FolderSource):
             for stem in stems:
                 name = f"{label}/{stem}"
                 try:
-                    text = (sentences / f"{name}.txt").read_bytes().decode("utf-8")
-                except UnicodeDecodeError as error:
-                    byte = f"byte {error.object[error.start]:#04x}"
-                    rows.append(broken(name, "not UTF-8", byte))
-                    continue
-                except OSError:
-                    rows.append(broken(name, "missing text", f"there is no file {name}.txt"))
+                    text = text_file(sentences, f"{name}.txt")
+                except Rejected as error:
+                    rows.append(broken(name, error.reason, error.detail))
                     continue
                 rows.append(
                     {
                         "item_id": name,
                         "image": f"{name}.jpg",
                         "split": splits[stem],
-                        "texts": [line for line in text.split("\n") if line.strip()] or [""],
+                        "texts": text.rstrip("\r\n").split("\n"),
                         "labels": [label],
                     }
                 )

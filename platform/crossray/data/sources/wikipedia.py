@@ -9,8 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from crossray.core.errors import CrossRayError
-from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed
+from crossray.data.rejection import Rejected
+from crossray.data.sources.layout import (
+    Layout,
+    Row,
+    broken,
+    counted,
+    lines,
+    listed,
+    text_file,
+    whole,
+)
 from crossray.data.sources.source import FolderSource, Plan
 
 LISTS = {"trainset_txt_img_cat.list": ("train", 2_173), "testset_txt_img_cat.list": ("test", 693)}
@@ -52,7 +61,7 @@ class WikipediaSource(FolderSource):
             pairs = lines(path)
             notes += counted(len(pairs), published, f"pairs in {name}")
             for at, line in enumerate(pairs):
-                row = _row(path, line, categories, texts)
+                row = _row(f"{name} line {at + 1}", line, categories, texts)
                 article = row["item_id"].rpartition("-")[0] or row["item_id"]
                 if self.split == "drawn":
                     row |= {"group_id": article}
@@ -64,26 +73,27 @@ class WikipediaSource(FolderSource):
         return listed(rows, images, _LICENCE, notes)
 
 
-def category_line(path: Path, line: str, categories: Sequence[str]) -> tuple[str, str, str]:
-    """Text, image and category of a list's line, which numbers categories from 1."""
+def category_line(line: str, categories: Sequence[str]) -> tuple[str, str, str]:
+    """Text, image and category of a list's line, which numbers categories from 1.
+
+    Raises `Rejected` for any other line.
+    """
     cells = line.split("\t")
-    if len(cells) != 3 or not cells[2].isdecimal() or not 1 <= int(cells[2]) <= len(categories):
-        raise CrossRayError(
-            f"{path} has the line {line[:80]!r}, which is not text, image and category (1 to "
-            f"{len(categories)}); use the file as distributed."
-        )
-    return cells[0], cells[1], categories[int(cells[2]) - 1]
+    number = whole(cells[-1])
+    if len(cells) != 3 or number is None or not 1 <= number <= len(categories):
+        known = f"text, image and category (1 to {len(categories)})"
+        raise Rejected("malformed row", f"{line[:80]!r} is not {known}")
+    return cells[0], cells[1], categories[number - 1]
 
 
-def _row(path: Path, line: str, categories: list[str], texts: Path) -> Row:
+def _row(where: str, line: str, categories: list[str], texts: Path) -> Row:
     """The pair of a list's line."""
-    name, image, category = category_line(path, line, categories)
+    name = where
     try:
-        page = (texts / f"{name}.xml").read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        return broken(name, "not UTF-8", f"byte {error.object[error.start]:#04x}")
-    except OSError:
-        return broken(name, "missing text", f"there is no file {name}.xml")
+        name, image, category = category_line(line, categories)
+        page = text_file(texts, f"{name}.xml")
+    except Rejected as error:
+        return broken(name, error.reason, error.detail)
     # Not by an XML parser: the texts hold what only HTML allows, such as `&nbsp;`.
     parts = [html.unescape(part) for part in _TEXT.findall(page)]
     return {

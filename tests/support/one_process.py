@@ -1,0 +1,47 @@
+"""An ingest in this process, without Ray."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from crossray.data.ingest import admit
+from crossray.data.ledger import Ledger
+from crossray.data.schema import REJECTED_SCHEMA
+from crossray.data.sources.source import Source
+from crossray.data.work import UNIT_COLUMN, Worker
+
+
+class Refused(list[dict[str, Any]]):
+    """In the place of the file of rejected rows."""
+
+    write = list.append
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was taken, by id, and what was told."""
+
+    rows: dict[str, dict[str, Any]]
+    ledger: Ledger
+    notes: tuple[str, ...]
+
+    @property
+    def counted(self) -> int:
+        """Rows and texts that were not taken."""
+        return self.ledger.rejected.total() + self.ledger.blank_texts
+
+
+def outcome(source: Source) -> Outcome:
+    """The plan, the worker and the ledger as `ingest` runs them."""
+    plan = source.plan()
+    units = pa.table({UNIT_COLUMN: [json.dumps(unit) for unit in plan.units]})
+    ledger, refused = Ledger(), Refused()
+    tables = [admit(table, ledger, refused) for table in Worker(plan.reader, 0)(units)]
+    assert len(pa.Table.from_pylist(refused, schema=REJECTED_SCHEMA)) == ledger.rejected.total()
+    taken = [row for table in tables for row in table.to_pylist()]
+    assert len(taken) + ledger.rejected.total() == plan.rows
+    return Outcome({row["item_id"]: row for row in taken}, ledger, plan.notes)
