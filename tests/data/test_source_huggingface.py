@@ -400,6 +400,59 @@ def test_split_column(tmp_path: Path, judge: Judge) -> None:
     assert rows[3]["reason"] == "unknown split"
 
 
+def _one_caption_a_row(encode: Encode, order: list[int]) -> pa.Table:
+    """Rows 0 to 29 in an `order`: three captions of each of ten images."""
+    pictures = [encode("PNG", seed=at) for at in range(10)]
+    return pa.table(
+        {
+            "image": pa.array([{"bytes": pictures[at // 3], "path": None} for at in order], IMAGE),
+            "text": [f"caption {at % 3} of {at // 3}" for at in order],
+            "key": [at // 3 for at in order],
+        }
+    )
+
+
+@pytest.mark.parametrize("order", ["together", "apart"])
+def test_rows_of_one_image(tmp_path: Path, judge: Judge, encode: Encode, order: str) -> None:
+    """Sets with a caption a row must give one item an image, across row groups and files."""
+    rows = list(range(30))
+    if order == "apart":
+        rows.sort(key=lambda at: (at % 3, at))
+    for number, part in enumerate((rows[:16], rows[16:])):
+        pq.write_table(
+            _one_caption_a_row(encode, part),
+            tmp_path / f"train-0000{number}-of-00002.parquet",
+            row_group_size=7,
+        )
+    found = judge(HuggingFaceSource(str(tmp_path), id_column="key", group_captions=True))
+    assert [row["item_id"] for row in found] == [str(at) for at in range(10)]
+    assert [row["texts"] for row in found] == [
+        [f"caption {k} of {at}" for k in range(3)] for at in range(10)
+    ]
+    assert [row["image"] for row in found] == [encode("PNG", seed=at) for at in range(10)]
+
+
+def test_rows_of_one_image_that_disagree(tmp_path: Path, judge: Judge, encode: Encode) -> None:
+    """Two images under one id, or one in two splits, are an error of the set."""
+    table = _one_caption_a_row(encode, [0, 1, 3, 4, 6])
+    other = table.set_column(2, "key", pa.array([0, 0, 0, 1, 2]))
+    pq.write_table(other, tmp_path / "train.parquet")
+    pq.write_table(other.slice(4), tmp_path / "test.parquet")
+    rows = judge(HuggingFaceSource(str(tmp_path), id_column="key", group_captions=True))
+    assert [row["reason"] for row in rows] == ["rows disagree", "rows disagree", None]
+    assert {row["texts"][0] for row in rows if row["texts"]} == {"caption 1 of 1"}
+    details = [row["detail"] for row in rows if row["detail"]]
+    assert any("different split: 'test' and 'train'" in detail for detail in details)
+    assert any("different image: " in detail for detail in details)
+
+
+def test_captions_without_an_id_to_join_them_by(tmp_path: Path) -> None:
+    """Without an id every row is an item."""
+    _files(tmp_path, "train.parquet")
+    with pytest.raises(CrossRayError, match=r"--group-captions joins .* --id-column"):
+        HuggingFaceSource(str(tmp_path), image_column="", group_captions=True).plan()
+
+
 def test_wrong_encoding_costs_one_row(tmp_path: Path, judge: Judge, encode: Encode) -> None:
     """Files by careless writers hold bytes that are not UTF-8; the other rows are good."""
     bad = pa.array([b"good", b"caf\xe9", b"good"]).view(pa.string())

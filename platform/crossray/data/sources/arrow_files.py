@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,9 @@ from crossray.core.errors import CrossRayError
 
 SUFFIXES = (".parquet", ".arrow")
 _BATCH_ROWS = 16
+_OPEN = 8
+
+Row = TypeVar("Row")
 
 
 def survey(file: str) -> tuple[pa.Schema, list[int]]:
@@ -58,3 +62,22 @@ def _open_arrow(file: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         whole = pa.ipc.open_file(source)
         batches = (whole.get_batch(index) for index in range(whole.num_record_batches))
         return whole.schema, batches
+
+
+class ForwardReader(Generic[Row]):
+    """Rows by their number in a part; reading on is cheap, reading back begins the part again."""
+
+    def __init__(self, read: Callable[[str], Iterator[Row]]) -> None:
+        """`read` gives the rows of a part from its first on."""
+        self._read = read
+        self._open: dict[str, tuple[int, Iterator[Row]]] = {}
+
+    def rows(self, part: str, start: int, count: int) -> list[Row]:
+        """`count` rows of a part from row `start` on."""
+        if part not in self._open and len(self._open) == _OPEN:
+            self._open.clear()
+        passed, rows = self._open.get(part, (0, None))
+        if rows is None or passed > start:
+            passed, rows = 0, self._read(part)
+        self._open[part] = (start + count, rows)
+        return list(islice(rows, start - passed, start - passed + count))

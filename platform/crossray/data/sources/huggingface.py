@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -19,8 +20,15 @@ from crossray.data.missing_values import is_missing, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.arrow_files import SUFFIXES, read_batches, read_schema, survey
+from crossray.data.sources.arrow_files import (
+    SUFFIXES,
+    ForwardReader,
+    read_batches,
+    read_schema,
+    survey,
+)
 from crossray.data.sources.columns import names
+from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import Plan, Source
 from crossray.data.sources.split_words import split_words
 from crossray.data.sources.typed_columns import Role, TypedColumn, find_column
@@ -43,6 +51,7 @@ class HuggingFaceSource(Source):
         document: the text columns are the sections of a report, named after their columns, and
             are split into sentences.
         id_column: column of the item's id; without it, `<split>-<row>`.
+        group_captions: rows with one id are one item with the captions of all of them.
         split_column: column of the item's split, in place of the names of files.
         split_map: what a word for a split means, in a file's name, a folder's or the split column,
             such as restval=train; `*` stands for any characters.
@@ -57,6 +66,7 @@ class HuggingFaceSource(Source):
     text_columns: str = "text"
     document: bool = False
     id_column: str | None = None
+    group_captions: bool = False
     split_column: str | None = None
     split_map: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="WORD=SPLIT")] = ()
     label_column: str | None = None
@@ -67,7 +77,12 @@ class HuggingFaceSource(Source):
         return ("path",) if self._local()[1] else ()
 
     def plan(self) -> Plan:
-        """Read the footers of all files."""
+        """Read the footers of all files, and the ids where the rows of one are one item."""
+        if self.group_captions and (self.document or self.id_column is None):
+            raise CrossRayError(
+                "--group-captions joins the captions of rows with one id; name the column of ids "
+                "with --id-column, and leave out --document."
+            )
         folder, files = self._local()
         name = folder.resolve().name
         if not files:
@@ -85,7 +100,13 @@ class HuggingFaceSource(Source):
                     {"file": file, "part": part, "split": split, "first": counts[split or "row"]}
                 )
                 counts[split or "row"] += rows
-        return Plan(units, counts.total(), HuggingFaceReader(self, str(folder.absolute())))
+        reader = HuggingFaceReader(self, str(folder.absolute()))
+        if not self.group_captions:
+            return Plan(units, counts.total(), reader, remedies=REMEDY if self.id_column else {})
+        items = reader.items(units)
+        by_part = groupby(items, key=lambda runs: runs[0][0])
+        grouped = [_grouped(list(runs), units) for _, runs in by_part]
+        return Plan(grouped, len(items), reader)
 
     def columns(self, schema: pa.Schema, file: str) -> dict[str, TypedColumn]:
         """The columns that are read, by the names that the user gave them.
@@ -143,35 +164,66 @@ class HuggingFaceReader:
     source: HuggingFaceSource
     folder: str
 
+    def items(self, parts: list[dict[str, Any]]) -> list[list[list[int]]]:
+        """The rows of every id: runs of number of the part, first row in it, and length."""
+        groups = Groups()
+        column = self.source.id_column or ""
+        for number, part in enumerate(parts):
+            for at, (_, (*_, cells)) in enumerate(self._rows(part, only=column)):
+                cell = cells[column]
+                item_id = "" if isinstance(cell, Rejected) else "".join(_strings(cell))
+                groups.add(item_id, number, at)
+            groups.end_run()
+        return groups.items
+
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The rows of one row group, with their cells as Python values, or why they are none."""
-        file, index = unit["file"], unit["first"]
+        """The rows of every item of a unit: cells as Python values, or why they are none."""
+        if "items" not in unit:
+            for where, row in self._rows(unit):
+                yield where, [(where, row)]
+            return
+        forward = ForwardReader(lambda number: self._rows(unit["parts"][number]))
+        for runs in unit["items"]:
+            rows = [row for number, *run in runs for row in forward.rows(str(number), *run)]
+            yield rows[0][0], rows
+
+    def _rows(self, part: dict[str, Any], only: str | None = None) -> Iterator[tuple[str, Any]]:
+        """The rows of one row group, with `only` one of the columns."""
+        file, index = part["file"], part["first"]
         columns = self.source.columns(read_schema(file), file)
+        if only is not None:
+            columns = {only: columns[only]}
         read = list(dict.fromkeys(column.column for column in columns.values()))
-        for batch in read_batches(file, unit["part"], read):
+        for batch in read_batches(file, part["part"], read):
             for at in range(batch.num_rows):
                 cells = {name: _cell(column, batch, at) for name, column in columns.items()}
-                default = f"{unit['split'] or 'row'}-{index}"
-                yield f"{Path(file).name} row {index}", (default, unit, columns, cells)
+                default = f"{part['split'] or 'row'}-{index}"
+                yield f"{Path(file).name} row {index}", (default, part, columns, cells)
                 index += 1
 
-    def row(
-        self, raw: tuple[str, dict[str, Any], dict[str, TypedColumn], dict[str, Any]]
+    def row(self, raw: list[tuple[str, Any]]) -> PairRow:
+        """The pair of an item's rows; raises `Rejected`."""
+        return joined([(where, self._pair(*row)) for where, row in raw])
+
+    def _pair(
+        self,
+        default: str,
+        part: dict[str, Any],
+        columns: dict[str, TypedColumn],
+        cells: dict[str, Any],
     ) -> PairRow:
-        """The pair of a row; raises `Rejected`."""
-        default, unit, columns, cells = raw
         source = self.source
         for cell in cells.values():
             if isinstance(cell, Rejected):
                 raise cell
-        pair = PairRow(item_id=default, split=unit["split"])
+        pair = PairRow(item_id=default, split=part["split"])
         if source.id_column:
             pair["item_id"] = "".join(_strings(cells[source.id_column]))
         if source.split_column:
             word = "".join(_named(source.split_column, columns, cells))
             pair["split"] = split_words(source.split_map).cell(word)
         if source.image_column:
-            pair["image"] = self._image(cells[source.image_column], unit["file"])
+            pair["image"] = self._image(cells[source.image_column], part["file"])
         if source.label_column:
             pair["labels"] = _named(source.label_column, columns, cells)
         parts = {name: _strings(cells[name]) for name in names(source.text_columns)}
@@ -195,6 +247,12 @@ class HuggingFaceReader:
         if os.path.isfile(beside):  # noqa: PTH113 - Path.is_file raises for a name too long
             path = os.path.relpath(beside, self.folder)
         return ImageFile(self.folder, path)
+
+
+def _grouped(items: list[list[list[int]]], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A unit of items, with the parts that their rows are in."""
+    used = {number for runs in items for number, *_ in runs}
+    return {"items": items, "parts": {str(number): parts[number] for number in sorted(used)}}
 
 
 def _cell(column: TypedColumn, batch: pa.RecordBatch, at: int) -> Any:
