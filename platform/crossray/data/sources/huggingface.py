@@ -115,10 +115,10 @@ class HuggingFaceSource(Source):
         """
         asked: list[tuple[str | None, Role]] = [
             (self.image_column, "image"),
+            *((name, "text") for name in names(self.text_columns)),
             (self.id_column, "id"),
             (self.split_column, "split"),
             (self.label_column, "label"),
-            *((name, "text") for name in names(self.text_columns)),
         ]
         return {name: find_column(schema, name, role, file) for name, role in asked if name}
 
