@@ -198,6 +198,17 @@ def test_too_many_rejected_rows_fail(
     assert ingest(source, str(out), max_rejected=0.1).manifest.metrics["items"] == 36
 
 
+def test_one_caption_a_row_is_told_its_option(write_table: WriteTable, tmp_path: Path) -> None:
+    """Four in five rows of Kaggle's Flickr8k are no duplicates; the user must read what to do."""
+    rows = [{"image": f"{at // 5}.jpg", "text": f"caption {at}"} for at in range(20)]
+    table, images = write_table(rows)
+    with pytest.raises(CrossRayError, match=r"'duplicate id' .* --group-captions, mend the input"):
+        ingest(CsvSource(table, images, "text"), str(tmp_path / "out"))
+    grouped = CsvSource(table, images, "text", group_captions=True)
+    metrics = ingest(grouped, str(tmp_path / "out")).manifest.metrics
+    assert (metrics["items"], metrics["texts"], metrics["rejected"]) == (4, 20, {})
+
+
 def test_nothing_accepted_fails(write_table: WriteTable, tmp_path: Path) -> None:
     """An artifact without items makes the next stage fail far from the cause."""
     rows = [{**row, "text": ""} for row in _rows(5)]

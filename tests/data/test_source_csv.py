@@ -185,3 +185,128 @@ def test_masks_need_their_images(write_table: WriteTable) -> None:
     table, _ = write_table(ROWS)
     with pytest.raises(CrossRayError, match="names masks of images; give their folder"):
         CsvSource(table, text_columns="c0", mask_columns="c1").plan()
+
+
+def _kaggle(count: int) -> list[dict[str, str]]:
+    return [
+        {"image": f"{at}.jpg", "caption": f"caption {k} of {at}"}
+        for at in range(count)
+        for k in range(5)
+    ]
+
+
+def test_one_caption_a_row(write_table: WriteTable, judge: Judge) -> None:
+    """Kaggle's Flickr8k has five rows a photo; four in five would be lost as duplicates."""
+    rows = judge(CsvSource(*write_table(_kaggle(70)), "caption", group_captions=True))
+    assert [row["item_id"] for row in rows] == [f"{at}.jpg" for at in range(70)]
+    assert [row["texts"] for row in rows] == [
+        [f"caption {k} of {at}" for k in range(5)] for at in range(70)
+    ]
+    assert [row["where"] for row in rows[:3]] == ["line 2", "line 7", "line 12"]
+
+
+def test_rows_of_one_item_far_apart(write_table: WriteTable, judge: Judge) -> None:
+    """A table in the order of its captions' numbers holds an image's rows far apart."""
+    table = sorted(_kaggle(70), key=lambda row: row["caption"])
+    table[3]["caption"] += "\nand a second line"
+    rows = judge(CsvSource(*write_table(table), "caption", group_captions=True))
+    expected: dict[str, list[str]] = {}
+    for row in table:
+        expected.setdefault(row["image"], []).append(row["caption"])
+    assert {row["item_id"]: row["texts"] for row in rows} == expected
+
+
+def test_rows_of_one_item_that_disagree(write_table: WriteTable, judge: Judge) -> None:
+    """Which of two patients or splits an image has must not depend on the order of rows."""
+    same = {"id": "a", "image": "a.jpg", "text": "one", "part": "train", "who": "p", "tags": "x"}
+    table = [
+        {**same, "part": "training"}, {**same, "text": "two"},
+        *({**same, "id": id_, **change} for id_, changes in {
+            "b": ({}, {"part": "test"}), "c": ({}, {"who": "q"}), "d": ({}, {"image": "b.jpg"}),
+            "e": ({}, {"tags": "x|y"}), "f": ({}, {"text": "three"}),
+            "": ({}, {}), "nan": ({},),
+        }.items() for change in changes),
+    ]  # fmt: skip
+    rows = judge(
+        CsvSource(
+            *write_table(table), "text", id_column="id", group_column="who", split_column="part",
+            label_column="tags", group_captions=True,
+        )
+    )  # fmt: skip
+    assert [row["item_id"] for row in rows if row["reason"] is None] == ["a", "f"]
+    assert [row["texts"] for row in rows if row["reason"] is None] == [
+        ["one", "two"], ["one", "three"],
+    ]  # fmt: skip
+    refused = [(row["reason"], row["detail"]) for row in rows if row["reason"]]
+    assert refused[:2] == [
+        ("rows disagree",
+         "line 4 and line 5 have one id and different split: 'train' and 'test'"),
+        ("rows disagree", "line 6 and line 7 have one id and different group: 'p' and 'q'"),
+    ]  # fmt: skip
+    assert refused[2][1].endswith("different image: 'a.jpg' and 'b.jpg'")
+    assert [reason for reason, _ in refused] == ["rows disagree"] * 4 + ["missing id"] * 3
+
+
+def test_malformed_rows_of_an_item(tmp_path: Path, judge: Judge) -> None:
+    """A damaged line must be counted whether or not it tells whose it is."""
+    table = _bytes(tmp_path, b"text,id\none,a\ntwo\nthree,a\nfour,b,x\nfive,c\nsix,\xff\n")
+    rows = judge(CsvSource(table, None, "text", id_column="id", group_captions=True))
+    assert [row["item_id"] or row["reason"] for row in rows] == [
+        "a", "malformed row", "malformed row", "c", "not UTF-8",
+    ]  # fmt: skip
+    assert rows[0]["texts"] == ["one", "three"]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"id_column": "text", "document": True}], ids=["no id", "document"]
+)
+def test_captions_without_an_id_to_join_them_by(options: dict[str, Any], tmp_path: Path) -> None:
+    """Without an id every row is an item, and a report is one text already."""
+    table = _bytes(tmp_path, b"text\none\n")
+    with pytest.raises(CrossRayError, match=r"--group-captions joins .* --id-column"):
+        CsvSource(table, None, "text", group_captions=True, **options).plan()
+
+
+def test_words_of_the_split_column(write_table: WriteTable, judge: Judge) -> None:
+    """COCO's `restval` is what the user says; what nobody placed is no item."""
+    table, _ = write_table([{"text": word, "part": word} for word in ("test", "restval", "NA")])
+    source = CsvSource(table, None, "text", split_column="part")
+    rows = judge(source)
+    assert rows[0]["split"] == "test"
+    assert rows[1]["reason"] == "unknown split"
+    assert "--split-map restval=train" in rows[1]["detail"]
+    assert (rows[2]["reason"], rows[2]["detail"]) == ("unknown split", "the split is blank")
+    rows = judge(
+        CsvSource(table, None, "part", split_column="part", split_map=("rest*=train,na=val",))
+    )
+    assert [row["split"] for row in rows[:2]] == ["test", "train"]
+
+
+def test_a_map_needs_its_column(tmp_path: Path) -> None:
+    """A map that maps nothing was meant for a column."""
+    table = _bytes(tmp_path, b"text\none\n")
+    with pytest.raises(CrossRayError, match="name it with --split-column"):
+        CsvSource(table, None, "text", split_map=("restval=train",)).plan()
+
+
+def test_words_for_missing_values(write_table: WriteTable, judge: Judge) -> None:
+    """All patients that are not known would be one patient, in one split."""
+    words = ["nan", "NaN", "None", "null", "NULL", "N/A", "n/a", "<NA>", "NA", "#N/A", " nan "]
+    table, _ = write_table(
+        [
+            {"id": f"{at}", "text": "t", "who": word, "tags": f"{word}|x", "note": word}
+            for at, word in enumerate(words)
+        ]
+        + [{"id": "c", "text": word, "who": "p", "tags": "", "note": "Nancy"} for word in words]
+    )
+    rows = judge(
+        CsvSource(
+            table, None, "text", id_column="id", group_column="who", label_column="tags",
+            meta_columns="note",
+        )
+    )  # fmt: skip
+    known, unknown = rows[: len(words)], rows[len(words) :]
+    assert [row["group_id"] for row in known] == [f"{at}" for at in range(len(words))]
+    assert {tuple(row["labels"]) for row in known} == {("x",)}
+    assert {tuple(row["meta"]) for row in known} == {()}
+    assert {row["reason"] for row in unknown} == {"missing text"}

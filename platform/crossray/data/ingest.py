@@ -79,7 +79,7 @@ def ingest(
                 "check that the disk has room and that the input is readable, then run it again."
             ) from error
         console.print(ledger.table())
-        ledger.judge(max_rejected)
+        ledger.judge(max_rejected, plan.remedies)
         draft.metrics.update(
             ledger.metrics(),
             input=source.location(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -94,8 +95,11 @@ class Ledger:
             table.add_row(f"{word}: {reason}", f"{count:,}", style=style)
         return table
 
-    def judge(self, max_rejected: float) -> None:
-        """Raise `CrossRayError` when too many rows were rejected, or none was taken."""
+    def judge(self, max_rejected: float, remedies: Mapping[Reason, str] | None = None) -> None:
+        """Raise `CrossRayError` when too many rows were rejected, or none was taken.
+
+        `remedies` say what to do about a reason, where mending the input is not the first thing.
+        """
         refused = self._refused() if self.items else self.rejected
         rejected = refused.total()
         total = self.items + rejected
@@ -105,12 +109,13 @@ class Ledger:
         if self.items and share <= max_rejected:
             return
         reason, count = refused.most_common(1)[0]
+        remedy = "".join(f"{text}, " for why, text in (remedies or {}).items() if why == reason)
         # The percentages are spelt out far enough to show that one exceeds the other.
         limit = f"above the {max_rejected:.4g} of --max-rejected; " if self.items else "every one; "
         raise CrossRayError(
             f"{rejected:,} of {total:,} rows were rejected (a share of {share:.4g}), {limit}"
             f"the commonest reason is {reason!r} ({count:,} rows), first at {self._first[reason]}; "
-            "mend the input" + (" or raise --max-rejected." if self.items else ".")
+            f"{remedy}mend the input" + (" or raise --max-rejected." if self.items else ".")
         )
 
     def _refused(self) -> Counter[str]:

@@ -14,6 +14,7 @@ Reason = Literal[
     "not UTF-8",
     "malformed row",
     "malformed mask",
+    "rows disagree",
     "missing id",
     "duplicate id",
     "group crosses splits",

@@ -5,19 +5,24 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar
 
-from tyro.conf import arg
+from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
+from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources.columns import names
+from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import UNIT_ROWS, Plan, Source
-from crossray.data.splits import parse_split
+from crossray.data.sources.split_words import split_words
+
+Record = tuple[int, int, list[str]]
 
 _MAX_CELL = 16 << 20
 
@@ -25,6 +30,9 @@ _MAX_CELL = 16 << 20
 @dataclass(frozen=True)
 class CsvSource(Source):
     """A CSV table in UTF-8 with a header line, one row an item, and a folder of images.
+
+    A cell is missing where it is blank or holds what programs write for nothing (`NaN`, `None`,
+    `N/A`).
 
     Attributes:
         table: the CSV file.
@@ -35,9 +43,12 @@ class CsvSource(Source):
         document: the text columns are the sections of a report, named after their columns, and
             are split into sentences.
         id_column: column of the item's id; without it, the image's path, else the line's number.
+        group_captions: rows with one id are one item with the captions of all of them.
         group_column: column of the patient, case or photo, which never crosses a split; without
             it every item is a group of its own.
         split_column: column that holds train, val or test; without it the split is drawn.
+        split_map: what a word of the split column means, such as restval=train; `*` stands for any
+            characters.
         label_column: column of the item's labels.
         label_separator: what stands between the labels of a cell.
         mask_columns: columns of paths within the folder of masks, each a picture of the image's
@@ -53,8 +64,10 @@ class CsvSource(Source):
     image_column: str = "image"
     document: bool = False
     id_column: str | None = None
+    group_captions: bool = False
     group_column: str | None = None
     split_column: str | None = None
+    split_map: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="WORD=SPLIT")] = ()
     label_column: str | None = None
     label_separator: str = "|"
     mask_columns: str = ""
@@ -85,31 +98,46 @@ class CsvSource(Source):
     def _survey(self, stream: BinaryIO) -> Plan:
         if stream.read(3) != b"\xef\xbb\xbf":  # the mark that spreadsheets write
             stream.seek(0)
-        rows_of_cells = records(stream, 1)
-        header = self._header(next(rows_of_cells, None))
-        split = header.index(self.split_column) if self.split_column else None
-        units: list[dict[str, Any]] = []
-        unknown: list[str] = []
-        rows, known = 0, split is None
-        for start, line, cells in rows_of_cells:
-            if rows % UNIT_ROWS == 0:
-                units.append({"offset": start, "line": line, "rows": 0})
-            units[-1]["rows"] += 1
-            rows += 1
-            if split is not None and not known and split < len(cells):
-                known = parse_split(cells[split]) is not None
-                unknown = [*unknown[:4], cells[split][:40]]
-        if rows and not known:
-            seen = ", ".join(map(repr, unknown))
-            raise CrossRayError(
-                f"no row of {self.table} has a split in column {self.split_column!r} (it holds "
-                f"{seen}); name the column that holds train, val and test with --split-column."
-            )
+        rows = records(stream, 1)
+        header = self._header(next(rows, None))
+        if self.split_column is not None:
+            rows = self._with_known_split(rows, header.index(self.split_column))
+        if self.group_captions:
+            id_column = self.id_column or self.image_column
+            items = _grouped(rows, header.index(id_column))
+            count = len(items)
+            units = [{"items": items[at : at + UNIT_ROWS]} for at in range(0, count, UNIT_ROWS)]
+        else:
+            count = 0
+            units = []
+            for start, line, _ in rows:
+                if count % UNIT_ROWS == 0:
+                    units.append({"offset": start, "line": line, "rows": 0})
+                units[-1]["rows"] += 1
+                count += 1
         images = str(Path(self.images).resolve()) if self.images is not None else None
         reader = CsvReader(self, str(Path(self.table).resolve()), images, header)
-        return Plan(units, rows, reader)
+        return Plan(units, count, reader, remedies={} if self.group_captions else REMEDY)
 
-    def _header(self, first: tuple[int, int, list[str]] | None) -> list[str]:
+    def _with_known_split(self, rows: Iterator[Record], column: int) -> Iterator[Record]:
+        """The rows; raises `CrossRayError` at their end where none of them has a known split."""
+        words = split_words(self.split_map)
+        unknown: list[str] = []
+        known = False
+        for start, line, cells in rows:
+            if not known and column < len(cells):
+                word = _text(cells[column])
+                known = words.split(word) is not None
+                unknown = [*unknown[:4], word[:40]]
+            yield start, line, cells
+        if unknown and not known:
+            raise CrossRayError(
+                f"no row of {self.table} has a split in column {self.split_column!r} (it holds "
+                f"{', '.join(map(repr, unknown))}); name the column that holds train, val and test "
+                "with --split-column, or say what its words mean with --split-map."
+            )
+
+    def _header(self, first: Record | None) -> list[str]:
         if first is None:
             raise CrossRayError(f"the table {self.table} is empty; give one with a header line.")
         try:
@@ -128,6 +156,16 @@ class CsvSource(Source):
         if not (self.images or self.text_columns):
             raise CrossRayError(
                 "neither --images nor --text-columns is given; give at least one of them."
+            )
+        if self.split_map and self.split_column is None:
+            raise CrossRayError(
+                f"--split-map {' '.join(self.split_map)} maps words of a column; name it with "
+                "--split-column."
+            )
+        if self.group_captions and (self.document or not (self.id_column or self.images)):
+            raise CrossRayError(
+                "--group-captions joins the captions of rows with one id; name the column of ids "
+                "with --id-column or give --images, and leave out --document."
             )
         for name in self.columns():
             if header.count(name) != 1:
@@ -166,24 +204,28 @@ class CsvReader:
     header: list[str]
 
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The cells of a unit's rows, still undecoded."""
+        """The cells of the rows of a unit's items, still undecoded."""
         with open(self.table, "rb") as stream:
-            stream.seek(unit["offset"])
-            rows_of_cells = records(stream, unit["line"])
-            for _ in range(unit["rows"]):
-                _, line, cells = next(rows_of_cells)
-                yield f"line {line}", (line, cells)
+            if "items" not in unit:
+                for line, cells in _run(stream, unit["offset"], unit["line"], unit["rows"]):
+                    yield f"line {line}", [(line, cells)]
+                return
+            for runs in unit["items"]:
+                rows = [row for run in runs for row in _run(stream, *run)]
+                yield f"line {rows[0][0]}", rows
 
-    def row(self, raw: tuple[int, list[str]]) -> PairRow:
-        """The pair of a row; raises `Rejected`."""
-        line, cells = raw
+    def row(self, raw: list[tuple[int, list[str]]]) -> PairRow:
+        """The pair of the rows of an item; raises `Rejected`."""
+        return joined([(f"line {line}", self._pair(line, cells)) for line, cells in raw])
+
+    def _pair(self, line: int, cells: list[str]) -> PairRow:
         source = self.source
         if len(cells) != len(self.header):
             raise Rejected(
                 "malformed row", f"{len(cells)} cells where the header has {len(self.header)}"
             )
         bytes_of = dict(zip(self.header, cells, strict=True))
-        cell = {name: decode(bytes_of[name]).strip() for name in source.columns()}
+        cell = {name: present(decode(bytes_of[name])) for name in source.columns()}
         pair = PairRow(item_id=f"line-{line}")
         if self.images is not None:
             pair["image"] = ImageFile(self.images, cell[source.image_column])
@@ -198,12 +240,9 @@ class CsvReader:
         if source.group_column:
             pair["group_id"] = cell[source.group_column]
         if source.split_column:
-            value = cell[source.split_column]
-            pair["split"] = parse_split(value) or value or "(blank)"
+            pair["split"] = split_words(source.split_map).cell(cell[source.split_column])
         if source.label_column:
-            labels = (
-                part.strip() for part in cell[source.label_column].split(source.label_separator)
-            )
+            labels = map(present, cell[source.label_column].split(source.label_separator))
             pair["labels"] = [label for label in labels if label]
         parts = {name: cell[name] for name in names(source.text_columns)}
         if source.document:
@@ -216,7 +255,30 @@ class CsvReader:
         return pair
 
 
-def records(stream: BinaryIO, line: int) -> Iterator[tuple[int, int, list[str]]]:
+def _grouped(rows: Iterator[Record], column: int) -> list[list[list[int]]]:
+    """The items of a table with one caption a row: offset, line and length of runs of rows."""
+    groups = Groups()
+    for start, line, cells in rows:
+        groups.add(_text(cells[column]) if column < len(cells) else "", start, line)
+    return groups.items
+
+
+def _run(stream: BinaryIO, offset: int, line: int, count: int) -> Iterator[tuple[int, list[str]]]:
+    """Line and cells of `count` rows from `offset` on."""
+    stream.seek(offset)
+    for _, number, cells in islice(records(stream, line), count):
+        yield number, cells
+
+
+def _text(cell: str) -> str:
+    """What a cell of `records` says; "" for a missing value and for what is not UTF-8."""
+    try:
+        return present(decode(cell))
+    except Rejected:
+        return ""
+
+
+def records(stream: BinaryIO, line: int) -> Iterator[Record]:
     """Offset, line (counted from 1) and cells of every record from where `stream` stands.
 
     Cells hold one character a byte (Latin-1), so that a wrong encoding is judged cell by cell.

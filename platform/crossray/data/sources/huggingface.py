@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from tyro.conf import arg
+from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
+from crossray.data.missing_values import is_missing, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
+from crossray.data.sources.arrow_files import (
+    SUFFIXES,
+    ForwardReader,
+    read_batches,
+    read_schema,
+    survey,
+)
 from crossray.data.sources.columns import names
+from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import Plan, Source
-from crossray.data.splits import parse_split
-
-_BATCH_ROWS = 16
-_SUFFIXES = (".parquet", ".arrow")
-_STRINGS = (pa.string(), pa.large_string())
+from crossray.data.sources.split_words import split_words
+from crossray.data.sources.typed_columns import Role, TypedColumn, find_column
+from crossray.data.splits import Split
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,21 @@ class HuggingFaceSource(Source):
     """Parquet or Arrow files as the Hugging Face hub lays them out.
 
     The split is read from the file names (`data/train-00000-of-00002.parquet`) or their folders;
-    for files that name none it is drawn.
+    where none of them speaks of a split it is drawn. A column may be a field of structs, such as
+    `sentences.raw`.
 
     Attributes:
         path: a folder, a glob, a file, or the id of a data set on the hub.
-        image_column: column of images: structs of `bytes` and `path`, or bytes. A path is sought
-            beside its file.
+        image_column: column of images: structs of `bytes` and `path`, bytes, or paths. A path is
+            sought beside its file, then in the folder that was given.
         text_columns: columns of texts, comma-separated: strings or lists of strings.
         document: the text columns are the sections of a report, named after their columns, and
             are split into sentences.
         id_column: column of the item's id; without it, `<split>-<row>`.
+        group_captions: rows with one id are one item with the captions of all of them.
+        split_column: column of the item's split, in place of the names of files.
+        split_map: what a word for a split means, in a file's name, a folder's or the split column,
+            such as restval=train; `*` stands for any characters.
         label_column: column of the item's labels: strings, numbers of classes that the file names,
             or lists of either.
     """
@@ -56,41 +66,77 @@ class HuggingFaceSource(Source):
     text_columns: str = "text"
     document: bool = False
     id_column: str | None = None
+    group_captions: bool = False
+    split_column: str | None = None
+    split_map: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="WORD=SPLIT")] = ()
     label_column: str | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
         """A local path; the id of a hub data set belongs to the identity."""
-        return ("path",) if self._local() else ()
+        return ("path",) if self._local()[1] else ()
 
     def plan(self) -> Plan:
-        """Read the footers of all files."""
-        files = self._local() or self._download()
+        """Read the footers of all files, and the ids where the rows of one are one item."""
+        if self.group_captions and (self.document or self.id_column is None):
+            raise CrossRayError(
+                "--group-captions joins the captions of rows with one id; name the column of ids "
+                "with --id-column, and leave out --document."
+            )
+        folder, files = self._local()
+        name = folder.resolve().name
+        if not files:
+            name, files = "", self._download()
+        splits: list[Split | None] = [None] * len(files)
+        if self.split_column is None:
+            splits = split_words(self.split_map).files([own for own, _ in files], name)
         units: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
-        for split, file in files:
-            for part, rows in enumerate(self._parts(file)):
+        for (_, file), split in zip(files, splits, strict=True):
+            schema, parts = survey(file)
+            self.columns(schema, file)
+            for part, rows in enumerate(parts):
                 units.append(
                     {"file": file, "part": part, "split": split, "first": counts[split or "row"]}
                 )
                 counts[split or "row"] += rows
-        classes = _class_names(files[0][1], self.label_column) if self.label_column else []
-        return Plan(units, counts.total(), HuggingFaceReader(self, classes))
+        reader = HuggingFaceReader(self, str(folder.absolute()))
+        if not self.group_captions:
+            return Plan(units, counts.total(), reader, remedies=REMEDY if self.id_column else {})
+        items = reader.items(units)
+        by_part = groupby(items, key=lambda runs: runs[0][0])
+        grouped = [_grouped(list(runs), units) for _, runs in by_part]
+        return Plan(grouped, len(items), reader)
 
-    def columns(self) -> list[str]:
-        """The names of the columns that are read."""
-        optional = filter(None, (self.image_column, self.id_column, self.label_column))
-        return list(dict.fromkeys([*optional, *names(self.text_columns)]))
+    def columns(self, schema: pa.Schema, file: str) -> dict[str, TypedColumn]:
+        """The columns that are read, by the names that the user gave them.
 
-    def _local(self) -> list[tuple[str | None, str]]:
+        Raises `CrossRayError` for one that `file` does not have, or not with a type of its use.
+        """
+        asked: list[tuple[str | None, Role]] = [
+            (self.image_column, "image"),
+            *((name, "text") for name in names(self.text_columns)),
+            (self.id_column, "id"),
+            (self.split_column, "split"),
+            (self.label_column, "label"),
+        ]
+        return {name: find_column(schema, name, role, file) for name, role in asked if name}
+
+    def _local(self) -> tuple[Path, list[tuple[str, str]]]:
+        """The folder that was given, and the files with their names in it."""
         path = Path(self.path)
-        base = path if path.is_dir() else path.parent
-        pattern = f"{glob.escape(self.path)}/**/*" if path.is_dir() else self.path
+        folder, pattern = path, f"{glob.escape(self.path)}/**/*"
+        if path.is_file():
+            folder, pattern = path.parent, glob.escape(self.path)
+        elif not path.is_dir():
+            pattern = self.path
+            while glob.has_magic(str(folder)):
+                folder = folder.parent
         found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - folders may be wild, too
-        files = sorted(Path(file) for file in found if file.endswith(_SUFFIXES))
-        return [(_split_of(os.path.relpath(file, base)), str(file.absolute())) for file in files]
+        files = sorted(Path(file) for file in found if file.endswith(SUFFIXES))
+        return folder, [(os.path.relpath(file, folder), str(file.absolute())) for file in files]
 
-    def _download(self) -> list[tuple[str | None, str]]:
+    def _download(self) -> list[tuple[str, str]]:
         missing = f"there is no Parquet or Arrow file at {self.path}"
         if Path(self.path).is_absolute() or self.path.startswith(".") or self.path.count("/") > 1:
             raise CrossRayError(f"{missing}; give a folder, a glob or the id of a hub data set.")
@@ -105,32 +151,10 @@ class HuggingFaceSource(Source):
                 "check the id and the network, or download it and give its folder."
             ) from None
         return [
-            (parse_split(split), cached["filename"])
+            (f"{split}.arrow", cached["filename"])
             for split, part in parts.items()
             for cached in part.cache_files
         ]
-
-    def _parts(self, file: str) -> list[int]:
-        """Rows of every row group or record batch; checks that the columns are there."""
-        try:
-            if file.endswith(".parquet"):
-                footer = pq.ParquetFile(file)
-                schema = footer.schema_arrow
-                groups = range(footer.num_row_groups)
-                rows = [footer.metadata.row_group(group).num_rows for group in groups]
-            else:
-                schema, batches = _open_arrow(file)
-                rows = [batch.num_rows for batch in batches]
-        except (OSError, pa.ArrowException) as error:
-            raise CrossRayError(
-                f"{file} cannot be read ({' '.join(str(error).split())[:200]}); "
-                "download it again or take it out of the folder."
-            ) from None
-        if missing := [name for name in self.columns() if name not in schema.names]:
-            raise CrossRayError(
-                f"{file} has no column {missing[0]!r}; its columns are {', '.join(schema.names)}."
-            )
-        return rows
 
 
 @dataclass(frozen=True)
@@ -138,134 +162,125 @@ class HuggingFaceReader:
     """Reads row groups and record batches, inside a worker."""
 
     source: HuggingFaceSource
-    classes: list[str]
+    folder: str
+
+    def items(self, parts: list[dict[str, Any]]) -> list[list[list[int]]]:
+        """The rows of every id: runs of number of the part, first row in it, and length."""
+        groups = Groups()
+        column = self.source.id_column or ""
+        for number, part in enumerate(parts):
+            for at, (_, (*_, cells)) in enumerate(self._rows(part, only=column)):
+                cell = cells[column]
+                item_id = "" if isinstance(cell, Rejected) else "".join(_strings(cell))
+                groups.add(item_id, number, at)
+            groups.end_run()
+        return groups.items
 
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The rows of one row group, with strings still as bytes."""
-        file = unit["file"]
-        index = unit["first"]
-        for batch in _batches(file, unit["part"], self.source.columns()):
-            columns = {field.name: _raw(batch[field.name]) for field in batch.schema}
+        """The rows of every item of a unit: cells as Python values, or why they are none."""
+        if "items" not in unit:
+            for where, row in self._rows(unit):
+                yield where, [(where, row)]
+            return
+        forward = ForwardReader(lambda number: self._rows(unit["parts"][number]))
+        for runs in unit["items"]:
+            rows = [row for number, *run in runs for row in forward.rows(str(number), *run)]
+            yield rows[0][0], rows
+
+    def _rows(self, part: dict[str, Any], only: str | None = None) -> Iterator[tuple[str, Any]]:
+        """The rows of one row group, with `only` one of the columns."""
+        file, index = part["file"], part["first"]
+        columns = self.source.columns(read_schema(file), file)
+        if only is not None:
+            columns = {only: columns[only]}
+        read = list(dict.fromkeys(column.column for column in columns.values()))
+        for batch in read_batches(file, part["part"], read):
             for at in range(batch.num_rows):
-                raw = {name: values[at].as_py() for name, values in columns.items()}
-                default = f"{unit['split'] or 'row'}-{index}"
-                yield f"{Path(file).name} row {index}", (default, unit["split"], file, raw)
+                cells = {name: _cell(column, batch, at) for name, column in columns.items()}
+                default = f"{part['split'] or 'row'}-{index}"
+                yield f"{Path(file).name} row {index}", (default, part, columns, cells)
                 index += 1
 
-    def row(self, raw: tuple[str, str | None, str, dict[str, Any]]) -> PairRow:
-        """The pair of a row; raises `Rejected`."""
-        default, split, file, cell = raw
+    def row(self, raw: list[tuple[str, Any]]) -> PairRow:
+        """The pair of an item's rows; raises `Rejected`."""
+        return joined([(where, self._pair(*row)) for where, row in raw])
+
+    def _pair(
+        self,
+        default: str,
+        part: dict[str, Any],
+        columns: dict[str, TypedColumn],
+        cells: dict[str, Any],
+    ) -> PairRow:
         source = self.source
-        pair = PairRow(item_id=default, split=split)
+        for cell in cells.values():
+            if isinstance(cell, Rejected):
+                raise cell
+        pair = PairRow(item_id=default, split=part["split"])
         if source.id_column:
-            pair["item_id"] = "".join(_strings(cell[source.id_column]))
+            pair["item_id"] = "".join(_strings(cells[source.id_column]))
+        if source.split_column:
+            word = "".join(_named(source.split_column, columns, cells))
+            pair["split"] = split_words(source.split_map).cell(word)
         if source.image_column:
-            pair["image"] = _image(cell[source.image_column], str(Path(file).parent))
+            pair["image"] = self._image(cells[source.image_column], part["file"])
         if source.label_column:
-            labels = [label for label in _strings(cell[source.label_column]) if label]
-            pair["labels"] = _named(labels, self.classes) if self.classes else labels
-        columns = names(source.text_columns)
-        parts = {name: _strings(cell[name]) for name in columns}
+            pair["labels"] = _named(source.label_column, columns, cells)
+        parts = {name: _strings(cells[name]) for name in names(source.text_columns)}
         if source.document:
             joined = {name: "\n\n".join(filter(None, texts)) for name, texts in parts.items()}
             pair["texts"], pair["sections"] = as_document(joined)
         else:
             pair["texts"] = [text for texts in parts.values() for text in texts]
-        if columns and not pair["texts"]:
+        if parts and not pair["texts"]:
             pair["texts"] = [""]
         return pair
 
+    def _image(self, cell: Any, file: str) -> bytes | ImageFile:
+        data = cell.get("bytes") if isinstance(cell, dict) else cell
+        path = cell.get("path") if isinstance(cell, dict) else cell
+        if isinstance(data, bytes):
+            return data
+        if path is None or is_missing(path):
+            raise Rejected("missing image", "the image is null")
+        beside = Path(file).parent / path
+        if os.path.isfile(beside):  # noqa: PTH113 - Path.is_file raises for a name too long
+            path = os.path.relpath(beside, self.folder)
+        return ImageFile(self.folder, path)
 
-def _split_of(name: str) -> str | None:
-    """The split in a file name such as `data/train-00000-of-00002.parquet`, or in its folders."""
-    *folders, file = Path(name).parts
-    for word in (Path(file).stem.split("-")[0], *reversed(folders)):
-        if (split := parse_split(word)) is not None:
-            return split
-    return None
+
+def _grouped(items: list[list[list[int]]], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """A unit of items, with the parts that their rows are in."""
+    used = {number for runs in items for number, *_ in runs}
+    return {"items": items, "parts": {str(number): parts[number] for number in sorted(used)}}
 
 
-def _class_names(file: str, column: str) -> list[str]:
-    """The names of the classes that the hub's note in `file` gives for `column`, if any."""
-    if file.endswith(".parquet"):
-        metadata = pq.read_schema(file).metadata
-    else:
-        metadata = _open_arrow(file)[0].metadata
+def _cell(column: TypedColumn, batch: pa.RecordBatch, at: int) -> Any:
+    """What stands in a cell, or the `Rejected` that its row is to raise."""
     try:
-        feature = json.loads((metadata or {})[b"huggingface"])["info"]["features"][column]
-        while not isinstance(feature, dict) or "names" not in feature:  # lists of classes
-            feature = feature[0] if isinstance(feature, list) else feature["feature"]
-        return [str(name) for name in feature["names"]]
-    except (KeyError, IndexError, TypeError, ValueError):
-        return []
-
-
-def _named(numbers: list[str], classes: list[str]) -> list[str]:
-    """The names of classes by number; -1 stands for no class."""
-    try:
-        found = [int(number) for number in numbers]
-    except ValueError:
-        raise Rejected("malformed row", f"the class {numbers} is no number") from None
-    if any(not -1 <= number < len(classes) for number in found):
-        raise Rejected("malformed row", f"classes {found} where the file names {len(classes)}")
-    return [classes[number] for number in found if number >= 0]
-
-
-def _open_arrow(file: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Schema and batches of a memory-mapped Arrow stream (what the hub writes) or Arrow file."""
-    source = pa.memory_map(file)
-    try:
-        stream = pa.ipc.open_stream(source)
-        return stream.schema, iter(stream)
-    except pa.ArrowInvalid:
-        source.seek(0)
-        whole = pa.ipc.open_file(source)
-        batches = (whole.get_batch(index) for index in range(whole.num_record_batches))
-        return whole.schema, batches
-
-
-def _batches(file: str, part: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """A row group or record batch of `file`, a few rows at a time."""
-    if file.endswith(".parquet"):
-        with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as parquet:
-            yield from parquet.iter_batches(_BATCH_ROWS, row_groups=[part], columns=columns)
-        return
-    _, batches = _open_arrow(file)
-    yield next(islice(batches, part, None)).select(columns)
-
-
-def _raw(column: pa.Array) -> pa.Array:
-    """The column with strings as bytes, so that a wrong encoding costs one row, not the batch."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _raw(column.dictionary_decode())
-    if kind in _STRINGS:
-        return column.cast(pa.large_binary())
-    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and kind.value_type in _STRINGS:
-        return column.cast(pa.large_list(pa.large_binary()))
-    if pa.types.is_struct(kind):
-        children = [_raw(child) for child in column.flatten()]
-        return pa.StructArray.from_arrays(children, kind.names, mask=column.is_null())
-    return column
+        return column.value(batch[column.column][at].as_py())
+    except UnicodeDecodeError as error:
+        return Rejected("not UTF-8", f"byte {error.object[error.start]:#04x}")
+    except ValueError as error:
+        return Rejected("malformed row", str(error)[:200])
 
 
 def _strings(cell: Any) -> list[str]:
-    """The text or texts of a cell, stripped; numbers are written out, nulls are blank."""
-    cells = cell if isinstance(cell, list) else [cell]
+    """The strings and numbers of a cell, or of its list; blank where they are missing."""
+    values = cell if isinstance(cell, list) else [cell]
+    return ["" if value is None else present(str(value)) for value in values]
+
+
+def _named(column: str, columns: dict[str, TypedColumn], cells: dict[str, Any]) -> list[str]:
+    """The words of a cell, numbers of classes by their name; -1 stands for no class."""
+    words = [word for word in _strings(cells[column]) if word]
+    classes = columns[column].classes
+    if not classes:
+        return words
     try:
-        return [
-            (value.decode("utf-8") if isinstance(value, bytes) else str(value)).strip()
-            for value in ("" if value is None else value for value in cells)
-        ]
-    except UnicodeDecodeError as error:
-        raise Rejected("not UTF-8", f"byte {error.object[error.start]:#04x}") from None
-
-
-def _image(cell: Any, folder: str) -> bytes | ImageFile:
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    if isinstance(data, bytes):
-        return data
-    path = cell.get("path") if isinstance(cell, dict) else None
-    if path is None:
-        raise Rejected("missing image", "the image is null")
-    return ImageFile(folder, "".join(_strings(path)))
+        found = [int(number) for number in words]
+    except ValueError:
+        raise Rejected("malformed row", f"the class {words} is no number") from None
+    if any(not -1 <= number < len(classes) for number in found):
+        raise Rejected("malformed row", f"classes {found} where the file names {len(classes)}")
+    return [classes[number] for number in found if number >= 0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from tyro.conf import arg
 
 from crossray.core.config import Config, to_dict
+from crossray.data.rejection import Reason
 from crossray.data.work import Reader
 
 UNIT_ROWS = 64
@@ -19,13 +21,15 @@ class Plan:
     """What an importer found when it looked over its whole input, and how to read it.
 
     `units` are the tasks in order, JSON values of about `UNIT_ROWS` rows each; `rows` is their
-    number of rows; `notes` go to the manifest.
+    number of rows; `notes` go to the manifest; `remedies` say what to do where most rows are
+    rejected for a reason.
     """
 
     units: list[dict[str, Any]]
     rows: int
     reader: Reader
     notes: tuple[str, ...] = ()
+    remedies: Mapping[Reason, str] = field(default_factory=dict)
 
 
 class Origin(Config):
