@@ -9,13 +9,15 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from crossray.data.images import ImageFile, shown_shape, stored_image, stored_mask
+from crossray.data.grey_range import GreyRange
+from crossray.data.images import ImageFile, admitted_image, shown_shape, stored_mask
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, PairRow
 from crossray.data.splits import SPLITS, assign_split
 
 MAX_TEXT = 100_000
 UNIT_COLUMN = "unit"
+GREY_RANGE = "grey_range"  # in `meta`, of images of more than 8 bits a channel
 _TABLE_BYTES = 8 << 20
 _VERDICT = [field for field in REJECTED_SCHEMA if field.name != "item_id"]
 # Rejected rows carry nulls in the pair columns, accepted ones in `reason` and `detail`.
@@ -38,6 +40,7 @@ class Worker:
 
     reader: Reader
     seed: int
+    grey_range: GreyRange = "auto"
 
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
         """Tables of a few megabytes; `block` has a column of units as JSON."""
@@ -57,7 +60,7 @@ class Worker:
         row: PairRow = {}
         try:
             row = self.reader.row(raw)
-            return {**_complete(row, self.seed), "where": where}
+            return {**_complete(row, self.seed, self.grey_range), "where": where}
         except Rejected as error:
             return {
                 "item_id": row.get("item_id"),
@@ -67,7 +70,7 @@ class Worker:
             }
 
 
-def _complete(row: PairRow, seed: int) -> dict[str, Any]:
+def _complete(row: PairRow, seed: int, grey_range: GreyRange) -> dict[str, Any]:
     """The row with every column of `PAIR_SCHEMA`, checked; raises `Rejected`."""
     item_id = row["item_id"].strip()
     if not item_id:
@@ -80,18 +83,19 @@ def _complete(row: PairRow, seed: int) -> dict[str, Any]:
     image = row.get("image")
     if image is None and not texts:
         raise Rejected("missing text", "there is neither an image nor a text")
-    stored = None if image is None else stored_image(_read(image))
+    stored = None if image is None else admitted_image(_read(image), grey_range)
+    scaled = {GREY_RANGE: stored.grey_range} if stored and stored.grey_range else {}
     return {
         "item_id": item_id,
         "group_id": group_id,
         "split": split,
-        "image": stored,
+        "image": stored and stored.data,
         "texts": texts,
         "sections": list(row.get("sections", ())),
         "labels": list(dict.fromkeys(row.get("labels", ()))),
         "boxes": list(row.get("boxes", ())),
-        "masks": _masks(row, stored),
-        "meta": sorted(row.get("meta", {}).items()),
+        "masks": _masks(row, stored and stored.data),
+        "meta": sorted({**row.get("meta", {}), **scaled}.items()),
     }
 
 
