@@ -48,7 +48,7 @@ def tiff(
     parts = [values_YXC[:, :, [c]] for c in range(channels)] if planar else [values_YXC]
     if predictor:
         parts = [np.diff(part, axis=1, prepend=0).astype(part.dtype) for part in parts]
-    strips = [_compressed(packed(part, bits, order), compression) for part in parts]
+    strips = [_compressed(part, bits, order, compression) for part in parts]
     kind = {"u": 1, "i": 2, "f": 3}[values_YXC.dtype.kind]
     found: list[tuple[int, int, Sequence[float] | None]] = [
         (256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * channels),
@@ -88,9 +88,11 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + checksum
 
 
-def _compressed(strip: bytes, compression: str) -> bytes:
-    if compression == "deflate":
-        return zlib.compress(strip)
+def _compressed(values_YXC: Values, bits: int, order: str, compression: str) -> bytes:
+    if compression == "packbits":  # packs every row by itself
+        rows = (packed(row[None], bits, order) for row in values_YXC)
+        return b"".join(imagecodecs.packbits_encode(row) for row in rows)
+    strip = packed(values_YXC, bits, order)
     if compression == "lzw":
         return bytes(imagecodecs.lzw_encode(strip))
-    return bytes(imagecodecs.packbits_encode(strip)) if compression == "packbits" else strip
+    return zlib.compress(strip) if compression == "deflate" else strip

@@ -26,8 +26,8 @@ ORIENTATION = 0x0112  # the EXIF and TIFF tag; 5 to 8 exchange the sides
 _TWELVE_BITS = Range(0, 4095)
 _BLOCK = 1 << 20  # values that are scaled at a time
 _KINDS = {1: "u", 2: "i", 3: "f"}  # TIFF's SampleFormat as NumPy names it
-_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # channels of TIFF's photometric interpretations that are read
-_WHITE_IS_ZERO, _CMYK = 0, 5
+_COLOURS = {0: 1, 1: 1, 2: 3}  # channels of TIFF's photometric interpretations that are read
+_WHITE_IS_ZERO = 0
 _BIG_TIFF = (b"\x2b\x00", b"\x00\x2b")
 _PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
@@ -37,7 +37,7 @@ class DeepImage:
     """The values of an image as they are stored, and what its file says about them.
 
     Attributes:
-        values_YXC: one channel of greys, three of RGB or four of CMYK.
+        values_YXC: one channel of greys or three of RGB.
         alpha_YX: opacity, in the values' scale.
         held: what the file's values can hold; None for floating-point values.
         declared: the values of black and white that the file names.
@@ -61,15 +61,13 @@ class DeepImage:
         """
         low, high = _ends(self.values_YXC)
         used = self._range(grey_range, low, high)
+        opaque = self._opaque(grey_range, low, high)
         eights_YXC = np.empty(self.values_YXC.shape, np.uint8)
         height, width, channels = eights_YXC.shape
         rows = max(1, _BLOCK // (width * channels))
         for top in range(0, height, rows):
-            eights_YXC[top : top + rows] = self._scaled(slice(top, top + rows), used)
-        if channels == 4:
-            image = Image.frombytes("CMYK", (width, height), eights_YXC.tobytes()).convert("RGB")
-        else:
-            image = Image.fromarray(eights_YXC[:, :, 0] if channels == 1 else eights_YXC)
+            eights_YXC[top : top + rows] = self._scaled(slice(top, top + rows), used, opaque)
+        image = Image.fromarray(eights_YXC[:, :, 0] if channels == 1 else eights_YXC)
         image.getexif()[ORIENTATION] = self.orientation
         cut = low < used.low or high > used.high
         return ImageOps.exif_transpose(image), f"{used}, cut off" if cut else f"{used}"
@@ -93,24 +91,28 @@ class DeepImage:
             "black and which is white; say so with --grey-range LOW..HIGH",
         )
 
-    def _scaled(self, rows: slice, used: Range) -> NDArray[np.uint8]:
+    def _scaled(self, rows: slice, used: Range, opaque: float) -> NDArray[np.uint8]:
         levels_YXC = self.values_YXC[rows].astype(np.float64)
         levels_YXC = ((levels_YXC - used.low) / (used.high - used.low)).clip(0, 1)
         if self.white_is_zero:
             levels_YXC = 1 - levels_YXC
         if self.alpha_YX is not None:
-            opacity_YX1 = (self.alpha_YX[rows] / self._opaque(used)).clip(0, 1)[:, :, None]
+            opacity_YX1 = (self.alpha_YX[rows] / opaque).clip(0, 1)[:, :, None]
             if not self.premultiplied:
                 levels_YXC = levels_YXC * opacity_YX1
             levels_YXC = (levels_YXC + 1 - opacity_YX1).clip(0, 1)
         return np.rint(255 * levels_YXC).astype(np.uint8)
 
-    def _opaque(self, used: Range) -> float:
-        """The opacity of what is opaque: of the values' range, if it holds every opacity."""
-        if self.held is None:
+    def _opaque(self, wanted: GreyRange, low: float, high: float) -> float:
+        """The opacity of what is opaque: of fewer bits only if colours and opacities are."""
+        if self.alpha_YX is None or self.held is None:
             return 1.0
-        assert self.alpha_YX is not None
-        return used.high if self.alpha_YX.max() <= used.high else self.held.high
+        if wanted == "full":
+            return self.held.high
+        highest = max(high, float(self.alpha_YX.max()))
+        if isinstance(wanted, Range) and highest <= wanted.high:
+            return wanted.high
+        return self._range("auto", low, highest).high
 
 
 def deep_image(data: bytes) -> DeepImage | None:
@@ -118,7 +120,7 @@ def deep_image(data: bytes) -> DeepImage | None:
 
     PNG of 2 or 4 bits with a transparent grey and TIFF of unusual depths or signed values count as
     deep: Pillow misreads them. Of several pages the first is taken. Raises `Rejected` for what is
-    too large, cannot be decoded, or holds colours other than greys, RGB and CMYK.
+    too large, cannot be decoded, or holds colours other than greys and RGB.
     """
     if data.startswith(SIGNATURE):
         return _png(data)
