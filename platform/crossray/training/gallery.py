@@ -7,10 +7,11 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from crossray.data.corpus import PairCorpus
 from crossray.data.joined_corpus import JoinedCorpus
+from crossray.data.transforms import to_rgb
 from crossray.evaluation.gallery import Card, Example, Gallery, Hit, Verdict
 from crossray.training.scoring import ScoreMatrices
 
@@ -110,7 +111,7 @@ def _thumbnail(data: bytes) -> bytes:
     buffer = BytesIO()
     with Image.open(BytesIO(data)) as image:
         image.draft("RGB", (SIDE, SIDE))
-        small = image.convert("RGB")
+        small = to_rgb(ImageOps.exif_transpose(image))
         small.thumbnail((SIDE, SIDE))
         small.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
