@@ -117,7 +117,9 @@ UNREAD = {
     "JPEG-LS": lambda: imagecodecs.jpegls_encode(np.zeros((8, 8), np.uint8)),
     "a JPEG of 12 bits": lambda: imagecodecs.jpeg8_encode(np.zeros((8, 8), "u2"), bitspersample=12),
     "DICOM": lambda: bytes(128) + b"DICM" + bytes(100),
-    "a video": lambda: b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + bytes(200),
+    "a video or another file of the MP4 family": lambda: (
+        b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + bytes(200)
+    ),
     "SVG": lambda: b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
     "PDF": lambda: b"%PDF-1.4",
     "PostScript": lambda: b"%!PS-Adobe EPSF",

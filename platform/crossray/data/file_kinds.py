@@ -49,7 +49,7 @@ def _kind(head: bytes) -> str | None:
         for known, kind in _BRANDS:
             if any(brand in known for brand in brands):
                 return kind
-        return "a video"
+        return "a video or another file of the MP4 family"
     if head[:2] in _NETPBM and head[2:3].isspace():
         return "Netpbm"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
