@@ -235,6 +235,8 @@ def test_file_outside_is_refused(tmp_path: Path) -> None:
         assert caught.value.reason == "image outside the folder"
         assert ("is a link" in caught.value.detail) == (name in ("link.jpg", "up/secret.jpg"))
         assert str(tmp_path) not in caught.value.detail or name == str(secret)
+    with pytest.raises(Rejected, match="is a link"):
+        ImageFile(str(inside), str(inside / "link.jpg")).read()
 
 
 def test_link_within_the_folder_is_followed(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class DeepImage:
         used = self._range(grey_range, low, high)
         opaque = self._opaque(grey_range, low, high)
         eights_YXC = np.empty(self.values_YXC.shape, np.uint8)
-        height, width, channels = eights_YXC.shape
+        height, width, channels = self.values_YXC.shape
         rows = max(1, _BLOCK // (width * channels))
         for top in range(0, height, rows):
             eights_YXC[top : top + rows] = self._scaled(slice(top, top + rows), used, opaque)
@@ -88,7 +88,7 @@ class DeepImage:
         raise Rejected(
             "unsupported encoding",
             f"{kind.name} values from {low:g} to {high:g}, and the file does not say which is "
-            "black and which is white; say so with --grey-range LOW..HIGH",
+            "black and which is white; save 8 or 16 bits, or ingest with --grey-range LOW..HIGH",
         )
 
     def _scaled(self, rows: slice, used: Range, opaque: float) -> NDArray[np.uint8]:

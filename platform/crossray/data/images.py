@@ -55,7 +55,8 @@ class ImageFile:
 
     def _outside(self) -> str:
         """Why the name leads out of the folder; where it leads to is not told."""
-        if Path(self.name).is_absolute() or os.path.normpath(self.name).startswith(".."):
+        named = Path(os.path.normpath(Path(self.root) / self.name))
+        if not named.is_relative_to(os.path.normpath(self.root)):
             return f"{self.name!r}"
         return (
             f"{self.name!r} is a link, or lies behind one, that leads out of the folder; put the "
