@@ -19,8 +19,17 @@ from crossray.data import images
 from crossray.data.images import ImageFile, shown_shape, stored_image
 from crossray.data.rejection import Rejected
 from crossray.data.transforms import decode
+from support.raster_files import png, tiff
 
 Encode = Callable[..., bytes]
+
+
+_VALUES = np.arange(30 * 40).reshape(30, 40, 1) * 50
+DEEP = {
+    "PNG of 16 bits": png(_VALUES, 16, 0, (b"sBIT", b"\x0c"), (b"tRNS", b"\0\7")),
+    "TIFF of 16 bits": tiff(_VALUES.astype("u4"), 16, 0, ">", "deflate", tags=[(274, 3, [6])]),
+    "TIFF of floats": tiff(_VALUES / 7e4, 32, 1, tags=[(340, 12, [0.0]), (341, 12, [1.0])]),
+}
 
 
 def _png_header(width: int, height: int) -> bytes:
@@ -75,16 +84,19 @@ def test_cut_image_is_broken(form: str, encode: Encode) -> None:
         assert caught.value.reason == "broken image"
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *DEEP])
 def test_damaged_bytes_never_escape(form: str, encode: Encode) -> None:
     """One odd file would end the ingest with a traceback instead of a rejected row."""
     rng = random.Random(5)
-    data = encode(form, size=(40, 30))
+    data = DEEP[form] if form in DEEP else encode(form, size=(40, 30))
     reasons = set()
     for _ in range(300):
         damaged = bytearray(data)
         for _ in range(rng.randrange(1, 20)):
-            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+            # Half of them in the header, where sizes and depths stand.
+            end = len(damaged) if rng.random() < 0.5 else 250
+            damaged[rng.randrange(end)] = rng.randrange(256)
         try:
             stored_image(bytes(damaged))
         except Rejected as error:

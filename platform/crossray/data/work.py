@@ -83,19 +83,23 @@ def _complete(row: PairRow, seed: int, grey_range: GreyRange) -> dict[str, Any]:
     image = row.get("image")
     if image is None and not texts:
         raise Rejected("missing text", "there is neither an image nor a text")
-    stored = None if image is None else admitted_image(_read(image), grey_range)
-    scaled = {GREY_RANGE: stored.grey_range} if stored and stored.grey_range else {}
+    stored, meta = None, dict(row.get("meta", {}))
+    if image is not None:
+        admitted = admitted_image(_read(image), grey_range)
+        stored = admitted.data
+        if admitted.grey_range is not None:
+            meta[GREY_RANGE] = admitted.grey_range
     return {
         "item_id": item_id,
         "group_id": group_id,
         "split": split,
-        "image": stored and stored.data,
+        "image": stored,
         "texts": texts,
         "sections": list(row.get("sections", ())),
         "labels": list(dict.fromkeys(row.get("labels", ()))),
         "boxes": list(row.get("boxes", ())),
-        "masks": _masks(row, stored and stored.data),
-        "meta": sorted({**row.get("meta", {}), **scaled}.items()),
+        "masks": _masks(row, stored),
+        "meta": sorted(meta.items()),
     }
 
 

@@ -102,12 +102,13 @@ def _verdict(corpus: PairCorpus | JoinedCorpus, query: Thing, item: Thing) -> Ve
 def _card(corpus: PairCorpus | JoinedCorpus, thing: Thing) -> Card:
     row, number = thing
     if number is None:
-        return Card(picture=_thumbnail(corpus.picture(row)))
+        return Card(picture=thumbnail(corpus.picture(row)))
     text = " ".join(corpus.text(row, number))
     return Card(text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]} ...")
 
 
-def _thumbnail(data: bytes) -> bytes:
+def thumbnail(data: bytes) -> bytes:
+    """A stored image as a JPEG of `SIDE` pixels at most, upright, opaque on white."""
     buffer = BytesIO()
     with Image.open(BytesIO(data)) as image:
         image.draft("RGB", (SIDE, SIDE))
