@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pydicom.uid import BasicTextSRStorage
@@ -22,8 +23,10 @@ from crossray.data.ingest import ingest
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.dicom import DicomSource
+from crossray.data.transforms import decode
 from support.dicom import film, ramp, save
 from support.pairs import read_pairs
+from support.raster_files import png
 
 Rows = list[dict[str, Any]]
 WriteTable = Callable[..., tuple[str, str]]
@@ -225,6 +228,39 @@ def test_same_content_same_id(write_table: WriteTable, tmp_path: Path) -> None:
     rows[149]["text"] = "another caption"
     other = ingest(_source(*write_table(rows, "other")), str(tmp_path / "c"))
     assert other.id != here.id
+
+
+def test_range_of_deep_greys_is_told(write_table: WriteTable, tmp_path: Path) -> None:
+    """Films that were brightened by different factors must be known as such afterwards."""
+    rows = _rows(4)
+    table, images = write_table(rows)
+    levels = np.linspace(0, 1, 64).reshape(4, 16, 1)
+    for name, high in (("1.jpg", 4095), ("2.jpg", 4000), ("3.jpg", 65_535)):
+        Path(images, name).write_bytes(png(np.rint(levels * high).astype("u4"), 16, 0))
+    seen: dict[str, list[int]] = {}
+    notes: dict[str, tuple[str, ...]] = {}
+    for grey_range in ("auto", "full", "0..4095"):
+        out = str(tmp_path / grey_range.replace(".", "-"))
+        artifact = ingest(_source(table, images), out, grey_range=grey_range)
+        manifest = artifact.manifest
+        assert manifest.metrics["grey_range"] == grey_range
+        assert manifest.config.get("grey_range", "auto") == grey_range
+        stored = read_pairs(artifact).to_pylist()
+        seen[grey_range] = [int(decode(row["image"])[0].max()) for row in stored[1:]]
+        notes[grey_range] = manifest.notes
+        told = [dict(row["meta"]).get("grey_range") for row in stored]
+        counts = manifest.metrics["grey_ranges"]
+        assert counts == {name: told.count(name) for name in told if name}
+        assert sum(counts.values()) == 3
+    assert seen == {
+        "auto": [255, 249, 255], "full": [16, 16, 255], "0..4095": [255, 249, 255],
+    }  # fmt: skip
+    assert "0..4095 in 2, 0..65535 in 1; give --grey-range" in notes["auto"][-1]
+    assert "(--grey-range full) are 0..65535 in 3." in notes["full"][-1]
+    assert "0..4095 in 2, 0..4095, cut off in 1." in notes["0..4095"][-1]
+    with pytest.raises(CrossRayError, match="--grey-range 12 is no range"):
+        ingest(_source(table, images), str(tmp_path / "none"), grey_range="12")
+    assert not (tmp_path / "none").exists()
 
 
 def test_seed_assigns_missing_splits(write_table: WriteTable, tmp_path: Path) -> None:

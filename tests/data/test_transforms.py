@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from io import BytesIO
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2 import functional
 
 from crossray.core.config import from_dict
 from crossray.core.errors import CrossRayError
@@ -18,6 +22,7 @@ from crossray.data.transforms import (
     AugmentConfig,
     decode,
     evaluation_transform,
+    evaluation_view,
     training_transform,
 )
 
@@ -180,6 +185,164 @@ def test_each_setting_does_what_it_says() -> None:
     for change in ({"min_scale": 0.3}, {"aspect": 2.0}, {"rotation": 30.0}, {"contrast": 0.5}):
         moved = training_transform(16, MEAN, STD, replace(NONE, **change), seed=3)(data, 0, 0)
         assert not torch.equal(moved, plain), change
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(60, 60), (61, 90), (50, 200), (201, 51), (25, 100), (7, 28), (400, 100), (3, 12), (1, 4)],
+)
+def test_view_is_that_of_the_whole_image_resized(height: int, width: int) -> None:
+    """A vector of the index and one of a query must be of one view, whichever cut comes first."""
+    pixels = np.random.default_rng().integers(0, 256, (height, width, 3), np.uint8)
+    image_CYX = torch.from_numpy(pixels).permute(2, 0, 1)
+    for side in (8, 31, 224):
+        rows, columns = (int(side * length / min(height, width)) for length in (height, width))
+        whole = functional.resize(
+            image_CYX, [rows, columns], functional.InterpolationMode.BILINEAR, antialias=True
+        )
+        top, left = round((rows - side) / 2), round((columns - side) / 2)
+        plain = whole[:, top : top + side, left : left + side]
+        view = evaluation_view(image_CYX, side)
+        assert view.shape == (3, side, side)
+        assert (view.int() - plain.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 1000), (1000, 20), (3, 900), (20, 999)])
+def test_view_of_a_thin_image_is_its_middle(height: int, width: int) -> None:
+    """A panorama's middle, where the film is, must not move when its ends are cut off."""
+    ramp = torch.linspace(0, 250, max(height, width))
+    lines = ramp if width > height else ramp[:, None]
+    image_CYX = lines.expand(1, height, width).contiguous()
+    view = evaluation_view(image_CYX, 50)
+    slope = 250 / (max(height, width) - 1)
+    short = min(height, width)
+    along = view[0].mean(dim=0 if width > height else 1)
+    assert abs(along.mean() - 125) <= slope  # half a pixel to either side
+    assert abs((along[-5] - along[4]) / (41 * slope * short / 50) - 1) < 0.02
+
+
+_BOUNDED = """
+import resource
+from io import BytesIO
+import numpy as np, torch
+from PIL import Image
+from crossray.data.fingerprints import fingerprint
+from crossray.data.images import stored_image
+from crossray.data.masks import seen_masks
+from crossray.data.plain_features import thumbnail
+from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform
+grey = (0.5,) * 3
+augment = AugmentConfig(min_scale=0.2, aspect=2.0)
+views = [evaluation_transform(224, grey, grey, fit) for fit in ("crop", "squash")]
+drawn = [training_transform(224, grey, grey, augment, 0, fit) for fit in ("crop", "squash")]
+def look(width, height):
+    buffer = BytesIO()
+    Image.new("1", (width, height), 1).save(buffer, "PNG")
+    data = stored_image(buffer.getvalue())
+    assert len(data) < 10_000
+    for view in views:
+        assert view(data).shape == (3, 224, 224)
+    for view in drawn:
+        for index in range(3):
+            assert view(data, 0, index).shape == (3, 224, 224)
+    assert seen_masks([data, data], None, 0, 224).mean() == 1
+    assert seen_masks([data, data], 0, 0, 224, augment).shape == (2, 32, 32)
+    fingerprint(data), thumbnail(data)
+look(300, 200)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + ALLOWED, used + ALLOWED))
+for size in ((40_000, 1), (1, 40_000), (60_000, 16), (16, 60_000), (4_000, 3), (1, 1)):
+    look(*size)
+print("bounded")
+"""
+
+
+def test_thin_images_take_no_memory() -> None:
+    """A PNG of 121 bytes must not take 8 GB from the endpoint, a loader or an ingest."""
+    program = _BOUNDED.replace("ALLOWED", str(192 << 20))
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "bounded\n", done.stderr[-2000:]
+
+
+def test_large_thin_images_take_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing larger than the image itself is made on the way to a view of 224 pixels."""
+    made: list[int] = []
+    resize = functional.resize
+
+    def measured(image: torch.Tensor, size: list[int], **options: object) -> torch.Tensor:
+        smaller = resize(image, size, **options)
+        # The filter goes along the rows first: as many rows as came, as many columns as leave.
+        made.append(image.shape[1] * smaller.shape[2])
+        return smaller
+
+    monkeypatch.setattr(functional, "resize", measured)
+    for height, width in ((1_000, 60_000), (60_000, 1_000), (2_000_000, 1), (1, 2_000_000)):
+        image_CYX = torch.zeros(1, height, width, dtype=torch.uint8)
+        for fit in ("crop", "squash"):
+            made.clear()
+            assert evaluation_view(image_CYX, 224, fit).shape == (1, 224, 224)
+            augment = AugmentConfig(min_scale=0.2)
+            for index in range(4):
+                draws = transforms.training_draws(0, 0, index)
+                crop = transforms.cropped(image_CYX, 224, augment, draws, fit)
+                assert crop.shape == (1, 224, 224)
+            assert made
+            assert max(made) <= max(height * width, 8 * 224**2)
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+def test_crop_has_the_area_and_the_shape_that_were_drawn(fit: transforms.Fit) -> None:
+    """A crop of 73 % of the area where 85 % was asked for costs a finding at every border."""
+    augment = AugmentConfig(min_scale=0.7, aspect=1.3)
+    height, width = 9_000, 12_000
+    base = (9_000, 9_000) if fit == "crop" else (9_000, 12_000)
+    shares, stretches = [], []
+    for index in range(2_000):
+        draws = transforms.training_draws(3, 1, index)
+        _, _, rows, columns = transforms.crop_box((height, width), augment, fit, draws[:4])
+        area = 0.7 + 0.3 * draws[0]
+        ratio = base[1] / base[0] * 1.3 ** (2 * draws[1] - 1)  # width by height
+        expected = (math.sqrt(base[0] * base[1] * area / ratio),
+                    math.sqrt(base[0] * base[1] * area * ratio))  # fmt: skip
+        # A crop that would be higher or wider than the image ends at its border.
+        assert abs(rows - min(height, expected[0])) <= 1
+        assert abs(columns - min(width, expected[1])) <= 1
+        if rows < height and columns < width:
+            shares.append(rows * columns / (base[0] * base[1]) - area)
+            stretches.append(columns / rows / ratio - 1)
+    assert len(shares) > 1_000
+    assert np.abs(shares).max() < 1e-3
+    assert np.abs(stretches).max() < 1e-3
+    even = AugmentConfig(min_scale=0.7, aspect=1.0)
+    boxes = [
+        transforms.crop_box((height, width), even, fit, transforms.training_draws(3, 1, i)[:4])
+        for i in range(2_000)
+    ]
+    mean = np.mean([rows * columns for _, _, rows, columns in boxes]) / (base[0] * base[1])
+    assert abs(mean - 0.85) < 0.01
+
+
+def test_crop_shows_the_columns_and_rows_of_its_box() -> None:
+    """Boxes and masks follow the box; a picture cut elsewhere would be taught other regions."""
+    x_YX, y_YX = np.meshgrid(np.arange(240), np.arange(200))
+    image = np.stack([x_YX, y_YX, np.zeros_like(x_YX)], axis=2).astype(np.uint8)
+    data = encode(Image.fromarray(image))
+    augment = replace(NONE, min_scale=0.4, aspect=1.5)
+    seen = training_transform(100, (0, 0, 0), (1, 1, 1), augment, seed=5)
+    for index in range(10):
+        draws = transforms.training_draws(5, 0, index)
+        top, left, rows, columns = transforms.crop_box((200, 240), augment, "crop", draws[:4])
+        pixels_CYX = seen(data, 0, index) * 255
+        columns_X, rows_Y = pixels_CYX[0, 50], pixels_CYX[1, :, 50]
+        middle = np.arange(10, 90)  # away from the border, where the filter has one side only
+        np.testing.assert_allclose(
+            columns_X[middle], left + (middle + 0.5) * columns / 100 - 0.5, atol=1.01
+        )
+        np.testing.assert_allclose(
+            rows_Y[middle], top + (middle + 0.5) * rows / 100 - 0.5, atol=1.01
+        )
 
 
 def test_crops_stay_inside_and_keep_their_area() -> None:

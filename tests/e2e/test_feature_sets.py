@@ -108,4 +108,6 @@ def test_what_does_not_belong_together(store: Path, capsys: pytest.CaptureFixtur
     assert "has no towers that read images and texts" in pairs
     labelled = ["ingest", "features", "x.npz", *KEYS, "--out", "x", "--label-reports", "zeros"]
     assert "no reports to read labels from" in refused(main, labelled, capsys)
+    ranged = [*labelled[:-2], "--grey-range", "full"]
+    assert "leave out --grey-range" in refused(main, ranged, capsys)
     assert not (store / "report").exists()

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from crossray.evaluation.gallery import Card
-from crossray.training.gallery import CHARACTERS, HITS, QUERIES, SIDE, sample_gallery
+from crossray.training.gallery import CHARACTERS, HITS, QUERIES, SIDE, sample_gallery, thumbnail
 from crossray.training.scoring import ScoreMatrices
 
 
@@ -74,3 +74,22 @@ def _row(card: Card) -> int:
     with Image.open(BytesIO(card.picture)) as picture:
         assert max(picture.size) == SIDE
         return round(np.asarray(picture).mean() / 30)
+
+
+def test_pictures_stand_upright() -> None:
+    """A film that lies on its side, or black where it is transparent, misleads who reads on."""
+    halves = Image.new("L", (40, 20), 0)
+    halves.paste(255, (0, 0, 20, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    buffer = BytesIO()
+    halves.save(buffer, "JPEG", exif=exif)
+    with Image.open(BytesIO(thumbnail(buffer.getvalue()))) as picture:
+        assert picture.size == (20, 40)
+        grey_YX = np.asarray(picture.convert("L"))
+    assert grey_YX[:15].min() > 240
+    assert grey_YX[25:].max() < 15
+    buffer = BytesIO()
+    Image.new("LA", (8, 8), (0, 0)).save(buffer, "PNG")
+    with Image.open(BytesIO(thumbnail(buffer.getvalue()))) as picture:
+        assert np.asarray(picture).min() == 255

@@ -44,6 +44,10 @@ class Ingest:
         split_seed: seed of the split, where the source gives none.
         label_reports: give rows without labels the CheXpert findings that their radiology report
             states; those that it only suspects count as absent (zeros) or as present (ones).
+        grey_range: which values are black and white in images of more than 8 bits: auto is what
+            the file says, else 12 bits where a 16-bit image has no value above 4,095; full is all
+            that the file's values can hold; 0..4095 is these two, for every such image. DICOM
+            says it itself.
     """
 
     source: Annotated[Source, arg(name="")]
@@ -51,6 +55,7 @@ class Ingest:
     max_rejected: float = 0.01
     split_seed: int = 0
     label_reports: Literal["zeros", "ones"] | None = None
+    grey_range: str = "auto"
 
     def run(self) -> None:
         """Ingest and say what was published."""
@@ -59,7 +64,10 @@ class Ingest:
         out = resolve(self.out, Path.cwd())
         if isinstance(self.source, FeatureSource):
             return self._features(self.source, out)
-        artifact = ingest(self.source, out, self.max_rejected, self.split_seed, self.label_reports)
+        artifact = ingest(
+            self.source, out, self.max_rejected, self.split_seed, self.label_reports,
+            self.grey_range,
+        )  # fmt: skip
         _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
 
     def _features(self, source: FeatureSource, out: str) -> None:
@@ -70,6 +78,8 @@ class Ingest:
                 f"{source.name} holds vectors, no reports to read labels from; leave out "
                 "--label-reports."
             )
+        if self.grey_range != "auto":
+            raise CrossRayError(f"{source.name} holds vectors, no images; leave out --grey-range.")
         artifact = ingest_features(source, out, self.split_seed)
         splits = artifact.manifest.metrics["splits"]
         counts = ", ".join(f"{splits[split]:,} {split}" for split in SPLITS if split in splits)

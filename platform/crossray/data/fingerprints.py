@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.fft import dctn
 
-from crossray.data.transforms import decode
+from crossray.data.transforms import decode, small_square
 
 BITS = 256
 # Measured: copies at 90 and 110 % of the size, JPEG quality 60, differ in up to 11 bits; no two of
@@ -29,7 +29,8 @@ def fingerprint(data: bytes) -> NDArray[np.uint8] | None:
     `decode` raises.
     """
     rgb_YXC = decode(data).permute(1, 2, 0).numpy()
-    small = Image.fromarray(rgb_YXC).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    grey = Image.fromarray(rgb_YXC).convert("L")
+    small = small_square(grey, _SIDE, Image.Resampling.LANCZOS)
     grey_YX = np.asarray(small, dtype=np.float64)
     if np.ptp(grey_YX) == 0:
         return None

@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.cluster import ensure_ray, quiet
+from crossray.data.grey_range import GreyRange, parse_grey_range
 from crossray.data.labelling import labelling_identity, with_labels
 from crossray.data.ledger import Ledger
 from crossray.data.report_labels import Policy
@@ -41,21 +42,25 @@ def ingest(
     max_rejected: float = 0.01,
     seed: int = 0,
     label_reports: Policy | None = None,
+    grey_range: str = "auto",
 ) -> Artifact:
     """Write the pairs of `source` to `out_uri`.
 
     `seed` assigns the split of groups for which the source gives none; `max_rejected` in [0, 1]
     is the largest share of rejected rows that is still a success. With `label_reports`, rows
     without labels get those that their report states; its value says whether findings that the
-    report only suspects count as absent ("zeros") or as present ("ones"). Counts go to stderr and
-    into the manifest, rejected rows with their reasons into `rejected.parquet`. Raises
-    `CrossRayError` when the output cannot be written, when the input is unreadable or has no rows,
-    and when more rows are rejected than allowed; nothing is left at `out_uri` then.
+    report only suspects count as absent ("zeros") or as present ("ones"). `grey_range` is `auto`,
+    `full` or `LOW..HIGH`, see `GreyRange`; only what is not `auto` changes the id by itself.
+    Counts go to stderr and into the manifest, rejected rows with their reasons into
+    `rejected.parquet`. Raises `CrossRayError` when the output cannot be written, when the input is
+    unreadable or has no rows, and when more rows are rejected than allowed; nothing is left at
+    `out_uri` then.
     """
     if not 0.0 <= max_rejected <= 1.0:
         raise CrossRayError(
             f"--max-rejected {max_rejected} is not a share; give a number from 0 to 1."
         )
+    greys = parse_grey_range(grey_range)
     began = time.monotonic()
     check_writable(out_uri)
     plan = source.plan()
@@ -65,11 +70,13 @@ def ingest(
     if label_reports is not None:
         plan = with_labels(plan, label_reports)
         config |= labelling_identity(label_reports)
+    if grey_range != "auto":
+        config["grey_range"] = grey_range
     console = Console(stderr=True)
     ledger = Ledger()
     with create(out_uri, "pairs", config) as draft:
         try:
-            _write(plan, seed, draft, ledger, console)
+            _write(plan, seed, greys, draft, ledger, console)
         except (OSError, pa.ArrowException, RayTaskError) as error:
             cause = error.cause if isinstance(error, RayTaskError) else error
             if isinstance(cause, CrossRayError):
@@ -83,10 +90,15 @@ def ingest(
         draft.metrics.update(
             ledger.metrics(),
             input=source.location(),
+            grey_range=grey_range,
             max_rejected=max_rejected,
             seconds=round(time.monotonic() - began, 1),
         )
         draft.notes.extend(plan.notes)
+        if (note := ledger.grey_note(grey_range)) is not None:
+            draft.notes.append(note)
+            if len(ledger.grey_ranges) > 1:
+                console.print(note, style="yellow")
         if label_reports is not None:
             draft.notes.append(
                 f"{ledger.labelled:,} of {ledger.items:,} items have labels that a rule read from "
@@ -95,7 +107,9 @@ def ingest(
     return open_artifact(out_uri, "pairs")
 
 
-def _write(plan: Plan, seed: int, draft: Draft, ledger: Ledger, console: Console) -> None:
+def _write(
+    plan: Plan, seed: int, greys: GreyRange, draft: Draft, ledger: Ledger, console: Console
+) -> None:
     bar = Progress(
         TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=console, transient=True,
@@ -103,12 +117,12 @@ def _write(plan: Plan, seed: int, draft: Draft, ledger: Ledger, console: Console
     ensure_ray()
     with PairWriter(draft.path) as pairs, RejectedWriter(draft.path) as rejected, bar:
         task = bar.add_task("ingest", total=plan.rows)
-        for block in _blocks(plan, seed):
+        for block in _blocks(plan, seed, greys):
             pairs.write(admit(block, ledger, rejected))
             bar.advance(task, len(block))
 
 
-def _blocks(plan: Plan, seed: int) -> Iterator[pa.Table]:
+def _blocks(plan: Plan, seed: int, greys: GreyRange) -> Iterator[pa.Table]:
     """The rows of the plan in order, judged one by one in Ray's workers."""
     items = [{UNIT_COLUMN: json.dumps(unit)} for unit in plan.units]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
@@ -120,7 +134,9 @@ def _blocks(plan: Plan, seed: int) -> Iterator[pa.Table]:
         resources["object_store_memory"] / 2, _STORE_BYTES_PER_CORE * max(2, resources["CPU"])
     )
     context.execution_options.resource_limits = ExecutionResources(object_store_memory=budget)
-    judged = dataset.map_batches(Worker(plan.reader, seed), batch_size=None, batch_format="pyarrow")
+    judged = dataset.map_batches(
+        Worker(plan.reader, seed, greys), batch_size=None, batch_format="pyarrow"
+    )
     yield from judged.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
 
 

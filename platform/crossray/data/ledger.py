@@ -15,6 +15,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.labelling import LABELS_FROM, REPORT
 from crossray.data.rejection import PASSED_OVER, Reason
 from crossray.data.splits import SPLITS
+from crossray.data.work import GREY_RANGE
 
 
 class Ledger:
@@ -29,6 +30,7 @@ class Ledger:
         self.blank_texts = 0
         self.images = 0
         self.labelled = 0
+        self.grey_ranges: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self._first: dict[str, str] = {}
 
@@ -57,6 +59,8 @@ class Ledger:
         self.images += len(accepted) - accepted["image"].null_count
         origin = pc.map_lookup(accepted["meta"], LABELS_FROM, "first")
         self.labelled += pc.sum(pc.equal(origin, REPORT)).as_py() or 0
+        scaled = pc.map_lookup(accepted["meta"], GREY_RANGE, "first").drop_null()
+        self.grey_ranges.update(scaled.to_pylist())
 
     @property
     def items(self) -> int:
@@ -73,6 +77,7 @@ class Ledger:
             "blank_texts": self.blank_texts,
             "splits": {split: self.splits[split] for split in SPLITS},
             "labels": dict(sorted(self.labels.items())),
+            "grey_ranges": dict(self.grey_ranges.most_common()),
             "rejected": dict(self._refused().most_common()),
             "passed_over": dict((self.rejected - self._refused()).most_common()),
         }
@@ -83,6 +88,8 @@ class Ledger:
         table.columns[1].justify = "right"
         table.add_row("items", f"{self.items:,}")
         table.add_row("  with an image", f"{self.images:,}")
+        for used, count in self.grey_ranges.most_common():
+            table.add_row(f"  of over 8 bits, black to white {used}", f"{count:,}")
         if self.labelled:
             table.add_row("  labelled by their report", f"{self.labelled:,}")
         table.add_row("texts", f"{self.texts:,}", end_section=not self.blank_texts)
@@ -94,6 +101,19 @@ class Ledger:
             word, style = ("passed over", None) if reason in PASSED_OVER else ("rejected", "red")
             table.add_row(f"{word}: {reason}", f"{count:,}", style=style)
         return table
+
+    def grey_note(self, wanted: str) -> str | None:
+        """How the images of more than 8 bits were scaled under a `--grey-range`; None without."""
+        if not self.grey_ranges:
+            return None
+        counts = [f"{used} in {count:,}" for used, count in self.grey_ranges.most_common()]
+        note = (
+            f"{self.grey_ranges.total():,} images have more than 8 bits; black and white "
+            f"(--grey-range {wanted}) are {', '.join(counts)}"
+        )
+        if wanted == "auto" and len(counts) > 1:
+            return f"{note}; give --grey-range full or LOW..HIGH to scale all of them alike."
+        return f"{note}."
 
     def judge(self, max_rejected: float, remedies: Mapping[Reason, str] | None = None) -> None:
         """Raise `CrossRayError` when too many rows were rejected, or none was taken.

@@ -19,7 +19,7 @@ from crossray.core.types import ImageBatch, TextBatch
 from crossray.data.corpus import Corpus, paired_rows, require_items, study_key
 from crossray.data.schema import iter_pairs, read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
-from crossray.data.transforms import to_rgb
+from crossray.data.transforms import small_square, to_rgb
 
 SIDE = 32  # rows and columns of a thumbnail
 BUCKETS = 1024  # that the words of a text are hashed into
@@ -33,7 +33,7 @@ def thumbnail(data: bytes) -> NDArray[np.float32]:
     with Image.open(BytesIO(data)) as image:
         image.draft("RGB", (4 * SIDE, 4 * SIDE))  # a JPEG is decoded no larger than needed
         grey = to_rgb(ImageOps.exif_transpose(image)).convert("L")
-    small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32).ravel()
+    small = np.asarray(small_square(grey, SIDE, Image.Resampling.BOX), dtype=np.float32).ravel()
     values: NDArray[np.float32] = (small - small.mean()) / max(float(small.std()), 1.0)
     return values
 

@@ -25,6 +25,7 @@ Channels = tuple[float, float, float]
 Fit = Literal["crop", "squash"]
 
 MAX_PIXELS = 100_000_000
+_MARGIN = 8  # of the shorter side: what is kept of the longer one before it is resized
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 # Pillow's modes of one wide channel; its "I" is what a 16-bit PNG or TIFF may be widened to.
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -133,13 +134,53 @@ def _evaluate(data: bytes, image_size: int, mean: Channels, std: Channels, fit: 
 
 
 def evaluation_view(image_CYX: Tensor, image_size: int, fit: Fit = "crop") -> Tensor:
-    """What evaluation and serving see of an image: its central square, or all of it squashed."""
+    """What evaluation and serving see of an image: its central square, or all of it squashed.
+
+    What lies far from the square is cut off before anything is resized, so that memory is bounded
+    by the image and by `image_size`, whatever the image's aspect.
+    """
+    from torchvision.transforms.v2 import functional
+
+    if fit == "squash":
+        return _resized(image_CYX, [image_size, image_size])
+    view_CYX = _resized(_near_the_square(image_CYX), [image_size])
+    square_CYX: Tensor = functional.center_crop(view_CYX, [image_size, image_size])
+    return square_CYX
+
+
+def _near_the_square(image_CYX: Tensor) -> Tensor:
+    """The middle of the longer side, at most about `_MARGIN` times the shorter one.
+
+    That holds all that the resize filter reaches from the central square: a shorter side to both
+    sides of it at most. The middle stays where it is, to the pixel.
+    """
+    height, width = image_CYX.shape[1:]
+    most = _MARGIN * min(height, width)
+    top, left = (max(0, side - most) // 2 for side in (height, width))
+    return image_CYX[:, top : height - top, left : width - left]
+
+
+def _resized(image_CYX: Tensor, size: list[int]) -> Tensor:
+    """The image with the shorter side, or both sides, of a size.
+
+    A side that shrinks is resized before one that grows; at once, the wider image would be made
+    with all of the rows.
+    """
     from torchvision.transforms.v2 import InterpolationMode, functional
 
-    size = [image_size] if fit == "crop" else [image_size, image_size]
-    image_CYX = functional.resize(image_CYX, size, InterpolationMode.BILINEAR, antialias=True)
-    view_CYX: Tensor = functional.center_crop(image_CYX, [image_size, image_size])
-    return view_CYX
+    resize = partial(functional.resize, interpolation=InterpolationMode.BILINEAR, antialias=True)
+    height, width = image_CYX.shape[1:]
+    if len(size) == 2 and size[0] < height and size[1] > width:
+        image_CYX = resize(image_CYX, [size[0], width])
+    resized_CYX: Tensor = resize(image_CYX, size)
+    return resized_CYX
+
+
+def small_square(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
+    """All of an open image in `side` x `side`; a side that shrinks is resized before one grows."""
+    if image.width < side < image.height:
+        image = image.resize((image.width, side), resample)
+    return image.resize((side, side), resample)
 
 
 def _train(
@@ -173,15 +214,10 @@ def cropped(
     image_CYX: Tensor, image_size: int, augment: AugmentConfig, draws: list[float], fit: Fit
 ) -> Tensor:
     """The crop of an image that `training_draws` drew, `image_size` a side."""
-    from torchvision.transforms.v2 import InterpolationMode, functional
-
     shape = (image_CYX.shape[1], image_CYX.shape[2])
     top, left, rows, columns = crop_box(shape, augment, fit, draws[:4])
-    crop_CYX: Tensor = functional.resized_crop(
-        image_CYX, top, left, rows, columns, [image_size, image_size],
-        interpolation=InterpolationMode.BILINEAR, antialias=True,
-    )  # fmt: skip
-    return crop_CYX
+    crop_CYX = image_CYX[:, top : top + rows, left : left + columns]
+    return _resized(crop_CYX, [image_size, image_size])
 
 
 def rotated(

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images import ImageFile, shown_shape, stored_image, stored_mask
+from crossray.data.grey_range import GreyRange
+from crossray.data.images import ImageFile, admitted_image, shown_shape, stored_mask
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, Box, PairRow
 from crossray.data.splits import SPLITS, assign_split
@@ -19,6 +20,7 @@ from crossray.data.visible_text import is_visible
 
 MAX_TEXT = 100_000
 UNIT_COLUMN = "unit"
+GREY_RANGE = "grey_range"  # in `meta`, of images of more than 8 bits a channel
 _TABLE_BYTES = 8 << 20
 _MAX_DETAIL = 500
 _VERDICT = [field for field in REJECTED_SCHEMA if field.name != "item_id"]
@@ -52,6 +54,7 @@ class Worker:
 
     reader: Reader
     seed: int
+    grey_range: GreyRange = "auto"
 
     def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
         """Tables of a few megabytes; `block` has a column of units as JSON."""
@@ -72,7 +75,7 @@ class Worker:
         row: PairRow = {}
         try:
             row = self.reader.row(raw)
-            return {**_complete(row, self.seed), "where": where}
+            return {**_complete(row, self.seed, self.grey_range), "where": where}
         except CrossRayError:
             raise
         except (Rejected, *_WRONG_VALUE) as error:
@@ -110,7 +113,7 @@ def _refused(item_id: object, where: str, error: Exception) -> dict[str, Any]:
     }
 
 
-def _complete(row: PairRow, seed: int) -> dict[str, Any]:
+def _complete(row: PairRow, seed: int, grey_range: GreyRange) -> dict[str, Any]:
     """The row with every column of `WORK_SCHEMA` but the verdict; raises `Rejected`."""
     item_id = _string(row.get("item_id"), "id")
     if not is_visible(item_id):
@@ -124,7 +127,12 @@ def _complete(row: PairRow, seed: int) -> dict[str, Any]:
     image = row.get("image")
     if image is None and not texts:
         raise Rejected("missing text", "there is neither an image nor a text")
-    stored = None if image is None else stored_image(_read(image))
+    stored, meta = None, dict(row.get("meta", {}))
+    if image is not None:
+        admitted = admitted_image(_read(image), grey_range)
+        stored = admitted.data
+        if admitted.grey_range is not None:
+            meta[GREY_RANGE] = admitted.grey_range
     labels = [_string(label, "label") for label in row.get("labels", ())]
     return {
         "item_id": item_id,
@@ -136,7 +144,7 @@ def _complete(row: PairRow, seed: int) -> dict[str, Any]:
         "labels": list(dict.fromkeys(filter(is_visible, labels))),
         "boxes": [_box(box) for box in row.get("boxes", ())],
         "masks": _masks(row, stored),
-        "meta": sorted(row.get("meta", {}).items()),
+        "meta": sorted(meta.items()),
         BLANK_TEXTS: blank,
     }
 

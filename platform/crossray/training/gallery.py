@@ -7,10 +7,11 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from crossray.data.corpus import PairCorpus
 from crossray.data.joined_corpus import JoinedCorpus
+from crossray.data.transforms import to_rgb
 from crossray.evaluation.gallery import Card, Example, Gallery, Hit, Verdict
 from crossray.training.scoring import ScoreMatrices
 
@@ -101,16 +102,17 @@ def _verdict(corpus: PairCorpus | JoinedCorpus, query: Thing, item: Thing) -> Ve
 def _card(corpus: PairCorpus | JoinedCorpus, thing: Thing) -> Card:
     row, number = thing
     if number is None:
-        return Card(picture=_thumbnail(corpus.picture(row)))
+        return Card(picture=thumbnail(corpus.picture(row)))
     text = " ".join(corpus.text(row, number))
     return Card(text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]} ...")
 
 
-def _thumbnail(data: bytes) -> bytes:
+def thumbnail(data: bytes) -> bytes:
+    """A stored image as a JPEG of `SIDE` pixels at most, upright, opaque on white."""
     buffer = BytesIO()
     with Image.open(BytesIO(data)) as image:
         image.draft("RGB", (SIDE, SIDE))
-        small = image.convert("RGB")
+        small = to_rgb(ImageOps.exif_transpose(image))
         small.thumbnail((SIDE, SIDE))
         small.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
