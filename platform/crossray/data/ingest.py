@@ -77,13 +77,15 @@ def ingest(
             ) from error
         console.print(ledger.table())
         ledger.judge(max_rejected)
+        for note in ledger.notes():
+            console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
         draft.metrics.update(
             ledger.metrics(),
             input=source.location(),
             max_rejected=max_rejected,
             seconds=round(time.monotonic() - began, 1),
         )
-        draft.notes.extend(plan.notes)
+        draft.notes.extend((*plan.notes, *ledger.notes()))
         if label_reports is not None:
             draft.notes.append(
                 f"{ledger.labelled:,} of {ledger.items:,} items have labels that a rule read from "

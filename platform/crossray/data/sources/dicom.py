@@ -99,7 +99,8 @@ class DicomReader:
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """The files of a unit."""
         for name in unit["files"]:
-            yield name, name
+            # A name may be bytes of another encoding, which no text can hold as they stand.
+            yield os.fsencode(name).decode("utf-8", "backslashreplace"), name
 
     def row(self, raw: str) -> PairRow:
         """The pair; raises `Rejected`."""

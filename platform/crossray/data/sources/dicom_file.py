@@ -104,7 +104,8 @@ def _without_preamble(data: bytes, name: str) -> Dataset:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = _dataset(data, 0)
-            if not any(dataset.get(tag) for tag in ("SOPClassUID", "Rows")):
+            known = (dataset.get("SOPClassUID"), dataset.get("Rows"), *dataset.file_meta)
+            if not any(known):
                 raise ValueError("nothing that DICOM objects have")
     except Rejected:
         raise
