@@ -230,3 +230,23 @@ def test_colour_of_other_depths() -> None:
     dataset = film(colours, **tags, BitsStored=6, HighBit=5)
     with pytest.raises(Rejected, match="unsupported encoding: RGB with"):
         dicom_picture(_saved(dataset))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda syntax: syntax.name)
+def test_damage(syntax: uid.UID) -> None:
+    """A damaged file is told as such; a traceback would end the ingest of a whole archive."""
+    depth, cell = (8, 8) if syntax == uid.JPEGBaseline8Bit else (12, 16)
+    whole = np.frombuffer(_film(_ramp(depth), depth, syntax, cell=cell), np.uint8)
+    random = np.random.default_rng(1)
+    told = 0
+    for at in range(40):
+        data = whole.copy()
+        start = 132 if at % 2 else len(data) - min(2000, len(data) // 2)
+        places = random.integers(start, len(data), 1 + at % 8)
+        data[places] = random.integers(0, 256, len(places), dtype=np.uint8)
+        try:
+            dicom_picture(data[: len(data) - at % 5 * 100].tobytes(), "film.dcm")
+        except Rejected:
+            told += 1
+    assert told >= 10

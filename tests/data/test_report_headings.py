@@ -46,7 +46,8 @@ MAPPING = {
     "date": ("DATE",),
     "comment": ("COMMENT",),
     "wet read": ("WET READ", "WETREAD"),
-    "other": ("INDICATION FOR CHEST X-RAY", "EXAM, CHEST", "DICTATED BY", "PRIOR CHEST FILM"),
+    "other": ("INDICATION FOR CHEST X-RAY", "EXAM, CHEST", "DICTATED BY", "PRIOR CHEST FILM",
+              "CHEST PAIN", "TRAUMA TO THE CHEST"),
 }  # fmt: skip
 
 

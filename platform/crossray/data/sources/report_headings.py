@@ -40,8 +40,8 @@ _AROUND = re.compile(
     r"^(?:type of )?exam(?:ination)?\b|\b(?:indications?|reason|technique|procedures?|protocol"
     r"|dates?|times?|recommend\w*|notif\w+|communicat\w+|discuss\w+|dictat\w+|transcri\w+|sign\w*"
     r"|attending|resident|physicians?|doctors?|dr|radiologists?|referr\w+|order\w*|clinical|patient"
-    r"|diagnos[ei]s|symptoms?|complaint|wet ?read|comments?|contrast|dose|accession|approved"
-    r"|verified|electronically|prior|previous|compared?|reference|questions?|request\w*|mrn|dob"
+    r"|diagnos[ei]s|symptoms?|complaints?|pain|trauma|injury|wet ?read|comments?|contrast|dose"
+    r"|accession|approved|verified|electronically|prior|previous|compared?|reference|questions?|request\w*|mrn|dob"
     r"|reported|report (?:by|date|status)|priority)\b"
 )
 _VIEW = re.compile(
