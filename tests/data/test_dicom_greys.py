@@ -170,6 +170,7 @@ def test_table_after_rescaling() -> None:
     assert np.array_equal(greys(stored_HW, dataset), np.rint(stored_HW / 4095 * 255))
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value")
 def test_table_of_all_values() -> None:
     """A table of 65,536 entries says that it has 0, for the number has 16 bits."""
     stored_HW = ramp(bits=16)

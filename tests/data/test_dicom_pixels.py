@@ -122,9 +122,9 @@ def test_matrix(syntax: uid.UID, kind: str) -> None:
 def test_jpeg_2000_signs(signed: bool, signed_stream: bool) -> None:
     """Some archives write the sign into the codestream, others into the header alone."""
     values_HW = _ramp(12).astype(np.int32) - 2048 * signed
-    stream_HW = (values_HW & 0xFFF).astype(np.uint16)
+    stream_HW: NDArray[Any] = (values_HW & 0xFFF).astype(np.uint16)
     if signed_stream:
-        stream_HW = ((values_HW & 0xFFF ^ 0x800) - 0x800).astype(np.int16)  # type: ignore[assignment]
+        stream_HW = ((values_HW & 0xFFF ^ 0x800) - 0x800).astype(np.int16)
     for bits in (12, 16):
         frame = imagecodecs.jpeg2k_encode(
             stream_HW, codecformat="j2k", reversible=True, bitspersample=bits
@@ -134,6 +134,36 @@ def test_jpeg_2000_signs(signed: bool, signed_stream: bool) -> None:
         dataset.file_meta.TransferSyntaxUID = uid.JPEG2000Lossless
         found = stored_values(read_image_object(_saved(dataset), ""))
         assert np.array_equal(found, values_HW)
+
+
+@pytest.mark.parametrize("syntax", [*JPEG[2:], *JPEG_2000], ids=lambda syntax: syntax.name)
+def test_frames_of_fewer_bits(syntax: uid.UID) -> None:
+    """A header may promise 16 bits where the frame has 12; the sign is then the frame's highest."""
+    values_HW = _ramp(12).astype(np.int16) - 2048
+    dataset = film(values_HW)
+    compressed(dataset, (values_HW & 0xFFF).astype(np.uint16), syntax)
+    found = stored_values(read_image_object(_saved(dataset), ""))
+    assert np.array_equal(found, values_HW)
+
+
+@pytest.mark.parametrize("syntax", [*JPEG[2:], *JPEG_LS, *JPEG_2000], ids=lambda uid: uid.name)
+def test_frame_in_fragments(syntax: uid.UID) -> None:
+    """Some programs cut one frame into several fragments."""
+    dataset = compressed(film(_ramp(12)), _ramp(12), syntax)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame], fragments_per_frame=3)
+    found = stored_values(read_image_object(_saved(dataset), ""))
+    assert np.array_equal(found, _ramp(12))
+
+
+def test_bytes_in_big_endian_words() -> None:
+    """Pixels of eight bits in big-endian words come with their pairs exchanged."""
+    values_HW = _ramp(8).astype(np.uint8)
+    dataset = film(values_HW, PixelData=values_HW.view(np.uint16).byteswap().tobytes())
+    dataset["PixelData"].VR = "OW"
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRBigEndian
+    found = stored_values(read_image_object(_saved(dataset), ""))
+    assert np.array_equal(found, values_HW)
 
 
 def test_jpeg_2000_in_a_file_format() -> None:

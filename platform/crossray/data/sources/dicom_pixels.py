@@ -63,6 +63,7 @@ def _colour(dataset: Dataset) -> NDArray[Any]:
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax not in _BY_PYDICOM:
         raise Rejected("unsupported encoding", f"colour in {syntax.name}; {REMEDY}")
+    pixels: NDArray[Any]
     pixels, _ = get_decoder(syntax).as_array(
         dataset, index=0, raw=False, decoding_plugin=_BY_PYDICOM[syntax]
     )
@@ -78,20 +79,21 @@ def _grey(dataset: Dataset) -> NDArray[Any]:
     else:
         depth = dataset.BitsAllocated
         cells = _packed_bits(dataset) if depth == 1 else _cells(dataset)
-    bits, high = dataset.BitsStored, dataset.get("HighBit")
     # A frame of no more bits than are stored has dropped the others already.
-    unused = 0 if high is None or high >= depth else high + 1 - bits
-    room = 16 - bits
-    aligned_HW = cells.astype(np.uint16) >> unused << room
-    stored_HW: NDArray[Any] = (
-        aligned_HW.view(np.int16) if dataset.PixelRepresentation else aligned_HW
-    )
-    return stored_HW >> room
+    high = dataset.get("HighBit")
+    unused = 0 if high is None or high >= depth else high + 1 - dataset.BitsStored
+    room = 16 - min(dataset.BitsStored, depth)
+    aligned_HW: NDArray[Any] = cells.astype(np.uint16) >> unused << room
+    if dataset.PixelRepresentation:
+        aligned_HW = aligned_HW.view(np.int16)
+    stored_HW: NDArray[Any] = aligned_HW >> room
+    return stored_HW
 
 
 def _cells(dataset: Dataset) -> NDArray[Any]:
     """The cells [H, W] of 8 or 16 bits, with all that they hold."""
     syntax = dataset.file_meta.TransferSyntaxUID
+    cells: NDArray[Any]
     cells, _ = get_decoder(syntax).as_array(
         dataset, index=0, raw=True, correct_unused_bits=False, decoding_plugin=_BY_PYDICOM[syntax]
     )
@@ -123,11 +125,10 @@ def _decoded(dataset: Dataset) -> tuple[NDArray[Any], int]:
     if header[:3] != expected or header.precision > 16:  # before the decoder makes room for it
         raise Rejected("broken image", f"a frame of {header} where the header says {expected}")
     if syntax in JPEG_2000:
-        decode = imagecodecs.jpeg2k_decode
-    else:
-        decode = imagecodecs.jpegls_decode if syntax in JPEG_LS else imagecodecs.jpeg8_decode
-        if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):  # the decoder would fill it with grey
-            raise Rejected("broken image", "the frame is cut short")
+        return np.asarray(imagecodecs.jpeg2k_decode(frame)), header.precision
+    if not frame.rstrip(b"\0").endswith(_END_OF_IMAGE):  # the decoder would fill it with grey
+        raise Rejected("broken image", "the frame is cut short")
+    decode = imagecodecs.jpegls_decode if syntax in JPEG_LS else imagecodecs.jpeg8_decode
     return np.asarray(decode(frame)), header.precision
 
 

@@ -41,8 +41,8 @@ _AROUND = re.compile(
     r"|dates?|times?|recommend\w*|notif\w+|communicat\w+|discuss\w+|dictat\w+|transcri\w+|sign\w*"
     r"|attending|resident|physicians?|doctors?|dr|radiologists?|referr\w+|order\w*|clinical|patient"
     r"|diagnos[ei]s|symptoms?|complaints?|pain|trauma|injury|wet ?read|comments?|contrast|dose"
-    r"|accession|approved|verified|electronically|prior|previous|compared?|reference|questions?|request\w*|mrn|dob"
-    r"|reported|report (?:by|date|status)|priority)\b"
+    r"|accession|approved|verified|electronically|prior|previous|compared?|reference|questions?"
+    r"|request\w*|mrn|dob|reported|report (?:by|date|status)|priority)\b"
 )
 _VIEW = re.compile(
     r"\b(?:chest|portable|pa|ap|lat|lateral|frontal|views?|upright|erect|supine|decubitus|ribs?"
