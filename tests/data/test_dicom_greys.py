@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from crossray.data.rejection import Rejected
+from crossray.data.sources.dicom_file import read_image_object
 from crossray.data.sources.dicom_greys import greys
 from support.dicom import film, ramp
 
@@ -108,6 +111,168 @@ def test_table_that_claims_more_bits() -> None:
     stored_HW = ramp()
     dataset = film(stored_HW, VOILUTSequence=[_table(np.arange(4096), 0, 16)])
     assert greys(stored_HW, dataset).max() == 255
+
+
+def test_table_that_ends_below_white() -> None:
+    """A table whose last entry is grey must not make the film brighter than a viewer shows it."""
+    stored_HW = ramp()
+    dataset = film(stored_HW, VOILUTSequence=[_table(np.arange(4096) * 3 // 4, 0, 12)])
+    assert np.array_equal(greys(stored_HW, dataset), _by_pydicom(stored_HW, dataset))
+    assert greys(stored_HW, dataset).max() == 191
+
+
+def _reread(dataset: Dataset) -> Dataset:
+    """The dataset as a reader of its file has it, whatever its tags were given as."""
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return read_image_object(buffer.getvalue(), "")
+
+
+@pytest.mark.parametrize("vr", ["US", "SS", "OW", "bytes"])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("tag", ["ModalityLUTSequence", "VOILUTSequence"])
+@pytest.mark.parametrize(
+    "syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian]
+)
+def test_table_types(syntax: uid.UID, tag: str, signed: bool, vr: str) -> None:
+    """A first value of -30000 read as 35536 shows every pixel as the table's first entry: black.
+
+    Nor may 40000 be read as -25536. The entries themselves have no sign in either type.
+    """
+    first = -30_000 if signed else 40_000
+    line = first + np.linspace(0, 255, 60).round().astype(np.int64)
+    stored_HW = np.tile(line, (40, 1)).astype(np.int16 if signed else np.uint16)
+    order = "<" if syntax.is_little_endian else ">"
+    bits = 8 if vr == "bytes" else 16
+    entries = np.arange(256) * (2**bits - 1) // 255
+    item, numbers = Dataset(), "US" if vr == "OW" or vr == "bytes" else vr
+    reader = np.int16 if numbers == "SS" else np.uint16
+    item.add_new("LUTDescriptor", numbers, [256, int(np.array(first).astype(reader)), bits])
+    if vr == "bytes":  # two in a word, the first in its low half
+        words = entries.astype(np.uint8).view("<u2").astype(f"{order}u2")
+        item.add_new("LUTData", "OW", words.tobytes())
+    elif vr == "OW":
+        item.add_new("LUTData", "OW", entries.astype(f"{order}u2").tobytes())
+    else:
+        item.add_new("LUTData", vr, entries.astype(np.uint16).astype(reader).tolist())
+    tags = {"BitsStored": 16, "HighBit": 15, tag: [item]}
+    dataset = film(stored_HW, **tags)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    expected_HW = np.tile(line - first, (40, 1))
+    assert np.abs(greys(stored_HW, _reread(dataset)).astype(int) - expected_HW).max() <= 1
+
+
+def test_table_after_rescaling() -> None:
+    """Hounsfield units are below zero even where the stored values have no sign."""
+    stored_HW = ramp()
+    table = _table(np.arange(4096), 65_536 - 1024, 12)
+    dataset = film(stored_HW, RescaleSlope=1, RescaleIntercept=-1024, VOILUTSequence=[table])
+    assert np.array_equal(greys(stored_HW, dataset), np.rint(stored_HW / 4095 * 255))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value")
+def test_table_of_all_values() -> None:
+    """A table of 65,536 entries says that it has 0, for the number has 16 bits."""
+    stored_HW = ramp(bits=16)
+    tags = {"BitsStored": 16, "HighBit": 15}
+    dataset = film(stored_HW, VOILUTSequence=[_table(np.arange(65_536), 0, 16)], **tags)
+    assert np.array_equal(greys(stored_HW, dataset), np.rint(stored_HW / 65_535 * 255))
+    table = _table(np.arange(40_000), 0, 16)
+    table["LUTDescriptor"].VR, table.LUTDescriptor = "SS", [40_000 - 65_536, 0, 16]
+    dataset = film(stored_HW, VOILUTSequence=[table], **tags)
+    assert greys(stored_HW, dataset)[0, 30] == round(stored_HW[0, 30] / 65_535 * 255)
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 1200, "WindowWidth": 400}])
+@pytest.mark.parametrize("ends", [(300, 500), (500, 300), (300, None), (-300, -100), (-300, None)])
+def test_padding(ends: tuple[int, int | None], window: dict[str, Any], kind: str) -> None:
+    """Padding is no part of the film: counted in the spread it takes the film's contrast.
+
+    Its range has two ends in either order. It is black where the film is inverted, too.
+    """
+    signed = min(end for end in ends if end is not None) < 0
+    film_HW = ramp(bits=9).astype(np.int16 if signed else np.uint16) + 1000
+    plain_HW = greys(film_HW, film(film_HW, PhotometricInterpretation=kind, **window))
+    padded_HW = film_HW.copy()
+    padded_HW[:, :5] = ends[0]
+    if ends[1] is not None:
+        padded_HW[:, 5], padded_HW[:, 6] = ends[1], sum(ends) // 2  # type: ignore[arg-type]
+    padding = {"PixelPaddingValue": ends[0], "PixelPaddingRangeLimit": ends[1]}
+    found_HW = greys(
+        padded_HW, film(padded_HW, PhotometricInterpretation=kind, **window, **padding)
+    )
+    width = 5 if ends[1] is None else 7
+    assert not found_HW[:, :width].any()
+    film_HW[:, :width] = film_HW[:, width : width + 1]
+    rest_HW = greys(film_HW, film(film_HW, PhotometricInterpretation=kind, **window))
+    assert np.array_equal(found_HW[:, width:], rest_HW[:, width:])
+    assert window == {} or np.array_equal(found_HW[:, width:], plain_HW[:, width:])
+
+
+@pytest.mark.parametrize(
+    ("number", "vr", "bits", "signed", "value"),
+    [
+        (63_536, "US", 16, True, -2000),
+        (-2000, "SS", 16, True, -2000),
+        (-1, "SS", 16, False, 65_535),
+        (65_535, "US", 16, False, 65_535),
+        (2096, "US", 12, True, -2000),
+        (63_536, "US", 12, True, -2000),
+        (-2000, "SS", 12, True, -2000),
+        (0, "US", 12, True, 0),
+        (4095, "US", 12, False, 4095),
+    ],
+)
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian])
+def test_type_of_padding(
+    syntax: uid.UID, number: int, vr: str, bits: int, signed: bool, value: int
+) -> None:
+    """Files give padding without a sign on pixels that have one; missed, it takes the contrast."""
+    dtype = np.int16 if signed else np.uint16
+    stored_HW = np.tile(np.arange(100, 160), (40, 1)).astype(dtype)
+    tags = {"BitsStored": bits, "HighBit": bits - 1, "PixelRepresentation": int(signed)}
+    plain_HW = greys(stored_HW, film(stored_HW, **tags))
+    stored_HW[:7] = value
+    dataset = film(stored_HW, **tags)
+    dataset.add_new("PixelPaddingValue", vr, number)
+    found_HW = greys(stored_HW, _reread(_as(dataset, syntax)))
+    assert np.array_equal(found_HW[7:], plain_HW[7:])
+    assert not found_HW[:7].any()
+
+
+def _as(dataset: Dataset, syntax: uid.UID) -> Dataset:
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+@pytest.mark.parametrize(("number", "signed"), [(63_536, False), (-32_768, True), (32_768, True)])
+def test_padding_that_no_pixel_has(number: int, signed: bool) -> None:
+    """A padding value beyond the stored bits is no pixel's; cut to them it would blacken some."""
+    stored_HW = ramp().astype(np.int16) - 2048 if signed else ramp()
+    tags = {"BitsStored": 12, "HighBit": 11}
+    dataset = film(stored_HW, **tags)
+    dataset.add_new("PixelPaddingValue", "SS" if number < 0 else "US", number)
+    assert np.array_equal(greys(stored_HW, dataset), np.rint(ramp() / 4095 * 255))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"WindowCenter": 9000, "WindowWidth": 100},
+        {"WindowCenter": -9000, "WindowWidth": 100},
+        {"VOILUTSequence": [_table(np.arange(1, 100), 9000, 16)]},
+        {"ModalityLUTSequence": [_table(np.arange(1, 100), 9000, 16)]},
+        {"PixelPaddingValue": 0, "PixelPaddingRangeLimit": 4095},
+        {"RescaleSlope": 1e-9, "WindowCenter": 0, "WindowWidth": 100},
+    ],
+)
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_film_of_one_grey(tags: dict[str, Any], kind: str) -> None:
+    """A film that its header makes black or white must be told, not stored as an empty picture."""
+    stored_HW = ramp()
+    with pytest.raises(Rejected, match=r"the header shows [\d,]+ values as one grey"):
+        greys(stored_HW, film(stored_HW, PhotometricInterpretation=kind, **tags))
 
 
 def test_without_window() -> None:

@@ -20,9 +20,11 @@ from crossray.core.artifacts import Artifact, open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.data import ingest as engine
 from crossray.data.ingest import ingest
+from crossray.data.ledger import Ledger
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.dicom import DicomSource
+from crossray.data.splits import SPLITS
 from crossray.data.transforms import decode
 from support.dicom import film, ramp, save
 from support.pairs import read_pairs
@@ -71,7 +73,7 @@ def test_all_rows_arrive_in_order(write_table: WriteTable, tmp_path: Path) -> No
     folder = tmp_path / "set" / "images"
     assert table["image"].to_pylist() == [(folder / row["image"]).read_bytes() for row in rows]
     expected = {
-        "items": 500, "groups": 250, "images": 500, "texts": 500,
+        "items": 500, "groups": 250, "images": 500, "texts": 500, "without_text": 0,
         "splits": {"train": 334, "val": 0, "test": 166},
         "labels": {"cat": 250, "dog": 500}, "rejected": {}, "max_rejected": 0.01,
         "input": {"table": str(tmp_path / "set/table.csv"), "images": str(folder)},
@@ -178,6 +180,35 @@ def test_passes_over_what_is_no_image(
         (archive / name).unlink()
     with pytest.raises(CrossRayError, match=r"4 of 4 rows were rejected.*'not an image'"):
         ingest(DicomSource(str(archive)), str(tmp_path / "none"), max_rejected=1.0)
+
+
+def test_groups_that_make_a_split_useless(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anonymised films often share one patient's id; then all are in training, or none."""
+    for number in range(12):
+        patient = "anonymous" if number < 9 else f"p{number}"
+        dataset = film(ramp(), number, PatientID=patient, StudyInstanceUID=f"1.9.{number}")
+        save(dataset, tmp_path / f"films/{number}.dcm")
+    artifact = ingest(DicomSource(str(tmp_path / "films")), str(tmp_path / "out"))
+    screen = " ".join(capsys.readouterr().err.split())
+    largest, empty = artifact.manifest.notes
+    assert largest.startswith("one group holds 9 of 12 items, all in one split")
+    splits = artifact.manifest.metrics["splits"]
+    names = " and ".join(name for name in SPLITS if not splits[name])
+    assert empty.startswith(f"no item is in {names}; the 12 items are in 4 groups")
+    assert f"note: {largest} note: {empty}" in screen
+
+
+def test_groups_that_are_as_they_should_be(tmp_path: Path) -> None:
+    """A note on every ingest would be read by nobody."""
+    ledger = Ledger()
+    for number in range(40):
+        split = SPLITS[number // 2 % 3]
+        assert ledger.admit(f"i{number}", f"g{number // 2}", split) is None
+        ledger.splits[split] += 1
+    assert ledger.notes() == []
+    assert Ledger().notes() == []
 
 
 def test_too_many_rejected_rows_fail(

@@ -16,10 +16,13 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import dcmwrite
 
 from crossray.core.errors import CrossRayError
+from crossray.data.rejection import Rejected
 from crossray.data.sources import dicom_file
 from crossray.data.sources.dicom import DicomSource
+from crossray.data.sources.dicom_picture import dicom_picture
 from support.dicom import PERSONAL, compressed, film, ramp, save
 
 Judge = Callable[..., list[dict[str, Any]]]
@@ -308,6 +311,98 @@ def test_unusable_report_table(root: Path, content: str, message: str) -> None:
     table.write_text(content, "latin-1")
     with pytest.raises(CrossRayError, match=message):
         DicomSource(str(root / "tree"), reports=str(table)).plan()
+
+
+def _bare(dataset: Dataset, syntax: uid.UID, meta: bool = False) -> bytes:
+    """A file without the preamble; with `meta` it begins with the file's own group."""
+    buffer = DicomBytesIO()
+    if meta:
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()[132:]
+    dcmwrite(
+        buffer, dataset, force_encoding=True,
+        implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian,
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["IM1", "IM1.dcm"])
+@pytest.mark.parametrize("meta", [False, True])
+@pytest.mark.parametrize(
+    "syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian]
+)
+def test_without_preamble(
+    tmp_path: Path, judge: Judge, syntax: uid.UID, meta: bool, name: str
+) -> None:
+    """Old archives hold objects without the file's head; passed over, the films are lost."""
+    dataset = film(ramp())
+    if not syntax.is_little_endian:
+        dataset.PixelData = ramp().byteswap().tobytes()
+    file_meta = dataset.file_meta
+    if not meta:
+        del dataset.file_meta
+    (tmp_path / name).write_bytes(_bare(dataset, syntax, meta))
+    dataset.file_meta = file_meta
+    (row,) = judge(DicomSource(str(tmp_path)))
+    assert (row["reason"], row["item_id"]) == (None, "1.2.3.1")
+    assert np.array_equal(_pixels(row), np.rint(ramp() / 4095 * 255))
+
+
+def test_what_is_no_film_without_preamble(tmp_path: Path, judge: Judge) -> None:
+    """Other files must not be taken for films, nor films that are damaged be passed over."""
+    dataset = film(ramp())
+    whole = _bare(dataset, uid.ExplicitVRLittleEndian, meta=True)
+    jpeg = compressed(film(ramp()), ramp(), uid.JPEGLosslessSV1)
+    packed = _bare(jpeg, uid.JPEGLosslessSV1, meta=True)
+    deflated = _bare(film(ramp()), uid.DeflatedExplicitVRLittleEndian, meta=True)
+    report = _bare(
+        film(ramp(), SOPClassUID=uid.BasicTextSRStorage), uid.ExplicitVRLittleEndian, True
+    )
+    meta_length = whole.index(b"\x08\x00\x16\x00")
+    noise = np.random.default_rng(0).bytes(3000)
+    files = {
+        "a": (b"\x08\x00", "not DICOM"),
+        "b.dcm": (b"\x08\x00" + noise, "broken image"),
+        "c": (b"\x08\x00" + noise, "not DICOM"),
+        "d": (b"\x00\x08" + bytes(900), "not DICOM"),
+        "e": (whole[:meta_length], "broken image"),
+        "f": (whole[meta_length:-900], "broken image"),
+        "g": (packed[packed.index(b"\x08\x00\x16\x00"):], "unsupported encoding"),
+        "h": (deflated, "unsupported encoding"),
+        "i": (report, "not an image"),
+        "j": (packed, None),
+    }  # fmt: skip
+    for name, (data, _) in files.items():
+        (tmp_path / name).write_bytes(data)
+    rows = judge(DicomSource(str(tmp_path)))
+    assert {row["where"]: row["reason"] for row in rows} == {
+        name: reason for name, (_, reason) in files.items()
+    }
+
+
+def test_names_in_another_encoding(tmp_path: Path, judge: Judge) -> None:
+    """One name that is not UTF-8 must not end the ingest of a whole archive."""
+    for number, name in enumerate((b"film_\xe9.dcm", b"f\xfcr\xff/film.dcm", b"broken_\xe9.dcm")):
+        path = tmp_path / os.fsdecode(name)
+        save(film(ramp(), number), path)
+    path.write_bytes(b"")
+    rows = judge(DicomSource(str(tmp_path)))
+    assert [(row["where"], row["reason"]) for row in rows] == [
+        (r"broken_\xe9.dcm", "broken image"), (r"film_\xe9.dcm", None),
+        (r"f\xfcr\xff/film.dcm", None),
+    ]  # fmt: skip
+
+
+def test_picture_of_a_file(tmp_path: Path, judge: Judge) -> None:
+    """A query by a film must be the very picture that an ingest of the film stores."""
+    path = save(film(ramp(900, 700)), tmp_path / "tree/a.dcm")
+    (row,) = judge(DicomSource(str(tmp_path / "tree")))
+    assert dicom_picture(path.read_bytes()) == row["image"]
+    with pytest.raises(Rejected, match="not DICOM"):
+        dicom_picture(b"words")
+    with pytest.raises(Rejected, match="broken image"):
+        dicom_picture(b"words", "film.dcm")
 
 
 def test_missing_folders(root: Path) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from rich.console import Console
 
 from crossray.core.errors import CrossRayError
+from crossray.data.ledger import Ledger
+from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.chexpert_labels import LABELS
 from crossray.data.sources.mimic_cxr import TABLE, MimicCxrSource
-from crossray.data.sources.report_sections import read_sections
+from crossray.data.work import WORK_SCHEMA
 from support.images import encoded_image
 
 Judge = Callable[..., list[dict[str, Any]]]
@@ -149,24 +154,17 @@ def test_other_table(root: Path) -> None:
         _source(root).plan()
 
 
-@pytest.mark.parametrize(
-    ("report", "sections"),
-    [
-        (REPORT.replace("\n", "\r\n"), ["findings", "impression"]),
-        (
-            "FINDINGS: Old.\nIMPRESSION: None.\n FINDINGS: New.\n",
-            {"findings": "New.", "impression": "None."},
-        ),
-        ("IMPRESSION:\n\n PA AND LATERAL: Fine.\n", {}),
-        (
-            " FINAL REPORT\n CHEST, ___\n\n HISTORY:  Cough.\n\n Lungs are clear.\n",
-            {"body": "Lungs are clear."},
-        ),
-        (" CONCLUSION:  Clear.\n", {}),
-        ("", {}),
-    ],
-)  # fmt: skip
-def test_sections(report: str, sections: Any) -> None:
-    """The indication read as a finding would describe what was feared, not what was seen."""
-    found = read_sections(report)
-    assert (list(found) if isinstance(sections, list) else found) == sections
+def test_reports_without_text_are_counted(root: Path, judge: Judge) -> None:
+    """A film must not be described by what was feared; without text it is kept, and counted."""
+    (root / "reports/files/p10/p10000008/s50000011.txt").write_text(
+        "                                 FINAL REPORT\n INDICATION:  Cough.\n"
+    )
+    rows = judge(_source(root))
+    assert [row["item_id"] for row in rows if not row["texts"]] == ["f50000011-0", "f50000011-1"]
+    assert all(row["reason"] is None for row in rows)
+    ledger = Ledger()
+    ledger.count(pa.Table.from_pylist(rows, WORK_SCHEMA).select(PAIR_SCHEMA.names))
+    assert ledger.metrics()["without_text"] == 2
+    screen = StringIO()
+    Console(file=screen).print(ledger.table())
+    assert "without a text" in screen.getvalue()

@@ -100,6 +100,19 @@ def test_missing_section_and_qualifiers(root: Path, judge: Judge) -> None:
     assert rows["CXR11"]["reason"] is None
 
 
+def test_repeated_sections(root: Path, judge: Judge) -> None:
+    """A report that has a section twice must keep both."""
+    path = root / REPORTS / "3.xml"
+    second = '<AbstractText Label="Findings">A scar.</AbstractText></Abstract>'
+    path.write_text(path.read_text("utf-8").replace("</Abstract>", second), "utf-8")
+    rows = {row["item_id"]: row for row in judge(OpeniSource(str(root)))}
+    row = rows["CXR3_3_IM-0000-1001"]
+    assert row["texts"] == [
+        "The heart is large.", "Lungs clear of XXXX.", "A scar.", "Cardiomegaly.",
+    ]  # fmt: skip
+    assert [section["name"] for section in row["sections"]] == ["findings", "impression"]
+
+
 def test_every_split_is_filled(root: Path, judge: Judge) -> None:
     """The drawn split must be the same for everybody who reports a figure on it."""
     rows = judge(OpeniSource(str(root)))

@@ -65,24 +65,32 @@ def film(stored_HW: NDArray[Any], number: int = 1, **tags: Any) -> Dataset:
     return dataset
 
 
-def compressed(dataset: Dataset, stored_HW: NDArray[Any], syntax: uid.UID) -> Dataset:
-    """The film with its pixels encoded anew."""
+def compressed(
+    dataset: Dataset, stored_HW: NDArray[Any], syntax: uid.UID, bits: int = 12
+) -> Dataset:
+    """The film with its pixels encoded anew, in `bits` where the encoding has a precision."""
     if syntax == uid.RLELossless:
-        dataset.compress(syntax, stored_HW, generate_instance_uid=False)
+        # As cells of which all bits are stored: the encoder refuses others.
+        depth = 8 * stored_HW.dtype.itemsize
+        cells = film(stored_HW, BitsStored=depth, HighBit=depth - 1)
+        cells.compress(syntax, generate_instance_uid=False)
+        dataset.PixelData = cells.PixelData
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = syntax
         return dataset
     if syntax == uid.JPEGBaseline8Bit:
         buffer = BytesIO()
         Image.fromarray(stored_HW).save(buffer, "JPEG", quality=95)
         frame = buffer.getvalue()
     elif syntax in (uid.JPEGLossless, uid.JPEGLosslessSV1):
-        frame = imagecodecs.jpeg8_encode(stored_HW, lossless=True, bitspersample=12)
+        frame = imagecodecs.jpeg8_encode(stored_HW, lossless=True, bitspersample=bits)
     elif syntax == uid.JPEGExtended12Bit:
-        frame = imagecodecs.jpeg8_encode(stored_HW, level=95, bitspersample=12)
+        frame = imagecodecs.jpeg8_encode(stored_HW, level=95, bitspersample=bits)
     elif syntax in uid.JPEGLSTransferSyntaxes:
         frame = imagecodecs.jpegls_encode(stored_HW)
     else:
         frame = imagecodecs.jpeg2k_encode(
-            stored_HW, codecformat="j2k", reversible=True, bitspersample=12
+            stored_HW, codecformat="j2k", reversible=True, bitspersample=bits
         )
     dataset.PixelData = encapsulate([frame])
     dataset["PixelData"].VR = "OB"

@@ -87,6 +87,10 @@ def ingest(
             ) from error
         console.print(ledger.table())
         ledger.judge(max_rejected, plan.remedies)
+        notes, grey_note = ledger.notes(), ledger.grey_note(grey_range)
+        mixed = [grey_note] if grey_note is not None and len(ledger.grey_ranges) > 1 else []
+        for note in (*notes, *mixed):
+            console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
         draft.metrics.update(
             ledger.metrics(),
             input=source.location(),
@@ -94,11 +98,9 @@ def ingest(
             max_rejected=max_rejected,
             seconds=round(time.monotonic() - began, 1),
         )
-        draft.notes.extend(plan.notes)
-        if (note := ledger.grey_note(grey_range)) is not None:
-            draft.notes.append(note)
-            if len(ledger.grey_ranges) > 1:
-                console.print(note, style="yellow")
+        draft.notes.extend((*plan.notes, *notes))
+        if grey_note is not None:
+            draft.notes.append(grey_note)
         if label_reports is not None:
             draft.notes.append(
                 f"{ledger.labelled:,} of {ledger.items:,} items have labels that a rule read from "

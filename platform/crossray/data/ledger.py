@@ -19,15 +19,17 @@ from crossray.data.work import GREY_RANGE
 
 
 class Ledger:
-    """Checks that reach over rows, and the counts. Memory: one hash an item and one a group."""
+    """Checks that reach over rows, and the counts. Memory: one hash an item, two a group."""
 
     def __init__(self) -> None:
         self._items: set[int] = set()
         self._groups: dict[int, str] = {}
+        self._sizes: Counter[int] = Counter()
         self.splits: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
         self.texts = 0
         self.blank_texts = 0
+        self.without_text = 0
         self.images = 0
         self.labelled = 0
         self.grey_ranges: Counter[str] = Counter()
@@ -43,6 +45,7 @@ class Ledger:
             home = self._groups[group]
             return "group crosses splits", f"group {group_id!r} is in {home}, this row in {split}"
         self._items.add(item)
+        self._sizes[group] += 1
         return None
 
     def reject(self, reason: str, where: str, detail: str) -> None:
@@ -55,7 +58,9 @@ class Ledger:
         self.blank_texts += blank_texts
         self.splits.update(accepted["split"].to_pylist())
         self.labels.update(pc.list_flatten(accepted["labels"]).to_pylist())
-        self.texts += pc.sum(pc.list_value_length(accepted["texts"])).as_py() or 0
+        lengths = pc.list_value_length(accepted["texts"])
+        self.texts += pc.sum(lengths).as_py() or 0
+        self.without_text += pc.sum(pc.equal(lengths, 0)).as_py() or 0
         self.images += len(accepted) - accepted["image"].null_count
         origin = pc.map_lookup(accepted["meta"], LABELS_FROM, "first")
         self.labelled += pc.sum(pc.equal(origin, REPORT)).as_py() or 0
@@ -75,6 +80,7 @@ class Ledger:
             "images": self.images,
             "texts": self.texts,
             "blank_texts": self.blank_texts,
+            "without_text": self.without_text,
             "splits": {split: self.splits[split] for split in SPLITS},
             "labels": dict(sorted(self.labels.items())),
             "grey_ranges": dict(self.grey_ranges.most_common()),
@@ -92,6 +98,8 @@ class Ledger:
             table.add_row(f"  of over 8 bits, black to white {used}", f"{count:,}")
         if self.labelled:
             table.add_row("  labelled by their report", f"{self.labelled:,}")
+        if self.without_text:
+            table.add_row("  without a text", f"{self.without_text:,}")
         table.add_row("texts", f"{self.texts:,}", end_section=not self.blank_texts)
         if self.blank_texts:
             table.add_row("  left out: blank texts", f"{self.blank_texts:,}", end_section=True)
@@ -101,6 +109,23 @@ class Ledger:
             word, style = ("passed over", None) if reason in PASSED_OVER else ("rejected", "red")
             table.add_row(f"{word}: {reason}", f"{count:,}", style=style)
         return table
+
+    def notes(self) -> list[str]:
+        """What groups do to the splits, where a user would not expect it."""
+        notes = []
+        largest = max(self._sizes.values(), default=0)
+        if largest > max(1, self.items / 2):
+            notes.append(
+                f"one group holds {largest:,} of {self.items:,} items, all in one split, for a "
+                "group is never divided; check what names the groups."
+            )
+        empty = [split for split in SPLITS if not self.splits[split]]
+        if empty and len(self._sizes) < self.items:
+            notes.append(
+                f"no item is in {' and '.join(empty)}; the {self.items:,} items are in "
+                f"{len(self._sizes):,} groups, and a group is never divided."
+            )
+        return notes
 
     def grey_note(self, wanted: str) -> str | None:
         """How the images of more than 8 bits were scaled under a `--grey-range`; None without."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-
-from numpy.typing import NDArray
-from PIL import Image
 
 from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
@@ -24,6 +20,7 @@ from crossray.data.sources.study_reports import Reports, open_reports
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+SHORT_SIDE = 512
 _CODE = re.compile(r"[A-Z0-9 _]{1,16}")  # what DICOM's code strings may hold; no name does
 _META = {"modality": ("Modality",), "body_part": ("BodyPartExamined",),
          "laterality": ("ImageLaterality", "Laterality")}  # fmt: skip
@@ -56,7 +53,7 @@ class DicomSource(FolderSource):
 
     name: ClassVar[str] = "dicom"
 
-    short_side: int = 512
+    short_side: int = SHORT_SIDE
     reports: str | None = None
     study_column: str = "study_id"
     text_columns: str = "report"
@@ -102,12 +99,14 @@ class DicomReader:
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """The files of a unit."""
         for name in unit["files"]:
-            yield name, name
+            # A name may be bytes of another encoding, which no text can hold as they stand.
+            yield os.fsencode(name).decode("utf-8", "backslashreplace"), name
 
     def row(self, raw: str) -> PairRow:
         """The pair; raises `Rejected`."""
         # Here, for the decoders are slow to import and only workers need them.
         from crossray.data.sources import dicom_file
+        from crossray.data.sources.dicom_picture import encoded_picture
 
         data = ImageFile(self.root, raw).read(dicom_file.MAX_BYTES)
         dataset = dicom_file.read_image_object(data, raw)
@@ -122,26 +121,8 @@ class DicomReader:
             parts = self.reports.parts([name for name in (study, accession) if name])
             row["texts"], row["sections"] = as_document(parts)
             row["texts"] = row["texts"] or [""]
-        stored = dicom_file.stored_values(dataset)
-        with dicom_file.damage("window or a lookup table"):
-            row["image"] = _png(stored, dataset, self.short_side)
+        row["image"] = encoded_picture(dataset, self.short_side)
         return row
-
-
-def _png(stored: NDArray[Any], dataset: Dataset, short_side: int) -> bytes:
-    """The image as it is to be shown, reduced and encoded."""
-    from crossray.data.sources.dicom_greys import greys
-
-    if stored.ndim == 3:
-        image = Image.fromarray(stored).convert("L")
-    else:
-        image = Image.fromarray(greys(stored, dataset))
-    if (side := min(image.size)) > short_side:
-        width, height = (max(1, round(length * short_side / side)) for length in image.size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def _meta(dataset: Dataset) -> dict[str, str]:

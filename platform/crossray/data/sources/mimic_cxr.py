@@ -33,8 +33,9 @@ class MimicCxrSource(FolderSource):
     """Chest films with their reports; the views of a study share `study_id`, a patient is a group.
 
     Johnson et al.: MIMIC-CXR-JPG, arXiv:1901.07042. Texts are the sentences of findings and
-    impression, or of the report's body where it has neither. Labels are positive labels;
-    uncertain ones stand in `meta`.
+    impression, or of the report's last paragraph where it has neither; headings are read as the
+    data set's authors map them. Films whose report has no text are kept and counted. Labels are
+    positive labels; uncertain ones stand in `meta`.
 
     Attributes:
         folder: MIMIC-CXR-JPG: the tables, packed or not, and files/ with the images.

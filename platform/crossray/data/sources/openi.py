@@ -14,6 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.sentences import as_document
 from crossray.data.sources import openi_tables
 from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
+from crossray.data.sources.report_headings import section_of
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import assign_split
 
@@ -102,10 +103,11 @@ def _rows(path: Path) -> list[Row]:
     assert report is not None
     identifier = report.find(".//uId")
     study = (identifier.get("id") if identifier is not None else None) or f"CXR{path.stem}"
-    parts = {
-        (text.get("Label") or "").lower(): "".join(text.itertext())
-        for text in report.iter("AbstractText")
-    }
+    parts: dict[str, str] = {}
+    for text in report.iter("AbstractText"):
+        name = section_of(text.get("Label") or "")
+        if name is not None:
+            parts[name] = f"{parts.get(name, '')}\n\n{''.join(text.itertext())}"
     terms = [major.text or "" for major in report.iter("major")]
     films = [
         {

@@ -12,15 +12,9 @@ from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
 from crossray.data.sources.columns import names
 from crossray.data.sources.csv import decode, records
-from crossray.data.sources.report_sections import read_sections
+from crossray.data.sources.report_sections import has_headings, read_sections
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HEADING = re.compile(
-    r"^[ \t]*(?:findings?|impression|conclusion|opinion|indication|(?:clinical )?history|comparison"
-    r"|technique|procedure|exam(?:ination)?|recommendations?)[ \t]*:",
-    re.IGNORECASE | re.MULTILINE,
-)
-_SPELLINGS = {"FINDING": "FINDINGS", "CONCLUSION": "IMPRESSION", "OPINION": "IMPRESSION"}
 
 
 @dataclass(frozen=True)
@@ -124,18 +118,12 @@ def _survey(path: str, study_column: str, columns: list[str]) -> tuple[TableRepo
 def report_parts(report: str) -> dict[str, str]:
     """Text by section.
 
-    Headings may stand in any case; a report in capitals without headings is a `body`.
+    Headings may stand in any case; a report without headings is a `body`.
     """
-
-    def standard(heading: re.Match[str]) -> str:
-        word = heading[0].strip(" \t:").upper()
-        return f"{_SPELLINGS.get(word, word)}:"
-
-    report = _HEADING.sub(standard, report.removeprefix("\ufeff"))
-    sections = read_sections(report)
-    if not sections and report.isupper() and ":" not in report:
-        return {"body": report.strip()}
-    return sections
+    if not has_headings(report):
+        body = report.removeprefix("\ufeff").strip()
+        return {"body": body} if body else {}
+    return read_sections(report, any_case=True)
 
 
 def _missing() -> Rejected:
