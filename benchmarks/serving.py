@@ -107,7 +107,7 @@ class Benchmark:
         """Measure and print."""
         with tempfile.TemporaryDirectory() as scratch:
             if self.index is None:
-                self._make(Path(scratch))
+                self.make(Path(scratch))
             lineage = open_lineage(resolve(self.index or str(Path(scratch) / "index"), Path.cwd()))
             queries = Queries.of(lineage)
             results = self._alone(lineage, queries)
@@ -179,7 +179,8 @@ class Benchmark:
         }
         print(json.dumps({"rows": self.rows, "dim": self.dim, "results": figures}))
 
-    def _make(self, folder: Path) -> None:
+    def make(self, folder: Path) -> None:
+        """Vectors and an index that mean nothing, in a folder."""
         rng = np.random.default_rng(0)
         pairs = made_pairs(folder, self.rows)
         student = made_student(folder, self.dim, self.bits)

@@ -7,11 +7,14 @@ import json
 import os
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ import httpx2
 import numpy as np
 import psutil
 import pytest
+import ray
 import torch
 from starlette.testclient import TestClient
 
@@ -217,17 +221,81 @@ def test_a_damaged_index(
         deploy(ServingConfig(str(damaged), "fused", SMALL))
 
 
-def replicas(name: str) -> list[psutil.Process]:
-    """The processes of this test's Ray that are replicas of a deployment."""
-    title = f"ray::ServeReplica:crossray:{name}"
+def processes(title: str) -> list[psutil.Process]:
+    """The processes of this test's Ray whose command line has some words."""
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.name().startswith(title[:15]) and title in " ".join(process.cmdline()):
+            if title in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+def replicas(name: str) -> list[psutil.Process]:
+    """The processes of this test's Ray that are replicas of a deployment."""
+    return processes(f"ray::ServeReplica:crossray:{name}")
+
+
+def listening(process: psutil.Process) -> set[tuple[str, int]]:
+    """Addresses and ports on which a process takes connections."""
+    found = process.net_connections("tcp")
+    return {(one.laddr.ip, one.laddr.port) for one in found if one.status == psutil.CONN_LISTEN}
+
+
+def test_who_reaches_the_endpoint(serving: Callable[..., httpx2.Client], port: int) -> None:
+    """Others on the network, or other users of the machine, could read or redirect queries."""
+    serving("fused", 4, replicas=2)
+    (haproxy,) = (one for one in processes("haproxy -db -f") if not one.name().startswith("ray"))
+    command = haproxy.cmdline()
+    ports = listening(haproxy)
+    assert ("127.0.0.1", port) in ports
+    assert len(ports) == 3
+    assert {address for address, _ in ports} == {"127.0.0.1"}
+    assert not haproxy.net_connections("udp")
+    folder = Path(command[command.index("-f") + 1]).parent
+    for place, mode in ((folder, 0o700), (folder / "admin.sock", 0o600)):
+        assert stat.S_IMODE(place.stat().st_mode) == mode
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            for address, number in listening(process):
+                if address not in ("127.0.0.1", "::1"):
+                    assert not gives_the_page(number), (process.name(), address, number)
+
+
+def gives_the_page(port: int) -> bool:
+    """Whether the endpoint itself answers at a port."""
+    try:
+        return "CrossRay" in httpx2.get(f"http://127.0.0.1:{port}/", timeout=5).text
+    except httpx2.HTTPError:
+        return False
+
+
+def test_half_bodies_keep_nobody_out(serving: Callable[..., httpx2.Client], port: int) -> None:
+    """A few hundred clients that stall would take all places, of the gateway's or of Ray's."""
+    client = serving("fused", 4, replicas=2)
+    head = (
+        "POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {provide_token()}\r\nContent-Length: 900000\r\n\r\n"
+    )
+    with ExitStack() as stalled:
+        for _ in range(500):  # more than HAProxy's buffers hold, so that replicas wait for the rest
+            one = stalled.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+            one.sendall(head.encode() + b" " * 200_000)
+
+        def waiting() -> int:
+            found = [one for each in replicas("Fused") for one in each.net_connections("tcp")]
+            return sum(
+                one.status == psutil.CONN_ESTABLISHED and 30_000 <= one.laddr.port < 31_000
+                for one in found
+            )
+
+        wait_for(lambda: waiting() >= 500)
+        answers = [client.post("/v1/search", json={"text": "dog"}) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200] * 5
+        assert client.get("/readyz").status_code == 200
 
 
 class Load:
@@ -257,6 +325,21 @@ class Load:
                     self.answers.append(client.post(self._url, content=self._body))
                 except httpx2.HTTPError as error:
                     self.answers.append(error)
+
+    def check_log(self) -> None:
+        """Every answer of a replica is in its log, but for those that it was giving at the kill."""
+        logs = Path(ray._private.worker._global_node.get_logs_dir_path()) / "serve"
+        lines = [line for log in logs.glob("replica_*") for line in log.read_text().splitlines()]
+        told = {line.split(" -- ")[0].split()[-1]: line for line in lines if " -- " in line}
+        ids = [
+            answer.headers["x-request-id"]
+            for answer in self.answers
+            if isinstance(answer, httpx2.Response) and answer.status_code == 200
+        ]
+        assert len([name for name in ids if name not in told]) <= len(self._threads)
+        line = told[ids[-1]]
+        assert "127.0.0.1:" in line
+        assert "POST /v1/search 200" in line
 
     def check(self, expected: list[tuple[float, str, str, int]]) -> None:
         """Every answer is right, or a problem that says when to try again."""
@@ -291,6 +374,7 @@ def under_load(
         wait_for(recovered, RECOVERY_SECONDS)
         answered = len(load.answers)
         wait_for(lambda: len(load.answers) > answered + 20)
+    load.check_log()
     assert isinstance(load.answers[-1], httpx2.Response)
     assert load.answers[-1].status_code == 200
     load.check(expected)

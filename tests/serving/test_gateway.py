@@ -156,6 +156,50 @@ def test_health_and_description(connect: Callable[..., TestClient], world: World
     assert "https://" not in docs
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/healthz", "/readyz", "/docs", "/openapi.json", "/v1/items/item-001",
+        "/v1/items/item-001/image", "/v1/items/unknown", "/nothing", "/v1/search",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("known", [True, False])
+def test_head_is_get_without_the_body(
+    connect: Callable[..., TestClient], path: str, known: bool
+) -> None:
+    """Monitors and download managers that ask with HEAD would take the endpoint for broken."""
+    client = connect() if known else connect(None)
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers == get.headers
+    assert int(head.headers["content-length"]) == len(get.content) > 0
+
+
+def test_nothing_of_a_patient_is_cached(client: TestClient) -> None:
+    """The next user of a shared workstation would find films and reports in its browser."""
+    for answer in (
+        client.get("/v1/items/item-001"),
+        client.get("/v1/items/item-001/image"),
+        client.post("/v1/search", json={"text": "dog"}),
+        client.get("/v1/items/unknown"),
+    ):
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json ; charset=utf-8", "application/json;charset=UTF-8", "Application/JSON",
+        " application/json", "application/json;",
+    ],
+)  # fmt: skip
+def test_content_types_with_parameters(client: TestClient, kind: str) -> None:
+    """Clients that name the charset of their JSON would be refused."""
+    headers = {"content-type": kind}
+    answer = client.post("/v1/search", content=b'{"text": "dog"}', headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
 def _references(value: object) -> list[str]:
     if isinstance(value, list):
         return [name for part in value for name in _references(part)]

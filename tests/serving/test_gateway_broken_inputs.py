@@ -214,10 +214,14 @@ def test_the_token_as_a_password_opens_the_description_only(
     """The description could not be read in a browser, or passwords would open more than it."""
     stranger = connect(None)
     for path in BROWSER_PATHS:
+        challenge = stranger.get(path).headers["www-authenticate"]
+        assert challenge.startswith('Basic realm="crossray: the token is the password", Bearer ')
         assert stranger.get(path, auth=("anyone", token)).status_code == 200
         refused(stranger.get(path, auth=("anyone", "wrong")), 401)
         refused(stranger.get(path, headers={"authorization": "Basic %%%"}), 401)
-    refused(stranger.get("/v1/items/item-001", auth=("anyone", token)), 401)
+    elsewhere = stranger.get("/v1/items/item-001", auth=("anyone", token))
+    refused(elsewhere, 401)
+    assert "Basic" not in elsewhere.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize(

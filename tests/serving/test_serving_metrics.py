@@ -17,7 +17,7 @@ from support.images import encoded_image
 from support.metrics import Recorded
 
 SECONDS, BATCH = "crossray_serving_stage_seconds", "crossray_serving_batch_size"
-STAGES = ("parse", "encode", "queue", "model", "search", "rerank", "answer")
+STAGES = ("read", "parse", "encode", "queue", "model", "search", "rerank", "answer")
 
 
 @pytest.fixture
@@ -40,7 +40,15 @@ def test_a_search_is_measured_stage_by_stage(client: TestClient, metrics: Record
         assert stages(metrics) == {stage: number * times for stage, times in whole.items()}
     vector = {"item_id": "item-001", "target": "any"}
     assert client.post("/v1/search", json=vector).status_code == 200
-    not_encoded = {"parse": 3, "encode": 2, "queue": 2, "model": 2, "search": 3, "answer": 3}
+    not_encoded = {
+        "read": 3,
+        "parse": 3,
+        "encode": 2,
+        "queue": 2,
+        "model": 2,
+        "search": 3,
+        "answer": 3,
+    }
     assert stages(metrics) == {**not_encoded, "rerank": 0}
     (encode, *_), (queue, *_), (model, *_) = (
         metrics.of(SECONDS, stage=stage) for stage in ("encode", "queue", "model")
@@ -63,7 +71,7 @@ def test_a_refused_request_is_measured_as_far_as_it_came(
 ) -> None:
     """Hostile bodies that take long to read would cost time that nobody sees."""
     assert client.post("/v1/search", content=b"{").status_code == 400
-    assert stages(metrics) == dict.fromkeys(STAGES, 0) | {"parse": 1}
+    assert stages(metrics) == dict.fromkeys(STAGES, 0) | {"read": 1, "parse": 1}
 
 
 def test_batches_hold_every_query_once(client: TestClient, metrics: Recorded) -> None:
@@ -87,3 +95,14 @@ def test_what_is_served_is_named(world: World, metrics: Recorded) -> None:
     files = index.local().rglob("*.faiss")
     (memory,) = metrics.of("crossray_serving_index_bytes", **tags)
     assert memory > sum(file.stat().st_size for file in files) > 0
+
+
+def test_refused_tokens_are_counted(connect: Callable[..., TestClient], metrics: Recorded) -> None:
+    """Thousands of guesses at the token would leave no trace."""
+    for token, times in ((None, 2), ("wrong", 3), ("", 1)):
+        for _ in range(times):
+            assert connect(token).post("/v1/search", json={"text": "dog"}).status_code == 401
+    assert connect(None).get("/healthz").status_code == 200
+    assert connect().get("/v1/items/item-001").status_code == 200
+    assert metrics.of("crossray_serving_refused_tokens", reason="missing") == [1] * 2
+    assert metrics.of("crossray_serving_refused_tokens", reason="wrong") == [1] * 4

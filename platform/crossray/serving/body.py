@@ -1,4 +1,4 @@
-"""Reading what a client sends, but not more than is allowed."""
+"""From the body of a request to what is asked, but not to more than a search can hold."""
 
 from __future__ import annotations
 
@@ -8,56 +8,64 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
 
 from crossray.serving.problem import Problem, invalid
-from crossray.serving.schema import SearchRequest
+from crossray.serving.schema import LONGEST_VECTOR, SearchRequest
 
 JSON = "application/json"
 FORM = "multipart/form-data"
 
 
-async def read_request(request: Request, limit: int) -> SearchRequest:
-    """A search request from a JSON or multipart body of at most `limit` bytes.
+_MOST_STRINGS = 1000  # names and texts; a search has two dozen at most
+_MOST_BRACKETS = 100
+
+
+def kind_of(headers: Headers) -> str:
+    """The type of a body: `JSON` or `FORM`.
 
     Raises:
-        Problem: 400 for what cannot be parsed, 413 for too much, 415 for another type, 422 for
-            fields that are unknown, missing or out of range.
+        Problem: 415 for another.
     """
-    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    kind = headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if kind not in (JSON, FORM):
         raise Problem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"A search is sent as {JSON} or {FORM}, not {kind}."
         )
-    body = await _read(request, limit)
+    return kind
+
+
+async def parse_request(kind: str, headers: Headers, body: bytes) -> SearchRequest:
+    """A search request from a body of that kind.
+
+    Raises:
+        Problem: 400 for what cannot be parsed, 422 for fields that are unknown, missing or out of
+            range.
+    """
     try:
         if kind == JSON:
+            _check_extent(body)
             return SearchRequest.model_validate_json(body, strict=True)
-        return SearchRequest.model_validate(await _form(request.headers, body))
+        return SearchRequest.model_validate(await _form(headers, body))
     except ValidationError as error:
         raise invalid(error) from None
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    claimed = request.headers.get("content-length", "")
-    if claimed.isdecimal() and int(claimed) > limit:
-        raise _too_large(limit)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise _too_large(limit)
-    except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, "The body is not complete.") from None
-    return bytes(body)
+def _check_extent(body: bytes) -> None:
+    """Refuse JSON that would take long to parse: nobody else is answered meanwhile.
 
-
-def _too_large(limit: int) -> Problem:
-    # The connection stays open: closing it while a client still sends would take the answer away.
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is above the limit of {limit:,} bytes."
-    )
+    What stands between strings is counted, at the speed at which bytes are searched.
+    """
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    parts = unescaped.split(b'"', 2 * _MOST_STRINGS + 1)
+    structure = b"".join(parts[::2])
+    if structure.count(b"[") + structure.count(b"{") > _MOST_BRACKETS:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The body is JSON nested deeper than any search.")
+    values = structure.count(b",")
+    if len(parts) > 2 * _MOST_STRINGS + 1 or values > 2 * LONGEST_VECTOR:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "The body has many more fields or values than a search.",
+        )
 
 
 async def _form(headers: Headers, body: bytes) -> dict[str, Any]:

@@ -51,6 +51,10 @@ class Limits(Config):
 
     Attributes:
         body_bytes: of a request.
+        body_seconds: that the body of a request may take to arrive.
+        client_bytes: of the bodies of one client address that a gateway replica holds at the same
+            time, from their first byte until they are answered.
+        held_bytes: the same, of all clients.
         text_characters: of a text query.
         image_pixels: of an image query.
         ongoing: requests that a gateway replica works on at the same time.
@@ -58,6 +62,9 @@ class Limits(Config):
     """
 
     body_bytes: int = 10 << 20
+    body_seconds: float = 20.0
+    client_bytes: int = 128 << 20
+    held_bytes: int = 256 << 20
     text_characters: int = 10_000
     image_pixels: int = 25_000_000
     ongoing: int = 64
@@ -65,8 +72,14 @@ class Limits(Config):
 
     def __post_init__(self) -> None:
         smallest = min(self.body_bytes, self.text_characters, self.image_pixels, self.ongoing)
-        if smallest < 1 or self.seconds <= 0:
+        if smallest < 1 or min(self.seconds, self.body_seconds) <= 0:
             raise CrossRayError("a limit of the endpoint is not positive; correct it.")
+        if not self.body_bytes <= self.client_bytes <= self.held_bytes:
+            raise CrossRayError(
+                f"bodies of {self.body_bytes:,} bytes, {self.client_bytes:,} a client and "
+                f"{self.held_bytes:,} in all do not fit each other; let each limit be at least the "
+                "one before."
+            )
         if self.seconds > _LONGEST:
             raise CrossRayError(
                 f"a search may not take {self.seconds:g} s, only up to {_LONGEST:g}: after that "

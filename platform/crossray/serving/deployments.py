@@ -12,16 +12,19 @@ APPLICATION = "crossray"
 LOOK_BACK_SECONDS = 20.0
 UPSCALE_SECONDS = 10.0
 DOWNSCALE_SECONDS = 300.0
-HEALTH_PERIOD_SECONDS = 5.0
+HEALTH_PERIOD_SECONDS = 1.0
+# Requests that HAProxy passes on at most: it has as many connections.
+CONNECTIONS = 4096
 HEALTH_TIMEOUT_SECONDS = 10.0
 SHUTDOWN_SECONDS = 20.0
 
 
-def options(replicas: Replicas, limits: Limits) -> dict[str, Any]:
+def options(replicas: Replicas, limits: Limits, reading: int = 0) -> dict[str, Any]:
     """Arguments of `serve.deployment`.
 
-    A replica is handed twice the requests that a gateway admits, so that it is the gateway that
-    refuses, with a problem document; Ray's own refusal stands behind it. A second replica starts
+    A replica is handed twice the requests that a gateway admits, and where it is one as many more
+    as may be `reading` their bodies, so that it is the gateway that refuses, with a problem
+    document; Ray's own refusal stands behind it. A second replica starts
     when a quarter of what is admitted is reached for some seconds. Where nodes have roles, replicas
     run on those that serve.
     """
@@ -32,7 +35,7 @@ def options(replicas: Replicas, limits: Limits) -> dict[str, Any]:
             "label_selector": role_selector("serve"),
         },
         "max_replicas_per_node": replicas.per_node or None,
-        "max_ongoing_requests": 2 * limits.ongoing,
+        "max_ongoing_requests": 2 * limits.ongoing + reading,
         "max_queued_requests": limits.ongoing,
         "backpressure_config": {"status_code": 503, "retry_after_s": RETRY_SECONDS},
         "autoscaling_config": {

@@ -9,7 +9,7 @@ from ray import serve
 from ray.serve import Application, Deployment
 
 from crossray.serving.config import Replicas, ServingConfig
-from crossray.serving.deployments import options
+from crossray.serving.deployments import CONNECTIONS, options
 from crossray.serving.encoder_replica import EncoderReplica
 from crossray.serving.gateway_replica import Gateway
 from crossray.serving.lineage import open_lineage
@@ -23,11 +23,14 @@ def fanout(config: ServingConfig, token_digest: str) -> Application:
         _deployment(ShardReplica, f"Shard{n:02d}", config.shards, config).bind(config, n)
         for n in range(open_lineage(config.index).shards)
     ]
-    gateway = _deployment(Gateway, "Gateway", config.replicas, config)
+    gateway = _deployment(Gateway, "Gateway", config.replicas, config, reading=CONNECTIONS)
     application: Application = gateway.bind(config, token_digest, encoder, *shards)
     return application
 
 
-def _deployment(cls: type, name: str, replicas: Replicas, config: ServingConfig) -> Deployment:
-    deployment: Deployment = serve.deployment(name=name, **options(replicas, config.limits))(cls)
+def _deployment(
+    cls: type, name: str, replicas: Replicas, config: ServingConfig, reading: int = 0
+) -> Deployment:
+    own = options(replicas, config.limits, reading)
+    deployment: Deployment = serve.deployment(name=name, **own)(cls)
     return deployment

@@ -9,7 +9,7 @@ from ray.serve import Application
 from crossray.index import load_shards
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import ServingConfig
-from crossray.serving.deployments import device, options
+from crossray.serving.deployments import CONNECTIONS, device, options
 from crossray.serving.encoding import QueryEncoder
 from crossray.serving.gateway import build_gateway
 from crossray.serving.items import Items
@@ -41,6 +41,7 @@ class Fused:
 
 def fused(config: ServingConfig, token_digest: str) -> Application:
     """The application; `config.index` is an absolute path or URI."""
-    deployment = serve.deployment(name="Fused", **options(config.replicas, config.limits))
+    own = options(config.replicas, config.limits, reading=CONNECTIONS)
+    deployment = serve.deployment(name="Fused", **own)
     application: Application = deployment(Fused).bind(config, token_digest)
     return application

@@ -11,19 +11,22 @@ from pydantic_core import to_json
 
 from crossray import __version__
 from crossray.serving.auth import TokenGate
-from crossray.serving.body import JSON, read_request
+from crossray.serving.body import JSON, kind_of, parse_request
 from crossray.serving.catalogue import image_link
 from crossray.serving.config import Limits
 from crossray.serving.docs import docs_page
+from crossray.serving.head import HeadAsGet
 from crossray.serving.items import media_type
 from crossray.serving.metrics import timed
 from crossray.serving.openapi import SEARCH_PATH, answered, describe, failing
 from crossray.serving.page import search_page
 from crossray.serving.problem import add_handlers, unavailable
+from crossray.serving.reading import Bodies
 from crossray.serving.schema import ItemAnswer, Readiness
 from crossray.serving.searching import Searcher, unknown_item
 
-_PRIVATE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
+# The next user of a shared workstation must not find a patient's images in its browser.
+_PRIVATE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 def build_gateway(searcher: Searcher, limits: Limits, token_digest: str) -> FastAPI:
@@ -37,6 +40,7 @@ def build_gateway(searcher: Searcher, limits: Limits, token_digest: str) -> Fast
         openapi_url=None,
     )
     app.add_middleware(TokenGate, expected=token_digest)
+    app.add_middleware(HeadAsGet)
     add_handlers(app)
     _add_search(app, searcher, limits)
     _add_items(app, searcher)
@@ -46,17 +50,19 @@ def build_gateway(searcher: Searcher, limits: Limits, token_digest: str) -> Fast
 
 
 def _add_search(app: FastAPI, searcher: Searcher, limits: Limits) -> None:
-    admission = _Admission(limits.ongoing)
+    bodies, admission = Bodies(limits), _Admission(limits.ongoing)
 
     # A plain route, described by hand: FastAPI's resolving of dependencies and its validation of
     # the answer would cost more than a search.
     async def search(request: Request) -> Response:
-        with admission.one():
-            with timed("parse"):
-                asked = await read_request(request, limits.body_bytes)
-            answer = await searcher.answer(asked)
-            with timed("answer"):
-                return Response(to_json(answer), media_type=JSON)
+        kind = kind_of(request.headers)
+        async with bodies.read(request) as body:
+            with admission.one():
+                with timed("parse"):
+                    asked = await parse_request(kind, request.headers, body)
+                answer = await searcher.answer(asked)
+                with timed("answer"):
+                    return Response(to_json(answer), media_type=JSON, headers=_PRIVATE)
 
     app.add_route(SEARCH_PATH, search, methods=["POST"])
 

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Literal
 
-from ray.util.metrics import Gauge, Histogram
+from ray.util.metrics import Counter, Gauge, Histogram
 
 from crossray.serving.lineage import Lineage
 
 # `encode` is seen by the gateway; its parts are seen by the encoder: `queue` of each query, `model`
 # of each batch.
-Stage = Literal["parse", "encode", "queue", "model", "search", "rerank", "answer"]
+Stage = Literal["read", "parse", "encode", "queue", "model", "search", "rerank", "answer"]
 
 _SECONDS = Histogram(
     "crossray_serving_stage_seconds",
@@ -30,6 +30,9 @@ _BATCH = Histogram(
     "Queries that are encoded together.",
     [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0],
     (),
+)
+_REFUSED = Counter(
+    "crossray_serving_refused_tokens", "Requests without the right token.", ("reason",)
 )
 _INDEX = ("index", "model")
 _ROWS = Gauge("crossray_serving_index_rows", "Rows of the index.", (*_INDEX, "modality"))
@@ -54,6 +57,11 @@ def took(stage: Stage, seconds: float) -> None:
 def batched(queries: int) -> None:
     """Record a batch."""
     _BATCH.observe(queries)
+
+
+def refused_token(reason: Literal["missing", "wrong"]) -> None:
+    """Record a request that was refused for its token."""
+    _REFUSED.inc(1, {"reason": reason})
 
 
 def serves(lineage: Lineage) -> None:

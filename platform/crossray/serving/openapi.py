@@ -64,7 +64,7 @@ def failing(*problems: int) -> dict[int | str, dict[str, Any]]:
 
 def _search_operation() -> dict[str, Any]:
     content = {JSON: {"schema": _reference(SearchRequest)}, FORM: {"schema": form_schema()}}
-    answers = answered(SearchAnswer, 400, 401, 404, 413, 415, 422, 500, 503)
+    answers = answered(SearchAnswer, 400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
     return {
         "summary": "Search",
         "operationId": "search",

@@ -16,6 +16,7 @@ from crossray.core.errors import CrossRayError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+RETRY = {"Retry-After": str(RETRY_SECONDS)}
 _LOG = logging.getLogger("ray.serve")
 
 
@@ -74,8 +75,7 @@ def unprocessable(detail: str) -> Problem:
 
 def unavailable(detail: str) -> Problem:
     """The request was fine, and may be sent again soon."""
-    headers = {"Retry-After": str(RETRY_SECONDS)}
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, RETRY)
 
 
 def invalid(error: ValidationError) -> Problem:

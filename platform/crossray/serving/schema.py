@@ -11,7 +11,7 @@ from crossray.index import MAX_K, Modality, Mode
 
 Target = Literal["image", "text", "any"]
 _QUERIES = ("text", "image", "item_id", "vector")
-_LONGEST_VECTOR = 65_536
+LONGEST_VECTOR = 65_536
 _MODEL = "The id of the teacher or student artifact that encodes queries."
 _STUDENT = "The same id where the model is a student, else null."
 
@@ -37,7 +37,8 @@ class SearchRequest(BaseModel):
         list[FiniteFloat] | None,
         Field(
             description="An embedding of the index' model, of the index' dimension.",
-            max_length=_LONGEST_VECTOR,
+            max_length=LONGEST_VECTOR,
+            fail_fast=True,
         ),
     ] = None
     code: Annotated[
