@@ -25,6 +25,7 @@ _UNKNOWN = "[UNK]"
 _BERT_SPECIAL = ("[PAD]", _UNKNOWN, "[CLS]", "[SEP]", "[MASK]")
 # Padding, first and last token: BERT's names and RoBERTa's.
 _ENDS = (("[PAD]", "[CLS]", "[SEP]"), ("<pad>", "<s>", "</s>"))
+_UNKNOWNS = (_UNKNOWN, "<unk>")
 _MASKS = ("[MASK]", "<mask>")
 
 _PACKAGES = {
@@ -45,6 +46,7 @@ class Tokenizer:
         # A text that spells out "[SEP]" must not forge one.
         fast.encode_special_tokens = True
         self._fast = fast
+        self._unknown = {fast.token_to_id(token) for token in _UNKNOWNS}
         for ends in _ENDS:
             ids = [i for i in map(fast.token_to_id, ends) if i is not None]
             if len(ids) == len(ends):
@@ -148,6 +150,14 @@ class Tokenizer:
                     if start - shift < last and stop - shift > first:
                         span_BT[row, place + 1] = number
         return batch, span_BT
+
+    def known(self, text: str) -> list[bool]:
+        """For each token of a text, without special ones: whether it stands for a known word."""
+        encoding = self._encodings([[text]])[0]
+        return [
+            number not in self._unknown and any(map(str.isalnum, token))
+            for number, token in zip(encoding.ids, encoding.tokens, strict=True)
+        ]
 
     def _encodings(self, texts_per_item: Sequence[Sequence[str]]) -> Any:
         """Of every item, without special tokens; a token's "word" is its sentence."""
