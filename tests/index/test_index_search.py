@@ -23,6 +23,7 @@ from crossray.index import (
     mix,
     search,
 )
+from crossray.index.hits import without
 from crossray.index.kinds import Kind
 from crossray.index.threads import one_thread
 from support.bruteforce import code_scores, distances, float_scores, ranked, rescored

@@ -103,7 +103,7 @@ class Endpoint:
         return found
 
 
-class Unreachable(CrossRayError):
+class Unreachable(CrossRayError):  # noqa: N818
     """No endpoint answers, so that no other question will be answered either."""
 
     def __init__(self, url: str, why: str) -> None:

@@ -12,7 +12,6 @@ import queue
 import resource
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -68,12 +67,14 @@ class Reading:
     def _check_pixels(self, image: bytes) -> None:
         """Judge an image by its header, before anything of its size is allocated."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                rows, columns = any_shape(image)
-                few = rows * columns <= self.pixels
+            rows, columns = any_shape(image)
+            few = rows * columns <= self.pixels
         except Image.DecompressionBombError:
             few = False
+        except Rejected:
+            raise
+        except Exception:  # `any_picture` says what is wrong with it
+            few = True
         if not few:
             raise CrossRayError(
                 f"the image has more than the allowed {self.pixels:,} pixels; scale it down first."
@@ -105,7 +106,7 @@ def _receive(connection: Connection, arrived: queue.SimpleQueue[bytes]) -> None:
     try:
         while True:
             arrived.put(connection.recv_bytes())
-    except (EOFError, OSError):
+    finally:
         os._exit(0)
 
 
