@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from crossray.core.errors import CrossRayError
 from crossray.distill.encoder import Encoded, ModelEncoder
 from crossray.serving.access_token import digest
 from crossray.serving.config import Limits, ServingConfig
-from crossray.serving.encoding import QueryEncoder, each
+from crossray.serving.encoding import QueryEncoder
 from crossray.serving.gateway import build_gateway
 from crossray.serving.lineage import open_lineage
 from crossray.serving.query import Query
@@ -280,21 +280,33 @@ def test_images_take_no_more_than_their_share(
     asyncio.run(asyncio.wait_for(storm(), 120))
 
 
-def test_whatever_is_raised_fails_one_query() -> None:
+def test_a_fault_of_the_model_fails_one_query(
+    client: TestClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fault of the model with one query would fail the queries that share its batch."""
+    encoder = QueryEncoder(open_lineage(world.index(2).uri), ServingConfig("index"), "cpu")
+    texts = encoder._encoder.texts
+    batches: list[int] = []
 
-    def encode(batch: Sequence[int]) -> Encoded:
-        if 3 in batch:
+    def faulty(batch: list[list[str]], represent: bool) -> Encoded:
+        batches.append(len(batch))
+        if ["dog"] in batch:
             raise RuntimeError("of the model")
-        if 5 in batch:
-            raise CrossRayError("of the query")
-        rows = np.array(batch, np.float32)[:, None]
-        return Encoded(rows, np.zeros((len(batch), 0), np.uint8))
+        return texts(batch, represent)
 
-    found = each(encode, [1, 3, 4, 5, 6])
-    kinds = [type(result) for result in found]
-    assert kinds == [Query, RuntimeError, Query, CrossRayError, Query]
-    assert [query.vector_D[0] for query in found if isinstance(query, Query)] == [1, 4, 6]
+    async def ask() -> list[Any]:
+        monkeypatch.setattr(encoder._encoder, "texts", faulty)
+        asked = ["cat", "lung", "dog", "heart", " "]
+        return await asyncio.gather(
+            *(encoder.text(text, False) for text in asked), return_exceptions=True
+        )
+
+    found = asyncio.run(ask())
+    assert max(batches) > 1
+    assert [type(result) for result in found] == [Query, Query, RuntimeError, Query, CrossRayError]
+    for text, query in zip(("cat", "lung", "", "heart"), found, strict=False):
+        if text:
+            np.testing.assert_allclose(query.vector_D, texts([[text]]).z_BD[0], atol=1e-6)
 
 
 def test_what_is_told_of_a_hit(client: TestClient, world: World) -> None:

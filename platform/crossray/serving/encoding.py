@@ -91,19 +91,17 @@ class QueryEncoder:
         """Returns when the thread of texts has taken work; it does not wait for images."""
         await asyncio.get_running_loop().run_in_executor(self._pools["text"], int)
 
-    def _texts(self, represent: bool, texts: Sequence[str]) -> list[Query | Exception]:
-        def encode(batch: Sequence[str]) -> Encoded:
-            return self._encoder.texts([[text] for text in batch], represent)
+    def _texts(self, represent: bool, texts: Sequence[str]) -> list[Query]:
+        try:
+            encoded = self._encoder.texts([[text] for text in texts], represent)
+        except CrossRayError:
+            raise CrossRayError(
+                "the text has no word that can be searched for; give it some."
+            ) from None
+        return [self._told(*row) for row in zip(texts, _queries(encoded), strict=True)]
 
-        found = zip(texts, each(encode, texts), strict=True)
-        return [self._told(text, result) for text, result in found]
-
-    def _told(self, text: str, result: Query | Exception) -> Query | Exception:
-        """The result for a text, with what its client should know of it."""
-        if isinstance(result, CrossRayError):
-            return _no_words()
-        if isinstance(result, Exception):
-            return result
+    def _told(self, text: str, query: Query) -> Query:
+        """The query that a text is, with what its client should know of it."""
         fit = self._encoder.fit(text)
         notes = []
         if fit.read < fit.tokens:
@@ -113,21 +111,18 @@ class QueryEncoder:
             )
         if not fit.known:
             notes.append("The model knows none of the words that it read: nothing was searched.")
-        return result._replace(notes=tuple(notes), known=fit.known > 0)
+        return query._replace(notes=tuple(notes), known=fit.known > 0)
 
-    def _images(self, represent: bool, images: Sequence[Tensor]) -> list[Query | Exception]:
-        def encode(batch: Sequence[Tensor]) -> Encoded:
-            return self._encoder.seen(batch, represent)
-
-        return each(encode, images)
+    def _images(self, represent: bool, images: Sequence[Tensor]) -> list[Query]:
+        return _queries(self._encoder.seen(images, represent))
 
 
 def _measured(
-    work: Callable[[Sequence[_Item]], list[Query | Exception]],
-) -> Callable[[Sequence[_Arrived[_Item]]], list[Query | Exception]]:
+    work: Callable[[Sequence[_Item]], list[Query]],
+) -> Callable[[Sequence[_Arrived[_Item]]], list[Query]]:
     """The same work, with its time, its size and the waiting of its queries measured."""
 
-    def encode(batch: Sequence[_Arrived[_Item]]) -> list[Query | Exception]:
+    def encode(batch: Sequence[_Arrived[_Item]]) -> list[Query]:
         began = perf_counter()
         for query in batch:
             took("queue", began - query.since)
@@ -138,20 +133,7 @@ def _measured(
     return encode
 
 
-def each(
-    encode: Callable[[Sequence[_Item]], Encoded], items: Sequence[_Item]
-) -> list[Query | Exception]:
-    """A result for each item, so that one that cannot be encoded spoils no other."""
-    try:
-        encoded = encode(items)
-        parts: Sequence[Parts | None] = encoded.parts or [None] * len(items)
-        rows = zip(encoded.z_BD, encoded.codes_BY, parts, strict=True)
-        return [Query(*row) for row in rows]
-    except Exception as error:  # whatever it is, it is one item's until all have failed alone
-        if len(items) == 1:
-            return [error]
-        return [each(encode, [item])[0] for item in items]
-
-
-def _no_words() -> CrossRayError:
-    return CrossRayError("the text has no word that can be searched for; give it some.")
+def _queries(encoded: Encoded) -> list[Query]:
+    parts: Sequence[Parts | None] = encoded.parts or [None] * len(encoded.z_BD)
+    rows = zip(encoded.z_BD, encoded.codes_BY, parts, strict=True)
+    return [Query(*row) for row in rows]
