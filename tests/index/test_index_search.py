@@ -23,6 +23,7 @@ from crossray.index import (
     mix,
     search,
 )
+from crossray.index.hits import without
 from crossray.index.kinds import Kind
 from crossray.index.threads import one_thread
 from support.bruteforce import code_scores, distances, float_scores, ranked, rescored
@@ -204,28 +205,41 @@ def test_default_candidates() -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 12))
-def test_mixed_hits_are_sorted_pairs(seed: int, k: int) -> None:
-    """A search of both modalities shows the better hit first, images before equal texts."""
+def test_mixed_hits_come_in_turn(seed: int, k: int) -> None:
+    """A search of both modalities shows one of them only, or an order that chance decides."""
     rng = np.random.default_rng(seed)
 
-    def hits() -> Hits:
-        scores = -np.sort(-rng.integers(0, 4, (3, 5)).astype(np.float32), axis=1)
-        rows = np.sort(rng.permutation(9)[None, :5].repeat(3, axis=0), axis=1)
-        scores[1:, 3:], rows[1:, 3:] = -np.inf, -1
+    def hits(width: int, gap: float) -> Hits:
+        scores = gap - np.sort(-rng.integers(0, 4, (3, width)).astype(np.float32), axis=1)
+        rows = rng.permutation(20)[None, :width].repeat(3, axis=0)
+        scores[1:, 2:], rows[1:, 2:] = -np.inf, -1
         return Hits(scores, rows)
 
-    images, texts = hits(), hits()
+    images, texts = hits(5, 0.0), hits(4, 100.0)
     mixed = mix(images, texts, k)
     for query in range(3):
-        both = [
-            (-score, modality, row)
+        fused = sorted(
+            (-1 / (60 + rank), modality, score, row)
             for modality, part in enumerate((images, texts))
-            for score, row in zip(part.scores_QK[query], part.rows_QK[query], strict=True)
+            for rank, (score, row) in enumerate(
+                zip(part.scores_QK[query], part.rows_QK[query], strict=True), start=1
+            )
             if row >= 0
-        ]
-        wanted = (sorted(both) + [(np.inf, -1, -1)] * k)[:k]
-        arrays = (-mixed.scores_QK[query], mixed.modalities_QK[query], mixed.rows_QK[query])
+        )
+        wanted = [(score, modality, row) for _, modality, score, row in fused]
+        wanted = (wanted + [(-np.inf, -1, -1)] * k)[:k]
+        arrays = (mixed.scores_QK[query], mixed.modalities_QK[query], mixed.rows_QK[query])
         assert list(zip(*(array.tolist() for array in arrays), strict=True)) == wanted
+
+
+def test_rows_that_are_left_out() -> None:
+    """The item that was asked with would be its own first hit, or leave a hole in the answer."""
+    hits = Hits(np.array([[4.0, 3.0, 2.0, -np.inf]], np.float32), np.array([[7, 2, 9, -1]]))
+    found = without(hits, np.array([7]), 2)
+    assert found.rows_QK.tolist() == [[2, 9]]
+    found = without(hits, np.array([2, 9]), 3)
+    assert found.rows_QK.tolist() == [[7, -1, -1]]
+    assert found.scores_QK.tolist() == [[4.0, -np.inf, -np.inf]]
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))

@@ -61,7 +61,7 @@ def searcher_of(index: Artifact) -> Searcher:
     """What answers from an index in this process."""
     lineage = open_lineage(index.uri)
     config = ServingConfig(lineage.index.uri, limits=LIMITS)
-    encoder = QueryEncoder(lineage.model, config, "cpu")
+    encoder = QueryEncoder(lineage, config, "cpu")
     backend = LocalBackend(encoder, load_shards(lineage.index), config)
     catalogue = Catalogue(lineage.index, Items(lineage.pairs))
     return Searcher(backend, catalogue, lineage, LIMITS)

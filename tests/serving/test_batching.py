@@ -13,18 +13,20 @@ from crossray.serving.batching import Batcher
 
 
 class Slow:
-    """Squares numbers; a batch ends when the test lets it. Negative numbers are refused."""
+    """Squares numbers; a batch ends when the test lets it. 13 and negatives fail."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.go = threading.Semaphore(0)
 
-    def __call__(self, numbers: Sequence[int]) -> list[int | Exception]:
+    def __call__(self, numbers: Sequence[int]) -> list[int]:
         assert self.go.acquire(timeout=20)
         self.batches.append(list(numbers))
         if 13 in numbers:
             raise RuntimeError("broken")
-        return [n * n if n >= 0 else ValueError(str(n)) for n in numbers]
+        if min(numbers) < 0:
+            raise ValueError("negative")
+        return [n * n for n in numbers]
 
 
 def run(numbers: Sequence[int], max_batch: int, given_up: Sequence[int] = ()) -> tuple[list, Slow]:
@@ -38,7 +40,7 @@ def run(numbers: Sequence[int], max_batch: int, given_up: Sequence[int] = ()) ->
             await asyncio.sleep(0.05)
             for place in given_up:
                 tasks[place].cancel()
-            work.go.release(len(numbers))
+            work.go.release(2 * len(numbers))
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     return asyncio.run(asyncio.wait_for(ask(), 30)), work
@@ -60,9 +62,11 @@ def test_batches_are_bounded() -> None:
 
 def test_a_refused_query_spoils_no_other() -> None:
     """One client's broken image would fail the queries beside it."""
-    results, _ = run([1, 2, -3, 4], max_batch=16)
-    assert results[:2] + results[3:] == [1, 4, 16]
+    results, work = run([1, 2, -3, 4, 13, 5], max_batch=16)
+    assert results[:2] + [results[3], results[5]] == [1, 4, 16, 25]
     assert isinstance(results[2], ValueError)
+    assert isinstance(results[4], RuntimeError)
+    assert work.batches == [[1], [2, -3, 4, 13, 5], [2], [-3], [4], [13], [5]]
 
 
 def test_after_a_failed_batch_others_are_served() -> None:

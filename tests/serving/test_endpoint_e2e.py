@@ -138,7 +138,8 @@ def check_encoders(client: httpx2.Client, world: World) -> None:
         agree(answer.json(), expected)
     side = world.side("image")
     row = side.keys.index(("item-001", 0))
-    answer = client.post("/v1/search", json={"item_id": "item-001", "mode": "rescore"})
+    request = {"item_id": "item-001", "mode": "rescore", "include_self": True}
+    answer = client.post("/v1/search", json=request)
     vector_D = side.vectors_ND[row].astype(np.float32)
     assert told(answer.json()) == world.expected(
         "text", vector_D, side.codes_NY[row], 10, "rescore"

@@ -27,7 +27,7 @@ ANSWER = {
             "labels": ["cat", "lung"], "image": "/v1/items/item-8/image",
         },
     ],
-    "index": "1" * 64, "model": "2" * 64, "student": "2" * 64, "took_ms": 1.5,
+    "notes": [], "index": "1" * 64, "model": "2" * 64, "student": "2" * 64, "took_ms": 1.5,
 }  # fmt: skip
 DROP = None
 
@@ -97,6 +97,69 @@ def test_a_question_and_its_table(folder: Path, capsys: pytest.CaptureFixture[st
         assert words in shown
 
 
+def test_notes_are_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The user would not learn that the mode finds a third of what there is."""
+    note = "The mode 'rescore' finds 0.33 of [the] ten nearest."
+    with endpoint({**ANSWER, "notes": [note]}) as (url, _):
+        main(["search", "a dog", "--token", "t", "--url", url])
+    assert note in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_item_and_an_answer_in_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script could not ask for what is like an item, or would have to read a table."""
+    with endpoint(ANSWER) as (url, asked):
+        main(["search", "--item", "item-8", "--json", "--token", "t", "--url", url])
+    assert json.loads(asked[0][1]) == {"item_id": "item-8", "k": 10, "mode": "float", "rerank": 0}
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [ANSWER]
+
+
+def test_a_file_of_queries(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Answers would belong to other questions, or one bad line would take the others along."""
+    file = folder / "queries.txt"
+    lines = ["a dog", "", '{"item_id": "item-8", "k": 2}', '  a "quoted" é ', '{"text": "{"}']
+    file.write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    arguments = ["search", "--queries", str(file), "--k", "3", "--target", "any", "--token", "t"]
+    answers = [ANSWER, unprocessable("The item is odd."), ANSWER, ANSWER]
+    with endpoint(*answers) as (url, asked), pytest.raises(SystemExit) as caught:
+        main([*arguments, "--url", url])
+    shared = {"k": 3, "mode": "float", "rerank": 0, "target": "any"}
+    wanted = [
+        {**shared, "text": "a dog"},
+        {**shared, "item_id": "item-8", "k": 2},
+        {**shared, "text": 'a "quoted" é'},
+        {**shared, "text": "{"},
+    ]
+    assert [json.loads(body) for _, body in asked] == wanted
+    shown = capsys.readouterr()
+    told = [json.loads(line) for line in shown.out.splitlines()]
+    assert [line["query"] for line in told] == wanted
+    assert [line.get("hits") for line in told] == [ANSWER["hits"], None, *[ANSWER["hits"]] * 2]
+    assert "The item is odd." in told[1]["error"]
+    assert caught.value.code == 2
+    assert "1 of the 4 questions" in shown.err
+
+
+def test_files_of_queries_that_cannot_be_asked(refusal: Callable[..., str], folder: Path) -> None:
+    """Some questions of a broken file would be asked and the others forgotten."""
+    file = folder / "queries.txt"
+    for content, words in (
+        (b"", "holds no query"),
+        (b"a\n{broken\n", "line 2"),
+        (b"\xff\xfe", "not UTF-8"),
+    ):
+        file.write_bytes(content)
+        with endpoint() as (url, asked):
+            assert words in refusal("--queries", str(file), "--token", "t", "--url", url)
+        assert not asked
+    assert "cannot be read" in refusal("--queries", str(folder), "--token", "t")
+    assert "leave out" in refusal("a", "--queries", str(file), "--token", "t")
+    file.write_text("a\nb\n")
+    with endpoint(DROP, DROP, DROP) as (url, _):
+        assert "no endpoint can be reached" in refusal(
+            "--queries", str(file), "--token", "t", "--url", url
+        )
+
+
 def test_an_image_is_sent_as_a_form(folder: Path) -> None:
     """An image could not be searched with."""
     path = folder / "query.jpg"
@@ -134,8 +197,9 @@ def test_refusals(
     assert "no endpoint can be reached" in refusal("a", "--url", url, "--token", "t")
     assert "no endpoint can be reached" in refusal("a", "--url", "nonsense", "--token", "t")
     assert "no token is known" in refusal("a", "--url", url)
-    assert "a text or --image" in refusal("--token", "t")
+    assert "a text, --image" in refusal("--token", "t")
     both = refusal("a", "--image", "x.jpg", "--token", "t")
-    assert "not both" in both
+    assert "only one" in both
+    assert "only one" in refusal("a", "--item", "item-1", "--token", "t")
     missing = refusal("--image", str(folder / "none.jpg"), "--url", url, "--token", "t")
     assert "cannot be read" in missing

@@ -118,7 +118,8 @@ def asked(world: World, kind: str) -> tuple[dict[str, Any], Representation, Moda
         image = encoded_image(98)
         return {"image": base64.b64encode(image).decode()}, model.image(image), "text"
     row = world.side("image").keys.index((ODD_ID, 0))
-    return {"item_id": ODD_ID}, stored_rows(world.vectors, "image")[row], "text"
+    request = {"item_id": ODD_ID, "include_self": True}
+    return request, stored_rows(world.vectors, "image")[row], "text"
 
 
 def check_order(

@@ -176,20 +176,23 @@ class World:
     def expected(
         self, target: str, vector_D: np.ndarray, code_Y: np.ndarray, k: int, mode: str
     ) -> list[tuple[float, str, str, int]]:
-        """The answer of brute force: score, modality, item and text number, best first."""
+        """The answer of brute force: score, modality, item and text number, best first.
+
+        Of `any` the hits of both modalities in turn, as reciprocal rank fusion gives them.
+        """
         found = []
         for place, modality in enumerate(MODALITIES):
             if target not in (modality, "any"):
                 continue
             side = self.side(modality)
             scores, rows = _answer(side, vector_D[None], code_Y[None], k, mode)
+            ranked = [pair for pair in zip(scores[0], rows[0], strict=True) if pair[1] >= 0]
             found += [
-                (-score, place, row, modality, *side.keys[row])
-                for score, row in zip(scores[0], rows[0], strict=True)
-                if row >= 0
+                (-1 / (60 + rank), place, score, modality, *side.keys[row])
+                for rank, (score, row) in enumerate(ranked, start=1)
             ]
-        best = sorted(found, key=lambda hit: hit[:3])[:k]
-        return [(-score, modality, item, number) for score, _, _, modality, item, number in best]
+        best = sorted(found, key=lambda hit: hit[:2])[:k]
+        return [(score, modality, item, number) for _, _, score, modality, item, number in best]
 
 
 def _answer(

@@ -240,30 +240,42 @@ class Search:
     Attributes:
         text: what is sought.
         image: an image file, in place of a text.
+        item: the id of an item of the index, in place of a text; it is not among its own hits.
+        queries: a file of queries, one a line, in place of a text: a text, or a JSON object with
+            the fields of a request. The answers are lines of JSON.
         k: how many hits.
         target: what to find; by default images for a text and texts for an image.
         mode: `float` by vectors, `binary` by codes, `rescore` by vectors among the nearest codes.
         rerank: how many of the best hits, k or more, get the model's whole score and are ordered
             again by it; the index must hold representations.
+        json: print the answer as a line of JSON.
         url: of the endpoint.
         token: of the endpoint; by default CROSSRAY_TOKEN, or what `crossray serve` made here.
     """
 
     text: Annotated[Positional[str | None], arg(metavar="TEXT")] = None
     image: Path | None = None
+    item: str | None = None
+    queries: Path | None = None
     k: int = 10
     target: Literal["image", "text", "any"] | None = None
     mode: Literal["float", "binary", "rescore"] = "float"
     rerank: int = 0
+    json: bool = False
     url: str = "http://127.0.0.1:8000"
     token: str | None = None
 
     def run(self) -> None:
         """Print the hits."""
-        from crossray.serving.client import Question, ask
+        from crossray.serving.client import Question, ask, ask_all
 
-        question = Question(self.text, self.image, self.k, self.target, self.mode, self.rerank)
-        ask(question, self.url, self.token)
+        question = Question(
+            self.text, self.image, self.item, self.k, self.target, self.mode, self.rerank
+        )
+        if self.queries is not None:
+            ask_all(self.queries, question, self.url, self.token)
+        else:
+            ask(question, self.url, self.token, self.json)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,14 @@ class Tokenizer:
                         span_BT[row, place + 1] = number
         return batch, span_BT
 
+    def known(self, text: str) -> list[bool]:
+        """For each token of a text, without special ones: whether it stands for a known word."""
+        encoding = self._encodings([[text]])[0]
+        return [
+            number != self._unknown and any(map(str.isalnum, token))
+            for number, token in zip(encoding.ids, encoding.tokens, strict=True)
+        ]
+
     def _encodings(self, texts_per_item: Sequence[Sequence[str]]) -> Any:
         """Of every item, without special tokens; a token's "word" is its sentence."""
         # A pre-tokenised input is a list of sentences here: the number of a token's "word" is then

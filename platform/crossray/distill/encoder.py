@@ -22,6 +22,7 @@ from crossray.index.representations import Parts, stacked
 from crossray.methods.contract import Hashing
 
 CANDIDATES_AT_A_TIME = 64
+_ENDS = 2  # the tokens that stand before and after a text
 
 
 class Encoded(NamedTuple):
@@ -35,11 +36,20 @@ class Encoded(NamedTuple):
     parts: list[Parts] | None = None
 
 
+class TextFit(NamedTuple):
+    """How much of a text a model reads: `tokens` it has, `read` of them, `known` words in these."""
+
+    tokens: int
+    read: int
+    known: int
+
+
 class ModelEncoder:
     """A `teacher` or `student` artifact, ready to encode queries and items.
 
     `dim`: dimensions of the vectors. `bits`: of the codes, 0 for a method that makes none.
-    `reads_texts`: False for a method of images alone.
+    `reads_texts`: False for a method of images alone. `transform`: from an encoded image to what
+    `seen` takes.
     """
 
     def __init__(self, artifact: Artifact, device: torch.device | str = "cpu") -> None:
@@ -49,7 +59,7 @@ class ModelEncoder:
         self._device = device
         config = model.method.config
         image = config.image
-        self._transform = evaluation_transform(image.image_size, *normalisation(image))
+        self.transform = evaluation_transform(image.image_size, *normalisation(image))
         self.reads_texts = not config.image_only
         self.dim = config.embedding if self.reads_texts else self._width()
         self.bits = model.method.config.bits if isinstance(model.method, Hashing) else 0
@@ -80,14 +90,23 @@ class ModelEncoder:
         z_BD = torch.cat([part["z"] for part in rows])
         return self._encoded("text", z_BD, [row for part in rows for row in _rows(part)])
 
-    @torch.inference_mode()
+    def fit(self, text: str) -> TextFit:
+        """How much of a text `texts` reads, and how much of that the vocabulary knows."""
+        known = self._tokenizer.known(text)
+        read = known[: self._max_tokens - _ENDS]
+        return TextFit(len(known), len(read), sum(read))
+
     def images(self, images: Sequence[bytes], represent: bool = False) -> Encoded:
         """Vectors and codes of encoded images.
 
         Raises `CrossRayError` for what is not a whole image of an allowed size.
         """
-        pixels_BCYX = torch.stack([self._transform(image) for image in images])
-        batch = move(ImageBatch(pixels_BCYX), self._device)
+        return self.seen([self.transform(image) for image in images], represent)
+
+    @torch.inference_mode()
+    def seen(self, pixels: Sequence[Tensor], represent: bool = False) -> Encoded:
+        """Vectors and codes of images that `transform` has read."""
+        batch = move(ImageBatch(torch.stack(list(pixels))), self._device)
         if not represent:
             return self._encoded("image", self._method.encode_image(batch))
         part = self._method.represent_image(batch)

@@ -19,12 +19,13 @@ class Batcher(Generic[_Item, _Result]):
     `serve.batch` closes a batch before the running one ends, so that it either makes every query
     wait a fixed time or, without that time, encodes them one by one.
 
-    `work` gives one result an item; a result that is an exception is raised to its own caller only.
+    `work` gives one result an item. Where it raises, its items are tried one by one, so that
+    whatever one of them leads to is raised to its own caller only.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[_Item]], Sequence[_Result | Exception]],
+        work: Callable[[Sequence[_Item]], Sequence[_Result]],
         max_batch: int,
         pool: Executor,
     ) -> None:
@@ -50,8 +51,16 @@ class Batcher(Generic[_Item, _Result]):
         if batch:
             items = [item for item, _ in batch]
             futures = [future for _, future in batch]
-            run = asyncio.get_running_loop().run_in_executor(self._pool, self._work, items)
+            run = asyncio.get_running_loop().run_in_executor(self._pool, self._results, items)
             run.add_done_callback(lambda done: self._finish(futures, done))
+
+    def _results(self, items: Sequence[_Item]) -> Sequence[_Result | Exception]:
+        try:
+            return self._work(items)
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+            return [result for item in items for result in self._results([item])]
 
     def _finish(
         self,

@@ -51,6 +51,11 @@ class Catalogue:
             "image": image_link(item_id) if self.items.has_image(item) else None,
         }
 
+    def rows(self, modality: Modality, item_id: str) -> _Numbers:
+        """The rows of the index that are an item's."""
+        found: _Numbers = np.flatnonzero(self._item_rows[modality] == self.items.row(item_id))
+        return found
+
     def query_row(self, item: int) -> tuple[Modality, int] | None:
         """The row that stands for an item in a query: its image's, else its first text's."""
         for modality in MODALITIES:

@@ -56,23 +56,32 @@ class Limits(Config):
             time, from their first byte until they are answered.
         held_bytes: the same, of all clients.
         text_characters: of a text query.
+        image_bytes: of an image query, however it is sent.
         image_pixels: of an image query.
+        image_seconds: that reading an image query may take.
+        images: image queries among the `ongoing` ones.
         ongoing: requests that a gateway replica works on at the same time.
         seconds: that a search may take; at most 35, because HAProxy gives a replica up after 40.
     """
 
-    body_bytes: int = 10 << 20
+    body_bytes: int = 30 << 20
     body_seconds: float = 20.0
     client_bytes: int = 128 << 20
     held_bytes: int = 256 << 20
     text_characters: int = 10_000
+    image_bytes: int = 20 << 20
     image_pixels: int = 25_000_000
+    image_seconds: float = 10.0
+    images: int = 32
     ongoing: int = 64
     seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        smallest = min(self.body_bytes, self.text_characters, self.image_pixels, self.ongoing)
-        if smallest < 1 or min(self.seconds, self.body_seconds) <= 0:
+        counts = (
+            self.body_bytes, self.text_characters, self.image_bytes, self.image_pixels,
+            self.images, self.ongoing,
+        )  # fmt: skip
+        if min(counts) < 1 or min(self.seconds, self.body_seconds, self.image_seconds) <= 0:
             raise CrossRayError("a limit of the endpoint is not positive; correct it.")
         if not self.body_bytes <= self.client_bytes <= self.held_bytes:
             raise CrossRayError(
@@ -100,6 +109,7 @@ class ServingConfig(Config):
         encoders: of the encoder in `fanout`.
         shards: of each shard in `fanout`.
         encoder_threads: that torch uses for one batch.
+        image_processes: that decode images, each one at a time, beside an encoder.
         search_threads: searches that a process runs side by side.
         max_batch: queries that are encoded together.
         limits: of a request.
@@ -111,12 +121,13 @@ class ServingConfig(Config):
     encoders: Replicas = field(default_factory=Replicas)
     shards: Replicas = field(default_factory=lambda: Replicas(cpus=0.1))
     encoder_threads: int = 1
+    image_processes: int = 1
     search_threads: int = 2
     max_batch: int = 16
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        for name in ("encoder_threads", "search_threads", "max_batch"):
+        for name in ("encoder_threads", "image_processes", "search_threads", "max_batch"):
             if getattr(self, name) < 1:
                 raise CrossRayError(f"{name}={getattr(self, name)} is not positive; use 1 or more.")
 

@@ -28,6 +28,7 @@ def docs_page(description: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
         f"<p>{escape(description['info']['summary'])} Send the header "
         "<code>Authorization: Bearer TOKEN</code> with every request to <code>/v1</code>. "
         "The same as <a href=/openapi.json>OpenAPI</a>.</p>",
+        f"<p>{escape(description['info']['description'])}</p>",
         *_paths(description["paths"]),
         "<h2>Schemas</h2>",
         *(_schema(name, schemas[name]) for name in sorted(schemas)),

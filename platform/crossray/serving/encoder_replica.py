@@ -19,8 +19,8 @@ class EncoderReplica:
     """Encodes queries in batches, and scores candidates of one query at a time."""
 
     def __init__(self, config: ServingConfig) -> None:
-        model = open_lineage(config.index).model
-        self._encoder = QueryEncoder(model, config, device(config.encoders))
+        lineage = open_lineage(config.index)
+        self._encoder = QueryEncoder(lineage, config, device(config.encoders))
 
     async def encode_text(self, text: str, represent: bool) -> Query | Refusal:
         """The query that a text is."""

@@ -1,28 +1,29 @@
-"""Queries to vectors, codes and scores: the model behind batches and a thread."""
+"""Queries to vectors, codes and scores: the model behind batches and threads."""
 
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from time import perf_counter
 from typing import Generic, TypeVar
 
 import torch
-from PIL import Image
+from torch import Tensor
 
-from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.distill.encoder import Encoded, ModelEncoder
-from crossray.index import Modality
+from crossray.index import MODALITIES, Modality
 from crossray.index.arrays import Floats
+from crossray.index.modality import other
 from crossray.index.representations import Parts
 from crossray.serving.batching import Batcher
 from crossray.serving.config import ServingConfig
+from crossray.serving.image_process import Reading
+from crossray.serving.image_reader import ImageReader
+from crossray.serving.lineage import Lineage
 from crossray.serving.metrics import batched, timed, took
 from crossray.serving.query import Query
 
@@ -40,23 +41,33 @@ class _Arrived(Generic[_Item]):
 class QueryEncoder:
     """A model that encodes queries in batches, off the event loop.
 
-    One thread encodes; how many cores a batch uses is torch's number of threads, set here for the
-    whole process.
+    One thread encodes texts and another images, so that no text waits for an image; images are
+    decoded in processes before (`ImageReader`). How many cores a batch uses is torch's number of
+    threads, set here for the whole process.
     """
 
-    def __init__(self, model: Artifact, config: ServingConfig, device: str) -> None:
+    def __init__(self, lineage: Lineage, config: ServingConfig, device: str) -> None:
         torch.set_num_threads(config.encoder_threads)
-        self._encoder = ModelEncoder(model, device)
+        self._encoder = ModelEncoder(lineage.model, device)
         self.dim, self.bits = self._encoder.dim, self._encoder.bits
-        self._pixels = config.limits.image_pixels
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="encoder")
-        most, pool = config.max_batch, self._pool
+        limits = config.limits
+        self._reader = ImageReader(
+            Reading(self._encoder.transform, limits.image_pixels, lineage.short_side),
+            config.image_processes,
+            limits.image_seconds,
+        )
+        most = config.max_batch
+        self._pools = {m: ThreadPoolExecutor(1, thread_name_prefix=m) for m in MODALITIES}
         self._text: dict[bool, Batcher[_Arrived[str], Query]] = {
-            represent: Batcher(_measured(partial(self._texts, represent)), most, pool)
+            represent: Batcher(
+                _measured(partial(self._texts, represent)), most, self._pools["text"]
+            )
             for represent in (False, True)
         }
-        self._image: dict[bool, Batcher[_Arrived[bytes], Query]] = {
-            represent: Batcher(_measured(partial(self._images, represent)), most, pool)
+        self._image: dict[bool, Batcher[_Arrived[Tensor], Query]] = {
+            represent: Batcher(
+                _measured(partial(self._images, represent)), most, self._pools["image"]
+            )
             for represent in (False, True)
         }
 
@@ -66,40 +77,52 @@ class QueryEncoder:
 
     async def image(self, image: bytes, represent: bool) -> Query:
         """The query that an encoded image is, with its representation if that is asked for."""
-        return await self._image[represent](_Arrived(image, perf_counter()))
+        with timed("decode"):
+            pixels = await self._reader(image)
+        return await self._image[represent](_Arrived(pixels, perf_counter()))
 
     async def scores(self, query: Parts, target: Modality, candidates: Sequence[Parts]) -> Floats:
         """See `ModelEncoder.scores`."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._pool, self._encoder.scores, query, target, candidates
+            self._pools[other(target)], self._encoder.scores, query, target, candidates
         )
 
     async def alive(self) -> None:
-        """Returns when the thread has taken work."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, int)
+        """Returns when the thread of texts has taken work; it does not wait for images."""
+        await asyncio.get_running_loop().run_in_executor(self._pools["text"], int)
 
-    def _texts(self, represent: bool, texts: Sequence[str]) -> list[Query | Exception]:
-        def encode(batch: Sequence[str]) -> Encoded:
-            return self._encoder.texts([[text] for text in batch], represent)
+    def _texts(self, represent: bool, texts: Sequence[str]) -> list[Query]:
+        try:
+            encoded = self._encoder.texts([[text] for text in texts], represent)
+        except CrossRayError:
+            raise CrossRayError(
+                "the text has no word that can be searched for; give it some."
+            ) from None
+        return [self._told(*row) for row in zip(texts, _queries(encoded), strict=True)]
 
-        found = each(encode, texts)
-        return [_no_words() if isinstance(result, CrossRayError) else result for result in found]
+    def _told(self, text: str, query: Query) -> Query:
+        """The query that a text is, with what its client should know of it."""
+        fit = self._encoder.fit(text)
+        notes = []
+        if fit.read < fit.tokens:
+            notes.append(
+                f"The text was cut: it has {fit.tokens:,} tokens, of which the model reads the "
+                f"first {fit.read:,}."
+            )
+        if not fit.known:
+            notes.append("The model knows none of the words that it read: nothing was searched.")
+        return query._replace(notes=tuple(notes), known=fit.known > 0)
 
-    def _images(self, represent: bool, images: Sequence[bytes]) -> list[Query | Exception]:
-        def encode(batch: Sequence[bytes]) -> Encoded:
-            for image in batch:
-                check_pixels(image, self._pixels)
-            return self._encoder.images(batch, represent)
-
-        return each(encode, images)
+    def _images(self, represent: bool, images: Sequence[Tensor]) -> list[Query]:
+        return _queries(self._encoder.seen(images, represent))
 
 
 def _measured(
-    work: Callable[[Sequence[_Item]], list[Query | Exception]],
-) -> Callable[[Sequence[_Arrived[_Item]]], list[Query | Exception]]:
+    work: Callable[[Sequence[_Item]], list[Query]],
+) -> Callable[[Sequence[_Arrived[_Item]]], list[Query]]:
     """The same work, with its time, its size and the waiting of its queries measured."""
 
-    def encode(batch: Sequence[_Arrived[_Item]]) -> list[Query | Exception]:
+    def encode(batch: Sequence[_Arrived[_Item]]) -> list[Query]:
         began = perf_counter()
         for query in batch:
             took("queue", began - query.since)
@@ -110,47 +133,7 @@ def _measured(
     return encode
 
 
-def each(
-    encode: Callable[[Sequence[_Item]], Encoded], items: Sequence[_Item]
-) -> list[Query | Exception]:
-    """A result for each item, so that one that cannot be encoded spoils no other."""
-    try:
-        encoded = encode(items)
-        parts: Sequence[Parts | None] = encoded.parts or [None] * len(items)
-        rows = zip(encoded.z_BD, encoded.codes_BY, parts, strict=True)
-        return [Query(*row) for row in rows]
-    except CrossRayError as error:
-        if len(items) == 1:
-            return [error]
-        return [each(encode, [item])[0] for item in items]
-
-
-def check_pixels(image: bytes, limit: int) -> None:
-    """Judge an image by its header, before anything of its size is allocated.
-
-    Raises:
-        CrossRayError: it has more than `limit` pixels, or no readable header.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(image)) as opened:
-                pixels = opened.width * opened.height
-    except Image.DecompressionBombError:
-        raise _too_many(limit) from None
-    except Exception:  # decoders of hostile bytes raise almost anything
-        raise CrossRayError(
-            "the image cannot be read; send a whole JPEG, PNG, WebP, BMP, GIF or TIFF file."
-        ) from None
-    if pixels > limit:
-        raise _too_many(limit)
-
-
-def _too_many(limit: int) -> CrossRayError:
-    return CrossRayError(
-        f"the image has more than the allowed {limit:,} pixels; scale it down first."
-    )
-
-
-def _no_words() -> CrossRayError:
-    return CrossRayError("the text has no word that can be searched for; give it some.")
+def _queries(encoded: Encoded) -> list[Query]:
+    parts: Sequence[Parts | None] = encoded.parts or [None] * len(encoded.z_BD)
+    rows = zip(encoded.z_BD, encoded.codes_BY, parts, strict=True)
+    return [Query(*row) for row in rows]

@@ -24,7 +24,7 @@ class Fused:
 
     def __init__(self, config: ServingConfig, token_digest: str) -> None:
         lineage = open_lineage(config.index)
-        encoder = QueryEncoder(lineage.model, config, device(config.replicas))
+        encoder = QueryEncoder(lineage, config, device(config.replicas))
         self._backend = LocalBackend(encoder, load_shards(lineage.index), config)
         catalogue = Catalogue(lineage.index, Items(lineage.pairs))
         searcher = Searcher(self._backend, catalogue, lineage, config.limits)

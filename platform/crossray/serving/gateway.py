@@ -18,7 +18,7 @@ from crossray.serving.docs import docs_page
 from crossray.serving.head import HeadAsGet
 from crossray.serving.items import media_type
 from crossray.serving.metrics import timed
-from crossray.serving.openapi import SEARCH_PATH, answered, describe, failing
+from crossray.serving.openapi import SEARCH_PATH, answered, describe, failing, recall_told
 from crossray.serving.page import search_page
 from crossray.serving.problem import add_handlers, unavailable
 from crossray.serving.reading import Bodies
@@ -35,6 +35,7 @@ def build_gateway(searcher: Searcher, limits: Limits, token_digest: str) -> Fast
         title="CrossRay",
         version=__version__,
         summary="Search images by text and texts by image.",
+        description=recall_told(searcher.recall),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -122,7 +123,7 @@ def _add_health(app: FastAPI, searcher: Searcher) -> None:
     async def readyz() -> Response:
         if not await searcher.backend.ready():
             raise unavailable("A part of the endpoint does not answer yet.")
-        ready = Readiness.model_validate(searcher.served)
+        ready = Readiness.model_validate({**searcher.served, "recall": searcher.recall})
         return Response(to_json(ready), media_type=JSON)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
+from crossray.data.sources.any_picture import SHORT_SIDE
 from crossray.index.vectors import MODELS
 
 
@@ -31,6 +32,17 @@ class Lineage:
     def represented(self) -> bool:
         """Whether the index holds what the model's whole score needs to know of its items."""
         return self.index.manifest.config.get("keep") == "representations"
+
+    @property
+    def short_side(self) -> int:
+        """To which DICOM files were reduced when the pairs were ingested, or would have been."""
+        return int(self.pairs.manifest.config.get("short_side", SHORT_SIDE))
+
+    @property
+    def recall(self) -> dict[str, dict[str, float]]:
+        """Recall@10 against exact search by direction and mode, as measured of the index."""
+        measured: dict[str, dict[str, float]] = self.index.manifest.metrics.get("recall@10", {})
+        return measured
 
     @property
     def shards(self) -> int:

@@ -15,9 +15,11 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 from crossray.serving.lineage import Lineage
 
-# `encode` is seen by the gateway; its parts are seen by the encoder: `queue` of each query, `model`
-# of each batch.
-Stage = Literal["read", "parse", "encode", "queue", "model", "search", "rerank", "answer"]
+# `encode` is seen by the gateway; its parts are seen by the encoder: `decode` of each image,
+# `queue` of each query, `model` of each batch.
+Stage = Literal[
+    "read", "parse", "encode", "decode", "queue", "model", "search", "rerank", "answer"
+]
 
 _SECONDS = Histogram(
     "crossray_serving_stage_seconds",

@@ -28,8 +28,9 @@ _ANSWERS = (SearchAnswer, ItemAnswer, Readiness, ProblemDocument)
 def describe(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of the routes so far; all need a token unless they say otherwise."""
     document = get_openapi(
-        title=app.title, version=app.version, summary=app.summary, routes=app.routes
-    )
+        title=app.title, version=app.version, summary=app.summary,
+        description=app.description, routes=app.routes,
+    )  # fmt: skip
     _, request = models_json_schema([(SearchRequest, "validation")], ref_template=_REFERENCE)
     _, schemas = models_json_schema(
         [(model, "serialization") for model in _ANSWERS], ref_template=_REFERENCE
@@ -45,6 +46,18 @@ def describe(app: FastAPI) -> dict[str, Any]:
         # FastAPI's own shape of errors, which no route answers with.
         route["responses"] = {k: v for k, v in answers.items() if "HTTPValidation" not in str(v)}
     return document
+
+
+def recall_told(recall: dict[str, dict[str, float]]) -> str:
+    """What a client should know of the modes of an index before it chooses one."""
+    if not recall:
+        return "The recall of this index was not measured."
+    told = (
+        f"{name.replace('_', ' ')} "
+        + ", ".join(f"{found:.2f} in the mode {mode!r}" for mode, found in modes.items())
+        for name, modes in recall.items()
+    )
+    return f"Of the ten nearest, a search of this index finds: {'; '.join(told)}."
 
 
 def answered(model: type[BaseModel], *problems: int) -> dict[int | str, dict[str, Any]]:

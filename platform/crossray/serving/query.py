@@ -15,11 +15,15 @@ class Query(NamedTuple):
     """An embedding, float32, and the packed code that belongs to it, of no bytes if there is none.
 
     `parts`: what the model's score needs to know of the query, where hits are to be ranked again.
+    `notes`: what its client should know of how it was read. `known`: False for a text without a
+    word that the model knows, which finds nothing.
     """
 
     vector_D: Floats
     code_Y: Codes
     parts: Parts | None = None
+    notes: tuple[str, ...] = ()
+    known: bool = True
 
 
 class Refusal(NamedTuple):

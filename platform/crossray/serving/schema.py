@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote_to_bytes
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 from pydantic_core import PydanticCustomError
 
 from crossray.index import MAX_K, Modality, Mode
@@ -12,20 +14,41 @@ from crossray.index import MAX_K, Modality, Mode
 Target = Literal["image", "text", "any"]
 _QUERIES = ("text", "image", "item_id", "vector")
 LONGEST_VECTOR = 65_536
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # the alphabet for URLs is read too
+_BREAKS = b" \t\r\n"
 _MODEL = "The id of the teacher or student artifact that encodes queries."
 _STUDENT = "The same id where the model is a student, else null."
+
+
+def _decoded(image: Any) -> Any:
+    """The bytes of an image that JSON holds as text: base64 (RFC 4648), or a `data:` URI of it."""
+    if not isinstance(image, str):
+        return image
+    data = image.encode()
+    if image[:5].lower() == "data:":
+        kind, _, written = image.partition(",")
+        if not kind.lower().endswith(";base64"):
+            raise PydanticCustomError("data_uri", "a data: URI of an image is in base64")
+        data = unquote_to_bytes(written)
+    data = data.translate(_STANDARD, _BREAKS).rstrip(b"=")
+    try:
+        return b64decode(data + b"=" * (-len(data) % 4), validate=True)
+    except ValueError:
+        raise PydanticCustomError("base64", "it is not base64") from None
 
 
 class SearchRequest(BaseModel):
     """A query: exactly one of `text`, `image`, `item_id` and `vector`."""
 
-    model_config = ConfigDict(extra="forbid", val_json_bytes="base64", title="Search request")
+    model_config = ConfigDict(extra="forbid", title="Search request")
 
     text: Annotated[str | None, Field(description="Words that describe what is sought.")] = None
     image: Annotated[
         bytes | None,
+        BeforeValidator(_decoded),
         Field(
-            description="An encoded image: JPEG, PNG, WebP, BMP, GIF or TIFF.",
+            description="An image file: JPEG, PNG, WebP, BMP, GIF, TIFF or DICOM, read as by an "
+            "ingest. In JSON in base64, with or without line breaks, or as a `data:` URI.",
             json_schema_extra={"contentEncoding": "base64"},
         ),
     ] = None
@@ -33,6 +56,10 @@ class SearchRequest(BaseModel):
         str | None,
         Field(description="An item of the index: its image, or else its first text, is the query."),
     ] = None
+    include_self: Annotated[
+        bool,
+        Field(description="Whether the image and the texts of `item_id` may be hits themselves."),
+    ] = False
     vector: Annotated[
         list[FiniteFloat] | None,
         Field(
@@ -53,7 +80,8 @@ class SearchRequest(BaseModel):
         Target | None,
         Field(
             description="What to find. By default images for a text, texts for an image or an item "
-            "with an image, anything for a vector."
+            "with an image, anything for a vector. `any` gives images and texts in turn, each in "
+            "the order of its scores, because scores of the two cannot be compared."
         ),
     ] = None
     mode: Annotated[
@@ -84,6 +112,8 @@ class SearchRequest(BaseModel):
                 "exactly one of text, image, item_id and vector is needed, but {given} given",
                 {"given": f"{' and '.join(given)} were" if given else "none was"},
             )
+        if self.include_self and self.item_id is None:
+            raise PydanticCustomError("self_without_item", "include_self belongs to an item_id")
         if self.code is not None and self.vector is None:
             raise PydanticCustomError("code_without_vector", "a code belongs to a vector")
         if 0 < self.rerank < self.k:
@@ -103,7 +133,13 @@ class Hit(BaseModel):
     item_id: str
     modality: Modality
     number: Annotated[int, Field(description="Which of the item's texts; 0 for an image.")]
-    score: float
+    score: Annotated[
+        float,
+        Field(
+            description="By the mode, or the model's whole score after `rerank`. Of `any`, scores "
+            "of images compare with those of images only, and texts with texts."
+        ),
+    ]
     text: Annotated[str | None, Field(description="The text, where the hit is one.")]
     labels: list[str]
     image: Annotated[str | None, Field(description="Where the item's image is, if it has one.")]
@@ -115,6 +151,13 @@ class SearchAnswer(BaseModel):
     model_config = ConfigDict(extra="forbid", title="Search answer")
 
     hits: list[Hit]
+    notes: Annotated[
+        list[str],
+        Field(
+            description="What may be missing, a sentence each: the recall of a mode below 0.9, a "
+            "text that was cut, words of which the model knows none."
+        ),
+    ]
     index: Annotated[str, Field(description="The id of the index artifact.")]
     model: Annotated[str, Field(description=_MODEL)]
     student: Annotated[str | None, Field(description=_STUDENT)]
@@ -143,6 +186,13 @@ class Readiness(BaseModel):
     index: str
     model: Annotated[str, Field(description=_MODEL)]
     student: Annotated[str | None, Field(description=_STUDENT)]
+    recall: Annotated[
+        dict[str, dict[Mode, float]],
+        Field(
+            description="By direction and mode, the share of the ten nearest that a search finds, "
+            "as measured when the index was built."
+        ),
+    ]
 
 
 def form_schema() -> dict[str, Any]:

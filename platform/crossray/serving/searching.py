@@ -6,15 +6,17 @@ import asyncio
 import base64
 import binascii
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 
-from crossray.index import MODALITIES, Hits, Modality, mix
-from crossray.index.hits import NO_ROW, best
-from crossray.index.modality import other
-from crossray.index.queries import check_mode
+from crossray.index import MAX_K, MODALITIES, Hits, Modality, mix
+from crossray.index.hits import NO_ROW, best, without
+from crossray.index.modality import direction, other
+from crossray.index.queries import Mode, check_mode
 from crossray.index.shard import no_representations
 from crossray.serving.backend import Backend
 from crossray.serving.catalogue import Catalogue
@@ -24,6 +26,8 @@ from crossray.serving.metrics import serves, timed
 from crossray.serving.problem import Problem, unavailable, unprocessable
 from crossray.serving.query import Query
 from crossray.serving.schema import SearchRequest, Target
+
+_GOOD_RECALL = 0.9
 
 
 class Searcher:
@@ -40,6 +44,8 @@ class Searcher:
             "student": model.id if model.kind == "student" else None,
         }
         self._dim, self._bits, self._represented = lineage.dim, lineage.bits, lineage.represented
+        self.recall = lineage.recall
+        self._images = 0
         serves(lineage)
 
     async def answer(self, request: SearchRequest) -> dict[str, Any]:
@@ -47,24 +53,34 @@ class Searcher:
 
         Raises:
             Problem: 404 for an unknown item, 422 for a query that does not fit the index, 503 for
-                an answer that takes too long.
+                an answer that takes too long and for more image queries than are allowed.
             CrossRayError: the encoder or the index refuses the query.
         """
         began = time.perf_counter()
         check_mode(request.mode, self._bits)
         try:
             async with asyncio.timeout(self._limits.seconds):
-                hits = await self._answer(request)
+                hits, notes = await self._answer(request)
         except TimeoutError:
             raise unavailable("The search took too long; try again.") from None
         took_ms = round(1000 * (time.perf_counter() - began), 3)
-        return {"hits": hits, **self.served, "took_ms": took_ms}
+        return {"hits": hits, "notes": notes, **self.served, "took_ms": took_ms}
 
-    async def _answer(self, request: SearchRequest) -> list[dict[str, Any]]:
+    async def _answer(self, request: SearchRequest) -> tuple[list[dict[str, Any]], list[str]]:
+        """The hits, and what the client should know of them."""
         own = self._modality(request)
         target = request.target or ("any" if own is None else other(own))
-        if not request.rerank:
-            return await self._hits(await self._query(request), target, request)
+        if request.rerank:
+            self._check_rerank(own, target)
+        query = await self._query(request)
+        if not query.known:
+            return [], list(query.notes)
+        notes = [*query.notes, *self._expected(target, request.mode)]
+        if target == "any" or not request.rerank:
+            return await self._hits(query, target, request), notes
+        return await self._reranked(query, target, request), notes
+
+    def _check_rerank(self, own: Modality | None, target: Target) -> None:
         if not self._represented:
             raise no_representations()
         if own is None or target != other(own):
@@ -72,7 +88,18 @@ class Searcher:
                 "Hits are ranked again by scores of images with texts: ask with a text, an image "
                 "or an item, and for the other modality, or leave `rerank` out."
             )
-        return await self._reranked(await self._query(request), other(own), request)
+
+    def _expected(self, target: Target, mode: Mode) -> Iterator[str]:
+        """A note for each searched modality of which the mode misses much."""
+        for modality in MODALITIES if target == "any" else (target,):
+            name = direction(modality)
+            found = self.recall.get(name, {}).get(mode)
+            if found is not None and found < _GOOD_RECALL:
+                yield (
+                    f"The mode {mode!r} finds {found:.2f} of the ten nearest {modality}s, as "
+                    f"measured {name.replace('_', ' ')} when the index was built; 'float' finds "
+                    f"{self.recall[name]['float']:.2f}."
+                )
 
     def _modality(self, request: SearchRequest) -> Modality | None:
         """The query's modality; None for a vector, which can be of either."""
@@ -93,12 +120,28 @@ class Searcher:
             with timed("encode"):
                 return await self.backend.encode_text(request.text, represent)
         if request.image is not None:
-            with timed("encode"):
+            with self._place_for(request.image), timed("encode"):
                 return await self.backend.encode_image(request.image, represent)
         if request.item_id is not None:
             modality, row = self._row_of(request.item_id)
             return await self.backend.stored(modality, row, request.item_id, represent)
         return self._raw(request)
+
+    @contextmanager
+    def _place_for(self, image: bytes) -> Iterator[None]:
+        """Refuses images that are too large, and those beyond a number at the same time."""
+        if len(image) > self._limits.image_bytes:
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The image has {len(image):,} bytes; {self._limits.image_bytes:,} are allowed.",
+            )
+        if self._images >= self._limits.images:
+            raise unavailable("More images wait than can be read in time; try again soon.")
+        self._images += 1
+        try:
+            yield
+        finally:
+            self._images -= 1
 
     def _row_of(self, item_id: str) -> tuple[Modality, int]:
         """The row of the index that stands for an item."""
@@ -147,17 +190,27 @@ class Searcher:
     async def _hits(
         self, query: Query, target: Target, request: SearchRequest
     ) -> list[dict[str, Any]]:
-        if target != "any":
-            with timed("search"):
-                found = await self.backend.search(target, query, request.k, request.mode)
-            return self._told(found, [target] * request.k)
         with timed("search"):
+            if target != "any":
+                found = await self._search(target, query, request.k, request)
+                return self._told(found, [target] * request.k)
             images, texts = await asyncio.gather(
-                *(self.backend.search(m, query, request.k, request.mode) for m in MODALITIES)
+                *(self._search(modality, query, request.k, request) for modality in MODALITIES)
             )
         mixed = mix(images, texts, request.k)
         modalities = [MODALITIES[number] for number in mixed.modalities_QK[0].tolist()]
         return self._told(Hits(mixed.scores_QK, mixed.rows_QK), modalities)
+
+    async def _search(
+        self, modality: Modality, query: Query, k: int, request: SearchRequest
+    ) -> Hits:
+        """The `k` best rows; an item's own rows are none of them unless they are asked for."""
+        if request.item_id is None or request.include_self:
+            return await self.backend.search(modality, query, k, request.mode)
+        own_R = self.catalogue.rows(modality, request.item_id)
+        wanted = min(k + len(own_R), MAX_K)
+        found = await self.backend.search(modality, query, wanted, request.mode)
+        return without(found, own_R, k)
 
     async def _reranked(
         self, query: Query, target: Modality, request: SearchRequest
@@ -167,7 +220,7 @@ class Searcher:
         They are scored in the order of their rows, so that shards do not matter.
         """
         with timed("search"):
-            first = await self.backend.search(target, query, request.rerank, request.mode)
+            first = await self._search(target, query, request.rerank, request)
         rows_C = np.sort(first.rows_QK[0][first.rows_QK[0] != NO_ROW])
         if not len(rows_C):
             return []

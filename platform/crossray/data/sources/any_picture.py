@@ -1,0 +1,53 @@
+"""An image file of any format that an ingest takes, as the picture that it stores."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image
+
+from crossray.data.images import stored_image
+from crossray.data.rejection import Rejected
+
+SHORT_SIDE = 512
+
+
+def any_picture(data: bytes, short_side: int = SHORT_SIDE) -> bytes:
+    """The bytes that an ingest of the file stores.
+
+    `short_side` is that of `DicomSource` and holds for DICOM files only. Raises `Rejected` for what
+    an ingest rejects.
+    """
+    try:
+        return _dicom_picture(data, short_side)
+    except Rejected as verdict:
+        if verdict.reason != "not DICOM":
+            raise
+    return stored_image(data)
+
+
+def any_shape(data: bytes) -> tuple[int, int]:
+    """Rows and columns by the file's header; raises `Rejected`, or what Pillow raises."""
+    from crossray.data.sources.dicom_file import read_image_object
+
+    try:
+        dataset = read_image_object(data, "")
+        return dataset.Rows, dataset.Columns
+    except Rejected as verdict:
+        if verdict.reason != "not DICOM":
+            raise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+
+
+def _dicom_picture(data: bytes, short_side: int) -> bytes:
+    from crossray.data.sources import dicom_file
+    from crossray.data.sources.dicom import _png
+
+    dataset = dicom_file.read_image_object(data, "")
+    stored = dicom_file.stored_values(dataset)
+    with dicom_file.damage("window or a lookup table"):
+        return _png(stored, dataset, short_side)
