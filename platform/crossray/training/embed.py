@@ -25,6 +25,7 @@ from crossray.core.inspection import print_summary
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.placement import role_selector
+from crossray.data.room import ALONE, Need, wait_for_room
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
 from crossray.distill.encoder import Encoded, ModelEncoder
@@ -135,6 +136,8 @@ class Embed:
             task = bar.add_task("embed", total=len(named), completed=len(named) - len(units))
             if not units:
                 return
+            gpu = {"GPU": 1.0} if self.use_gpu else {}
+            wait_for_room(Need(1, {"CPU": 1.0, **gpu}, "serve", ALONE))
             dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
             quiet(dataset.context)
             dataset = dataset.map_batches(

@@ -27,6 +27,7 @@ from crossray.data.corpus import study_key
 from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig
 from crossray.data.feature_table import FeatureWriter, feature_table
 from crossray.data.placement import role_selector
+from crossray.data.room import ALONE, Need, wait_for_room
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.transforms import evaluation_transform
 from crossray.distill.models import TOKENIZER
@@ -133,6 +134,7 @@ class Features:
         reader: TextReader,
         side: int,
     ) -> Iterator[pa.Table]:
+        wait_for_room(Need(1, {"CPU": 1.0}, "train", ALONE))
         units = [{"unit": json.dumps(unit)} for unit in row_groups(pairs)]
         dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
         quiet(dataset.context)

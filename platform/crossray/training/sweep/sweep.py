@@ -25,6 +25,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_summary
 from crossray.core.store import resolve, store_root
 from crossray.data.cluster import ensure_ray
+from crossray.data.room import wait_for_room
 from crossray.evaluation.sweep_report import write_sweep_report
 from crossray.evaluation.sweep_trial import SweepTrial, finished, picked
 from crossray.training.config import Recipe
@@ -47,6 +48,7 @@ from crossray.training.sweep.strategy import (
     searcher,
 )
 from crossray.training.sweep.trial import Trials, train_trial
+from crossray.training.workers import worker_need
 
 _TUNE, _RETRIES, _DRAWN = "tune", 1, 24
 _HIDDEN = ("recipe", "space", "resumed", "out")
@@ -119,6 +121,7 @@ class Sweep:
         )  # fmt: skip
         ensure_ray(training=True, silent=True)
         at_a_time = self.concurrent or trials_at_a_time(self.recipe.train)
+        wait_for_room(worker_need(self.recipe.train))
         if not self.resumed:
             write_request(folder, Request(self.space, self.recipe, self.options()))
         print(f"{self._count()} trials, {at_a_time} at a time", flush=True)
