@@ -21,7 +21,7 @@ from pyarrow import fs
 from rich.progress import Progress as ProgressBar
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.placement import role_selector
@@ -85,7 +85,7 @@ class Embed:
     use_gpu: bool = False
 
     def run(self) -> Artifact:
-        """Embed and publish; prints progress and one table."""
+        """Embed and publish; prints progress and one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         model = open_artifact(resolve(self.model), MODELS)
@@ -108,7 +108,7 @@ class Embed:
             )
         system.delete_dir(root)
         vectors = open_artifact(out)
-        print_summary(vectors)
+        print_stage(vectors)
         return vectors
 
     def _shape(self, model: Artifact) -> dict[str, int]:

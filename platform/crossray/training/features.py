@@ -20,7 +20,7 @@ from torch.nn import functional
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.corpus import study_key
@@ -85,7 +85,7 @@ class Features:
         return cls(pairs, out, towers.image, towers.text, recipe.tokenizer, **options)
 
     def run(self) -> Artifact:
-        """Compute and publish; prints progress and one table."""
+        """Compute and publish; prints progress and one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
@@ -124,7 +124,7 @@ class Features:
                 seconds=round(time.monotonic() - began, 1),
             )
         features = open_artifact(out)
-        print_summary(features)
+        print_stage(features)
         return features
 
     def _stream(

@@ -22,7 +22,7 @@ from rich.console import Console
 from crossray.core.artifacts import Artifact, Kind, create, inherited_notes, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, is_local, store_root
 from crossray.data.cluster import ensure_ray
 from crossray.data.placement import role_selector
@@ -89,7 +89,7 @@ class Run:
     watch: Watch | None = None
 
     def publish(self) -> Artifact:
-        """Train and publish; prints progress and one table."""
+        """Train and publish; prints progress and one line."""
         began = time.monotonic()
         warnings = selection_notes(f"{self.kind} {self.out.rsplit('/', 1)[-1]}", self.recipe.train)
         for warning in warnings:
@@ -117,7 +117,7 @@ class Run:
             )
         forget(task.storage)
         model = open_artifact(self.out)
-        print_summary(model)
+        print_stage(model)
         return model
 
     def _finished(self, weights: Path) -> MethodConfig:

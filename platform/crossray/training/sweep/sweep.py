@@ -22,7 +22,7 @@ from crossray.core.artifacts import (
     open_artifact,
 )
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve, store_root
 from crossray.data.cluster import ensure_ray
 from crossray.data.room import wait_for_room
@@ -108,7 +108,7 @@ class Sweep:
     resumed: Fixed[Suppress[bool]] = False
 
     def run(self) -> Artifact:
-        """Search, measure and publish; prints progress and one table."""
+        """Search, measure and publish; prints progress and one line."""
         began = time.monotonic()
         out = resolve(self.out)
         self._check()
@@ -132,7 +132,7 @@ class Sweep:
         top = finished(found)[: self.top]
         tables = contest(top, common, self.seeds, self.space.protocol) if self.seeds > 1 else {}
         artifact = self._publish(out, data, found, common, tables, began)
-        print_summary(artifact)
+        print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 
