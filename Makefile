@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
 CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
 EXTRAS := cpu,mlflow,doc2vec,dev
-SUBMIT := ray job submit --working-dir . --
+SUBMIT := python -m crossray.cli.submit
 
 export PATH := $(VENV)/bin:$(PATH)
 export RAY_AUTH_MODE := token
@@ -32,23 +32,25 @@ $(STAMP): pyproject.toml platform/constraints.txt platform/pretrained.txt
 
 demo: install cluster  ## synthetic films -> teacher -> student -> index -> endpoint, on a local Ray cluster
 	@serve shutdown -y > /dev/null 2>&1 || true
-	rm -rf "$(STORE)/demo"
+	@rm -rf "$(STORE)/demo"
 	crossray ingest phantom --items 2900 --seed 7 --out demo/phantom
-	$(SUBMIT) sh -c "python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher \
+	@echo "The teacher and its report:"
+	@$(SUBMIT) sh -c "python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher \
 	  && python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report"
-	$(SUBMIT) sh -c "python jobs/distill.py --recipe student_tiny --train.epochs 6 --teacher demo/teacher --pairs demo/phantom --out demo/student \
+	@echo "The student, its report, its vectors and their index:"
+	@$(SUBMIT) sh -c "python jobs/distill.py --recipe student_tiny --train.epochs 6 --teacher demo/teacher --pairs demo/phantom --out demo/student \
 	  && python jobs/evaluate.py --model demo/student --pairs demo/phantom --split test --out demo/student-report \
 	  && python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors \
 	  && python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index"
 	@crossray summary demo/report demo/student-report demo/index
-	@echo "The report: $(STORE)/demo/report/report.html   The dashboard: http://127.0.0.1:8265   Stop: make stop"
 	crossray serve demo/index --replicas 1 --detach
-	crossray search "There is a large left pleural effusion." --k 5
+	@python -m crossray.cli.questions
+	@echo "The report: $(STORE)/demo/report/report.html   Stop: make stop"
 	@$(if $(DETACH),true,echo "The endpoint stays until Ctrl-C."; trap 'serve shutdown -y > /dev/null; exit 0' INT TERM; while :; do sleep 1; done)
 
 cluster: install
-	@ray get-auth-token --generate > /dev/null
-	@ray status > /dev/null 2>&1 || ray start --head --num-cpus=$(CPUS) --dashboard-host=127.0.0.1 --disable-usage-stats
+	@ray get-auth-token --generate > /dev/null 2>&1
+	@python -m crossray.cli.cluster --cpus $(CPUS)
 
 dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the local cluster
 	crossray dashboards

@@ -358,5 +358,28 @@ def test_documented_commands_parse(command: str, monkeypatch: pytest.MonkeyPatch
     assert parsed == [CONTRACT[command]]
 
 
+REFUSED = {
+    "crossray ingest phantom --items 0 --out PAIRS": "phantom items is 0; give 1 or more.",
+    "crossray ingest phantom --unlabelled 2 --out PAIRS": (
+        "phantom unlabelled is 2.0; give a fraction in [0, 1.0]."
+    ),
+    "python jobs/pretrain.py --recipe mmach_tiny --pairs PAIRS --out TEACHER --method.bits 7": (
+        "bits=7 does not fill whole bytes; choose a multiple of 8, 8 or more."
+    ),
+    "python jobs/distill.py --recipe student_tiny --teacher TEACHER --pairs PAIRS --out STUDENT "
+    "--method.bits 7": "bits=7 does not fill whole bytes; choose a multiple of 8, 8 or more.",
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_a_refused_value_is_answered_by_its_sentence(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The parser put the names of its own parts around what the user should read."""
+    with pytest.raises(SystemExit) as end:
+        call(command)
+    assert (end.value.code, capsys.readouterr().err) == (2, f"error: {REFUSED[command]}\n")
+
+
 if __name__ == "__main__":
     GOLDEN.write_text(frozen(), encoding="utf-8")

@@ -14,6 +14,7 @@ from crossray.core.config import from_dict
 from crossray.core.errors import CrossRayError
 from crossray.serving.application import build
 from crossray.serving.config import Limits, Replicas, ServingConfig
+from crossray.serving.deployments import options
 from crossray.serving.haproxy import SETTINGS
 from support.endpoint import World
 
@@ -68,6 +69,14 @@ def test_replicas_of_the_command_line() -> None:
     for text in ("0", "4..2", "two", "1...3", "-1", ""):
         with pytest.raises(CrossRayError, match="replicas"):
             config.with_replicas(text)
+
+
+@pytest.mark.parametrize("name", ["replicas", "encoders", "shards"])
+def test_an_endpoint_leaves_a_laptops_cores_to_training(name: str) -> None:
+    """Half a core that an idle endpoint keeps is one worker too few on a machine of two."""
+    replicas = getattr(ServingConfig("index").with_replicas("2"), name)
+    reserved = options(replicas, Limits())["ray_actor_options"]
+    assert (reserved["num_cpus"], reserved["num_gpus"]) == (0, 0)
 
 
 def test_what_cannot_be_meant() -> None:

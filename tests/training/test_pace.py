@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from crossray.training import pace
-from crossray.training.pace import SECONDS_BETWEEN_LINES, Pace
+from crossray.training.pace import SECONDS_BETWEEN_LINES, SECONDS_BETWEEN_VALUES, Pace
 
 
 class Clock:
@@ -83,15 +83,27 @@ def test_a_run_that_only_waits_has_a_share_of_one(clock: Clock) -> None:
     assert made.measured(52)["waiting_share"] == 0.0
 
 
-def test_a_line_is_due_at_first_and_then_every_few_seconds(clock: Clock) -> None:
-    """A screen without a line for minutes, or with one for every step."""
+def test_values_are_due_at_first_and_then_every_few_seconds(clock: Clock) -> None:
+    """Curves of minutes without a point, or with one for every step."""
     made = Pace(7, 8)
     assert made.due()
     made.measured(8)
     assert not made.due()
-    clock.now += SECONDS_BETWEEN_LINES - 0.1
+    clock.now += SECONDS_BETWEEN_VALUES - 0.1
     assert not made.due()
     clock.now += 0.2
     assert made.due()
     made.measured(9)
     assert not made.due()
+
+
+def test_a_line_is_due_at_first_and_then_twice_a_minute(clock: Clock) -> None:
+    """A log that scrolls past what it tells, or a screen that stands still."""
+    made = Pace(7, 8)
+    assert made.speaks()
+    assert not made.speaks()
+    clock.now += SECONDS_BETWEEN_LINES - 0.1
+    assert not made.speaks()
+    clock.now += 0.2
+    assert made.speaks()
+    assert not made.speaks()

@@ -21,7 +21,7 @@ from crossray.training.config import TrainConfig
 from crossray.training.recipe_files import read_recipe, recipe_from_dict, recipe_to_dict
 from crossray.training.sweep import Space
 from crossray.training.sweep.budget import EpochBudget
-from crossray.training.sweep.concurrency import trial_resources, worker_places
+from crossray.training.sweep.concurrency import trial_resources, trials_at_a_time
 from crossray.training.sweep.progress import Progress
 from crossray.training.sweep.request import (
     Request,
@@ -99,12 +99,12 @@ def test_a_grid_needs_lists(tmp_path: Path) -> None:
         check_strategy("grid", "none", ranged, 3)
 
 
+@pytest.mark.usefixtures("ray_cluster")
 def test_room_for_workers() -> None:
     """Trials that together ask for more than there is would wait for each other for ever."""
-    train = TrainConfig(workers=2, cpus_per_worker=2)
-    assert worker_places([{"CPU": 5.0}, {"CPU": 3.0}, {"CPU": 1.0}, {}], train) == 3
-    gpu = replace(train, use_gpu=True)
-    assert worker_places([{"CPU": 8.0, "GPU": 1.0}, {"CPU": 3.0, "GPU": 4.0}], gpu) == 2
+    assert [trials_at_a_time(TrainConfig(workers=workers)) for workers in (1, 2)] == [2, 1]
+    with pytest.raises(CrossRayError, match="a trial has 3 workers of 1 CPUs each"):
+        trials_at_a_time(TrainConfig(workers=3))
 
 
 @pytest.mark.parametrize("at_a_time", [1, 2, 3, 7, 16, 25, 400])

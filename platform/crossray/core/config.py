@@ -31,11 +31,14 @@ def to_dict(config: Any) -> dict[str, Any]:
 def from_dict(cls: type[T], data: dict[str, Any], where: str = "the configuration") -> T:
     """Read a configuration of type `cls`.
 
-    Raises `CrossRayError` naming the first field that is unknown, missing or of the wrong type;
-    `where` says in the sentence where the values came from.
+    Raises `CrossRayError` naming the first field that is unknown, missing or of the wrong type, or
+    with the sentence of the configuration that refuses its values; `where` says where they came
+    from.
     """
     try:
         return TypeAdapter(cls).validate_python(data)
+    except CrossRayError as error:
+        raise CrossRayError(f"{where}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or cls.__name__

@@ -110,3 +110,12 @@ def print_summary(*artifacts: Artifact) -> None:
     """Print `summary`, wide enough for a log file."""
     console = Console()
     Console(width=None if console.is_terminal else 140).print(summary(*artifacts))
+
+
+def print_stage(artifact: Artifact) -> None:
+    """Print one line: what a stage made, of how many items, how fast, and its headline figures."""
+    metrics = artifact.manifest.metrics
+    facts = [f"{metrics.get('items', 0):,} items", f"{metrics.get('seconds', 0):.0f} s"]
+    facts += [f"{name} {value:.3f}" for name, value in metrics.get("headline", {}).items()]
+    made = f"{artifact.kind} {artifact.id[:12]} at {artifact.uri}"
+    print(f"{made}: {', '.join(facts)}", flush=True)

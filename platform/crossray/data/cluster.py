@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
 
+import grpc
 import ray
 import ray.data
+from ray._private.grpc_utils import init_grpc_channel
+from ray._private.services import find_bootstrap_address
+from ray.core.generated.gcs_service_pb2 import CheckAliveRequest
+from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
+from ray.exceptions import AuthenticationError
 
 from crossray.core.errors import CrossRayError
 
 BYTES_PER_CORE = 128 << 20
+_SECONDS_TO_ANSWER = 5.0
 
 
 def ensure_ray(training: bool = False, silent: bool = False) -> None:
@@ -21,31 +27,73 @@ def ensure_ray(training: bool = False, silent: bool = False) -> None:
 
     A cluster that `RAY_ADDRESS` names or that `ray start` left on this machine is used; otherwise
     a private one starts here, with a small object store, and ends with the process. Raises
-    `CrossRayError` when `RAY_ADDRESS` names a cluster that does not answer.
+    `CrossRayError` as `join_cluster`.
     """
     if ray.is_initialized():
         return
-    level = logging.INFO if training else logging.ERROR
-    quiet: dict[str, Any] = {"log_to_driver": training and not silent, "logging_level": level}
-    private: dict[str, Any] = {
-        # Ray Train asks it whether a run that was stopped is gone, and holds its CPUs until then:
-        # also where a process sweeps that began with work on data.
-        "include_dashboard": True,
-        "object_store_memory": BYTES_PER_CORE * max(2, os.cpu_count() or 1),
-    }
+    passed_on = training and not silent
+    if not join_cluster(passed_on):
+        ray.init(
+            address="local",
+            # Ray Train asks it whether a run that was stopped is gone, and holds its CPUs until
+            # then: also where a process sweeps that began with work on data.
+            include_dashboard=True,
+            object_store_memory=BYTES_PER_CORE * max(2, os.cpu_count() or 1),
+            log_to_driver=passed_on,
+            logging_level=logging.ERROR,
+        )
+
+
+def join_cluster(log_to_driver: bool = False) -> bool:
+    """Connect this process to the cluster of `find_cluster`; False where there is none."""
+    address = find_cluster()
+    if address is not None:
+        ray.init(address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
+    return address is not None
+
+
+def find_cluster() -> str | None:
+    """The address of the cluster that `RAY_ADDRESS` names or that `ray start` left here.
+
+    A Ray that another program started for itself is none.
+
+    Raises:
+        CrossRayError: the cluster that `RAY_ADDRESS` names does not answer, or the token that this
+            process has is not the cluster's.
+    """
+    named = os.environ.get("RAY_ADDRESS")
+    address: str | None = named or find_bootstrap_address(None)
+    if address is None or address in ("auto", "local"):
+        return None
+    if "://" in address or _answers(address):  # Ray's client has an address of another kind
+        return address
+    if named:
+        raise CrossRayError(
+            f"no Ray cluster answers at RAY_ADDRESS={named}; "
+            "start it, correct the address, or unset RAY_ADDRESS to run on this machine alone."
+        )
+    return None  # what `ray start` left behind is the address of a cluster that is gone
+
+
+def _answers(address: str) -> bool:
+    """Whether a cluster does; `ray.init` would try for minutes, and end the process."""
     try:
-        try:
-            ray.init(**private, **quiet)
-        except ValueError:  # these options may not be given to a cluster that already runs
-            ray.init(**quiet)
-    except ConnectionError:
-        if address := os.environ.get("RAY_ADDRESS"):
-            raise CrossRayError(
-                f"no Ray cluster answers at RAY_ADDRESS={address}; "
-                "start it, correct the address, or unset RAY_ADDRESS to run on this machine alone."
-            ) from None
-        # What `ray start` left behind is the address of a cluster that is gone.
-        ray.init(address="local", **private, **quiet)
+        nodes = NodeInfoGcsServiceStub(init_grpc_channel(address))
+        nodes.CheckAlive(CheckAliveRequest(), timeout=_SECONDS_TO_ANSWER)
+    except AuthenticationError:
+        raise _strange(address) from None
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            raise _strange(address) from None
+        return False
+    return True
+
+
+def _strange(address: str) -> CrossRayError:
+    return CrossRayError(
+        f"the Ray cluster at {address} does not know this user's token; set RAY_AUTH_MODE=token, "
+        "and RAY_AUTH_TOKEN or ~/.ray/auth_token to the token that it was started with."
+    )
 
 
 def quiet(context: ray.data.DataContext) -> None:

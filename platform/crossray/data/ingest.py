@@ -27,6 +27,7 @@ from crossray.data.grey_range import GreyRange, parse_grey_range
 from crossray.data.labelling import labelling_identity, with_labels
 from crossray.data.ledger import Ledger
 from crossray.data.report_labels import Policy
+from crossray.data.room import ALONE, Need, wait_for_room
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter
 from crossray.data.sources.source import Plan, Source
@@ -117,6 +118,7 @@ def _write(
         console=console, transient=True,
     )  # fmt: skip
     ensure_ray()
+    wait_for_room(Need(1, {"CPU": 1.0}, None, ALONE))
     with PairWriter(draft.path) as pairs, RejectedWriter(draft.path) as rejected, bar:
         task = bar.add_task("ingest", total=plan.rows)
         for block in _blocks(plan, seed, greys):

@@ -38,12 +38,17 @@ def role_selector(role: Role) -> dict[str, str]:
     return {ROLE: role}
 
 
+def adds_nodes() -> bool:
+    """Whether an autoscaler may add nodes to this cluster when they are asked for."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ or Path(_LAUNCHED).expanduser().is_file()
+
+
 def _roles_to_come() -> set[str]:
     """The roles of nodes that an autoscaler adds when they are asked for."""
     if "KUBERNETES_SERVICE_HOST" in os.environ:  # the operator's node groups are not seen from here
         return {"train", "serve"}
-    launched = Path(_LAUNCHED).expanduser()
-    if not launched.is_file():
+    if not adds_nodes():
         return set()
+    launched = Path(_LAUNCHED).expanduser()
     types = yaml.safe_load(launched.read_text(encoding="utf-8"))["available_node_types"]
     return {kind["labels"][ROLE] for kind in types.values() if ROLE in kind.get("labels", {})}

@@ -12,7 +12,7 @@ from rich.progress import Progress as ProgressBar
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.index.choose import kinds_to_try
 from crossray.index.floats import Folders, build_floats
@@ -54,7 +54,7 @@ class BuildIndex:
     seed: int = 0
 
     def run(self) -> Artifact:
-        """Build, measure and publish; prints progress and one table."""
+        """Build, measure and publish; prints progress and one line."""
         began = time.monotonic()
         self._check()
         check_writable(out := resolve(self.out))
@@ -71,7 +71,7 @@ class BuildIndex:
             )
             draft.metrics.update(metrics, seconds=round(time.monotonic() - began, 1))
         index = open_artifact(out)
-        print_summary(index)
+        print_stage(index)
         return index
 
     def _check(self) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
-from typing import Any
 
 import ray
 
 from crossray.core.errors import CrossRayError
+from crossray.data.cluster import join_cluster
 
 DISCOVERY = "prom_metrics_service_discovery.json"
 _DISCOVERY_SECONDS = 15.0
@@ -21,17 +20,12 @@ def connect() -> Path:
     Raises:
         CrossRayError: none runs.
     """
-    try:
-        # Where this process is connected already, Ray says to which session.
-        context: Any = ray.init(
-            "auto", log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True
-        )
-    except ConnectionError:
+    if not ray.is_initialized() and not join_cluster():
         raise CrossRayError(
             "no Ray cluster runs here whose metrics could be shown; start one with `make cluster` "
             "or `ray start --head`."
-        ) from None
-    return Path(context.address_info["session_dir"])
+        )
+    return Path(ray._private.worker.global_worker.node.get_session_dir_path())
 
 
 def discovery_file(session: Path) -> Path:

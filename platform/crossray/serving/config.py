@@ -21,14 +21,16 @@ class Replicas(Config):
     Attributes:
         min: replicas that always run.
         max: replicas under load.
-        cpus: cores for each; fractions share a core.
+        cpus: cores that Ray keeps for each; by default none, since an endpoint waits most of its
+            time, and training on the same machine needs whole cores. Set them on a cluster, so that
+            each replica finds a machine with room.
         gpus: GPUs for each; an encoder with any runs on it.
         per_node: at most so many on one node, to spread them; 0 packs them as they fit.
     """
 
     min: int = 1
     max: int = 2
-    cpus: float = 0.5
+    cpus: float = 0.0
     gpus: float = 0.0
     per_node: int = 0
 
@@ -119,7 +121,7 @@ class ServingConfig(Config):
     topology: Topology = "fused"
     replicas: Replicas = field(default_factory=Replicas)
     encoders: Replicas = field(default_factory=Replicas)
-    shards: Replicas = field(default_factory=lambda: Replicas(cpus=0.1))
+    shards: Replicas = field(default_factory=Replicas)
     encoder_threads: int = 1
     image_processes: int = 1
     search_threads: int = 2

@@ -17,7 +17,7 @@ from ray.serve.schema import ApplicationStatusOverview
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
-from crossray.data.cluster import ensure_ray
+from crossray.data.cluster import ensure_ray, join_cluster
 from crossray.serving.access_token import TOKEN_VARIABLE, provide_token, token_file
 from crossray.serving.application import build_application
 from crossray.serving.config import ServingConfig
@@ -122,14 +122,11 @@ def _connect(lasting: bool) -> None:
     """Connect to Ray; a `lasting` endpoint needs a cluster that does not end with this process."""
     if not lasting:
         ensure_ray()
-    elif not ray.is_initialized():
-        try:
-            ray.init("auto", log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError:
-            raise CrossRayError(
-                "no Ray cluster runs here that could keep the endpoint; start one with "
-                "`ray start --head`, or leave out --detach."
-            ) from None
+    elif not ray.is_initialized() and not join_cluster():
+        raise CrossRayError(
+            "no Ray cluster runs here that could keep the endpoint; start one with "
+            "`ray start --head`, or leave out --detach."
+        )
     nodes = sum(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
     if nodes > 1:
         raise CrossRayError(

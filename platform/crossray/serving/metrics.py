@@ -17,9 +17,7 @@ from crossray.serving.lineage import Lineage
 
 # `encode` is seen by the gateway; its parts are seen by the encoder: `decode` of each image,
 # `queue` of each query, `model` of each batch.
-Stage = Literal[
-    "read", "parse", "encode", "decode", "queue", "model", "search", "rerank", "answer"
-]
+Stage = Literal["read", "parse", "encode", "decode", "queue", "model", "search", "rerank", "answer"]
 
 _SECONDS = Histogram(
     "crossray_serving_stage_seconds",

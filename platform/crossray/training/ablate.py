@@ -17,7 +17,7 @@ from crossray.core.artifacts import (
     open_artifact,
 )
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.evaluation.ablation_report import write_ablation_report
 from crossray.training.ablation import FULL, Ablation
@@ -69,7 +69,7 @@ class Ablate:
     query_labels: str | None = None
 
     def run(self) -> Artifact:
-        """Train, evaluate and publish; prints progress and one table."""
+        """Train, evaluate and publish; prints progress and one line."""
         if self.seeds < 1:
             raise CrossRayError(f"--seeds {self.seeds} trains nothing; give 1 or more.")
         variants = self._variants()
@@ -87,7 +87,7 @@ class Ablate:
                 run = self._train_and_evaluate(folder, seeded(recipe, seed), first)
                 runs.setdefault(name, []).append(run)
         artifact = self._publish(out, data, described(variants, starts), runs)
-        print_summary(artifact)
+        print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 

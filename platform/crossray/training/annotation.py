@@ -16,7 +16,7 @@ from crossray.core.artifacts import (
     open_artifact,
 )
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.fractions import ANNOTATED_FRACTIONS
 from crossray.data.items import read_items
@@ -65,7 +65,7 @@ class AnnotationEfficiency:
     protocol: str | None = None
 
     def run(self) -> Artifact:
-        """Train, evaluate and publish; prints progress and one table."""
+        """Train, evaluate and publish; prints progress and one line."""
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
         self._check(pairs)
@@ -83,7 +83,7 @@ class AnnotationEfficiency:
                         run = self._train_and_evaluate(where, name, data, seed, start)
                         runs.setdefault(name, {}).setdefault(fraction, []).append(run)
         artifact = self._publish(out, pairs, runs, counts)
-        print_summary(artifact)
+        print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 

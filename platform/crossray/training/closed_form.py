@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from crossray.core.artifacts import Artifact, create, inherited_notes, open_artifact
 from crossray.core.config import to_dict
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.types import Batch, ImageBatch
 from crossray.data.corpus import Corpus, FeatureCorpus
 from crossray.data.splits import Split
@@ -45,7 +45,7 @@ class Fit:
     parents: tuple[Artifact, ...]
 
     def publish(self) -> Artifact:
-        """Fit and publish; prints one table."""
+        """Fit and publish; prints one line."""
         began = time.monotonic()
         method = self.recipe.method.build()
         assert isinstance(method, ClosedForm)
@@ -67,7 +67,7 @@ class Fit:
                 seconds=round(time.monotonic() - began, 1),
             )
         model = open_artifact(self.out)
-        print_summary(model)
+        print_stage(model)
         return model
 
     def _corpus(self, split: Split) -> Corpus:

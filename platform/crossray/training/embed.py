@@ -21,10 +21,11 @@ from pyarrow import fs
 from rich.progress import Progress as ProgressBar
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.placement import role_selector
+from crossray.data.room import ALONE, Need, wait_for_room
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.splits import Split
 from crossray.distill.encoder import Encoded, ModelEncoder
@@ -84,7 +85,7 @@ class Embed:
     use_gpu: bool = False
 
     def run(self) -> Artifact:
-        """Embed and publish; prints progress and one table."""
+        """Embed and publish; prints progress and one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         model = open_artifact(resolve(self.model), MODELS)
@@ -107,7 +108,7 @@ class Embed:
             )
         system.delete_dir(root)
         vectors = open_artifact(out)
-        print_summary(vectors)
+        print_stage(vectors)
         return vectors
 
     def _shape(self, model: Artifact) -> dict[str, int]:
@@ -135,6 +136,8 @@ class Embed:
             task = bar.add_task("embed", total=len(named), completed=len(named) - len(units))
             if not units:
                 return
+            gpu = {"GPU": 1.0} if self.use_gpu else {}
+            wait_for_room(Need(1, {"CPU": 1.0, **gpu}, "serve", ALONE))
             dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
             quiet(dataset.context)
             dataset = dataset.map_batches(

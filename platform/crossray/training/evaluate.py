@@ -19,7 +19,7 @@ from crossray.core.artifacts import (
     open_artifact,
 )
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.corpus import PairCorpus
 from crossray.data.joined_corpus import JoinedCorpus
@@ -80,7 +80,7 @@ class Evaluate:
     use_gpu: bool = False
 
     def run(self) -> Artifact:
-        """Score, judge and publish; prints one table."""
+        """Score, judge and publish; prints one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
@@ -138,7 +138,7 @@ class Evaluate:
                 headline=_headline(report["metrics"], protocol),
             )
         artifact = open_artifact(out)
-        print_summary(artifact)
+        print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 

@@ -20,13 +20,14 @@ from torch.nn import functional
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.cluster import ensure_ray, quiet
 from crossray.data.corpus import study_key
 from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig
 from crossray.data.feature_table import FeatureWriter, feature_table
 from crossray.data.placement import role_selector
+from crossray.data.room import ALONE, Need, wait_for_room
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.transforms import evaluation_transform
 from crossray.distill.models import TOKENIZER
@@ -84,7 +85,7 @@ class Features:
         return cls(pairs, out, towers.image, towers.text, recipe.tokenizer, **options)
 
     def run(self) -> Artifact:
-        """Compute and publish; prints progress and one table."""
+        """Compute and publish; prints progress and one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
@@ -123,7 +124,7 @@ class Features:
                 seconds=round(time.monotonic() - began, 1),
             )
         features = open_artifact(out)
-        print_summary(features)
+        print_stage(features)
         return features
 
     def _stream(
@@ -133,6 +134,7 @@ class Features:
         reader: TextReader,
         side: int,
     ) -> Iterator[pa.Table]:
+        wait_for_room(Need(1, {"CPU": 1.0}, "train", ALONE))
         units = [{"unit": json.dumps(unit)} for unit in row_groups(pairs)]
         dataset: ray.data.Dataset = ray.data.from_items(units, override_num_blocks=len(units))
         quiet(dataset.context)

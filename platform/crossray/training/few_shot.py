@@ -16,7 +16,7 @@ from crossray.core.artifacts import (
     open_artifact,
 )
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.held_out import DRAWS, HELD_OUT_SHARE, SHOTS
 from crossray.data.items import read_items
@@ -69,7 +69,7 @@ class FewShots:
     protocol: str | None = None
 
     def run(self) -> Artifact:
-        """Train, evaluate and publish; prints progress and one table."""
+        """Train, evaluate and publish; prints progress and one line."""
         check_writable(out := resolve(self.out))
         self.recipe.check()
         if self.draws < 1 or not self.shots or min(self.shots) < 1:
@@ -91,7 +91,7 @@ class FewShots:
             run = self._train_and_evaluate(f"{folder}/draw-{draw}", data, labels, draw)
             runs.setdefault(shots, []).append(run)
         artifact = self._publish(out, pairs, labels, runs)
-        print_summary(artifact)
+        print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 

@@ -283,6 +283,8 @@ class _Worker:
         scalars["lr"] = self.engines[0].lr
         scalars |= pace.measured(step)
         self._track(scalars)
+        if not pace.speaks():
+            return
         left = (self.sampler.steps - step) * scalars["seconds_per_step"]
         self._say(
             f"epoch {(step - 1) // self.steps_per_epoch + 1}/{self.recipe.train.epochs}"

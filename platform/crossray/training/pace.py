@@ -1,4 +1,4 @@
-"""The pace of a run: when its next line is due, and how fast it went since the last one."""
+"""The pace of a run: when its next values and lines are due, and how fast it went since."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TypeVar
 
-SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_VALUES = 5.0
+SECONDS_BETWEEN_LINES = 30.0
 _Item = TypeVar("_Item")
 
 
@@ -22,11 +23,20 @@ class Pace:
         self._first, self._began = step, monotonic()
         self._step, self._since = step, self._began
         self._waited = self._paused = 0.0
+        self._said: float | None = None
 
     def due(self) -> bool:
-        """Whether a line is due: at the first step, and some seconds after the last line."""
+        """Whether values are due: at the first step, and some seconds after the last ones."""
         started = self._step > self._first
-        return not started or monotonic() - self._since >= SECONDS_BETWEEN_LINES
+        return not started or monotonic() - self._since >= SECONDS_BETWEEN_VALUES
+
+    def speaks(self) -> bool:
+        """Whether a line is due, which is then taken as said: less often than values."""
+        now = monotonic()
+        if self._said is not None and now - self._said < SECONDS_BETWEEN_LINES:
+            return False
+        self._said = now
+        return True
 
     def waits(self, batches: Iterable[_Item]) -> Iterator[_Item]:
         """The batches; the time until each is there counts as waiting."""

@@ -18,7 +18,7 @@ from crossray.core.artifacts import (
 )
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.resplit import resplit
 from crossray.data.split_makers import Fold
@@ -63,7 +63,7 @@ class Repeat:
     protocol: str | None = None
 
     def run(self) -> Artifact:
-        """Train, evaluate and publish; prints progress and one table."""
+        """Train, evaluate and publish; prints progress and one line."""
         self._check()
         check_writable(out := resolve(self.out))
         pairs = open_artifact(resolve(self.pairs), "pairs")
@@ -74,7 +74,7 @@ class Repeat:
             print(f"run {name}", flush=True)
             runs[name] = self._train_and_evaluate(f"{out}-runs/{name}", data, recipe)
         artifact = self._publish(out, pairs, runs)
-        print_summary(artifact)
+        print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 

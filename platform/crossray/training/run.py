@@ -22,10 +22,11 @@ from rich.console import Console
 from crossray.core.artifacts import Artifact, Kind, create, inherited_notes, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, is_local, store_root
 from crossray.data.cluster import ensure_ray
 from crossray.data.placement import role_selector
+from crossray.data.room import wait_for_room
 from crossray.data.tokenization import Tokenizer
 from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.distill.student import StudentConfig
@@ -37,9 +38,12 @@ from crossray.training.lesson import Lesson
 from crossray.training.loop import Task, train_worker
 from crossray.training.selection import selection_notes
 from crossray.training.tracking import Track
+from crossray.training.workers import worker_need, worker_resources
 
 SECONDS_BETWEEN_LOOKS = 60.0  # for room for more workers
 _ADDRESS = "RAY_API_SERVER_ADDRESS"  # takes the address of a Ray, too
+_START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+_WEEK = 7 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Run:
     watch: Watch | None = None
 
     def publish(self) -> Artifact:
-        """Train and publish; prints progress and one table."""
+        """Train and publish; prints progress and one line."""
         began = time.monotonic()
         warnings = selection_notes(f"{self.kind} {self.out.rsplit('/', 1)[-1]}", self.recipe.train)
         for warning in warnings:
@@ -114,7 +118,7 @@ class Run:
             )
         forget(task.storage)
         model = open_artifact(self.out)
-        print_summary(model)
+        print_stage(model)
         return model
 
     def _finished(self, weights: Path) -> MethodConfig:
@@ -145,9 +149,13 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
     if is_local(task.storage):
         Path(task.storage).mkdir(parents=True, exist_ok=True)
     _name_this_ray()
-    gpu = {"GPU": 1} if train.use_gpu else {}
+    wait_for_room(worker_need(train))
     least = train.min_workers
     callbacks = [StopWhatWouldFailAgain(), *([] if watch is None else [watch.callback])]
+    if least is None:
+        # A run that lost a worker waits for a place to come back; Ray Train would give it up and
+        # ask again every minute, with a traceback each time.
+        os.environ.setdefault(_START_TIMEOUT, str(_WEEK))
     trainer = TorchTrainer(
         # Bound here, the task is read by the workers alone; a loop's config by the controller too.
         partial(train_worker, task),
@@ -157,7 +165,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
             num_workers=train.workers if least is None else (least, train.workers),  # type: ignore[arg-type]
             elastic_resize_monitor_interval_s=SECONDS_BETWEEN_LOOKS,
             use_gpu=train.use_gpu,
-            resources_per_worker={"CPU": train.cpus_per_worker, **gpu},
+            resources_per_worker=worker_resources(train),
             placement_strategy=train.placement,
             label_selector=role_selector("train") or None,
         ),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-import ray
 
 from crossray.core.errors import CrossRayError
-from crossray.data.placement import ROLE, role_selector
 from crossray.training.config import TrainConfig
+from crossray.training.workers import worker_places
 
 # Of the head node's mark: all trials, what Ray Train holds for each run, and the finest share. What
 # is left is for jobs and Ray Serve.
@@ -22,13 +18,7 @@ def trials_at_a_time(train: TrainConfig) -> int:
 
     Raises `CrossRayError` where there is no room for one, which would wait for ever.
     """
-    wanted = role_selector("train")
-    nodes = [
-        node["Resources"]
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if node["Alive"] and (not wanted or node["Labels"].get(ROLE) == wanted[ROLE])
-    ]
-    room = worker_places(nodes, train)
+    room = worker_places(train)
     if room < train.workers:
         need = f"{train.cpus_per_worker} CPUs" + (" and a GPU" if train.use_gpu else "")
         raise CrossRayError(
@@ -48,16 +38,3 @@ def trial_resources(at_a_time: int) -> dict[str, float]:
     """
     share = math.floor((_TRIALS / at_a_time - _RUN) / _FINEST) * _FINEST
     return {"CPU": 0, "node:__internal_head__": round(max(share, _FINEST), 4)}
-
-
-def worker_places(nodes: Iterable[Mapping[str, Any]], train: TrainConfig) -> int:
-    """How many workers fit on nodes with these resources, each whole on one node.
-
-    Trials themselves need no CPU: a trial and its workers hold what they have at the same time, and
-    trials that took CPUs could leave none for any worker.
-    """
-    places = 0
-    for node in nodes:
-        fit = int(node.get("CPU", 0) // train.cpus_per_worker)
-        places += min(fit, int(node.get("GPU", 0))) if train.use_gpu else fit
-    return places

@@ -22,9 +22,10 @@ from crossray.core.artifacts import (
     open_artifact,
 )
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import print_summary
+from crossray.core.inspection import print_stage
 from crossray.core.store import resolve, store_root
 from crossray.data.cluster import ensure_ray
+from crossray.data.room import wait_for_room
 from crossray.evaluation.sweep_report import write_sweep_report
 from crossray.evaluation.sweep_trial import SweepTrial, finished, picked
 from crossray.training.config import Recipe
@@ -47,6 +48,7 @@ from crossray.training.sweep.strategy import (
     searcher,
 )
 from crossray.training.sweep.trial import Trials, train_trial
+from crossray.training.workers import worker_need
 
 _TUNE, _RETRIES, _DRAWN = "tune", 1, 24
 _HIDDEN = ("recipe", "space", "resumed", "out")
@@ -106,7 +108,7 @@ class Sweep:
     resumed: Fixed[Suppress[bool]] = False
 
     def run(self) -> Artifact:
-        """Search, measure and publish; prints progress and one table."""
+        """Search, measure and publish; prints progress and one line."""
         began = time.monotonic()
         out = resolve(self.out)
         self._check()
@@ -119,6 +121,7 @@ class Sweep:
         )  # fmt: skip
         ensure_ray(training=True, silent=True)
         at_a_time = self.concurrent or trials_at_a_time(self.recipe.train)
+        wait_for_room(worker_need(self.recipe.train))
         if not self.resumed:
             write_request(folder, Request(self.space, self.recipe, self.options()))
         print(f"{self._count()} trials, {at_a_time} at a time", flush=True)
@@ -129,7 +132,7 @@ class Sweep:
         top = finished(found)[: self.top]
         tables = contest(top, common, self.seeds, self.space.protocol) if self.seeds > 1 else {}
         artifact = self._publish(out, data, found, common, tables, began)
-        print_summary(artifact)
+        print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 

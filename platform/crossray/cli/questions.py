@@ -1,0 +1,67 @@
+"""`python -m crossray.cli.questions`: five questions about the phantom, judged by labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from crossray.cli.running import run_command
+from crossray.core.errors import CrossRayError
+from crossray.serving.access_token import find_token
+from crossray.serving.client import Question
+
+URL = "http://127.0.0.1:8000"
+HITS = 5
+# What is asked for, and the labels that a film must carry to be right.
+QUESTIONS: Mapping[str, tuple[str, ...]] = {
+    "There is a large left pleural effusion.": ("Pleural Effusion/left", "Pleural Effusion/large"),
+    "Right-sided pneumothorax.": ("Pneumothorax/right",),
+    "Severe enlargement of the heart.": ("Cardiomegaly/severe",),
+    "A left chest wall pacemaker.": ("Support Devices/pacemaker",),
+    "Small right pleural effusion.": ("Pleural Effusion/right", "Pleural Effusion/small"),
+}
+
+
+class Questions:
+    """Asks them all of the endpoint on this machine."""
+
+    def run(self) -> None:
+        """Print a line a question.
+
+        Raises:
+            CrossRayError: the endpoint does not answer.
+        """
+        token = find_token()
+        if token is None:
+            raise CrossRayError(
+                "no token is known; start the endpoint with `crossray serve INDEX`."
+            )
+        asked = {
+            text: Question(
+                text=text, image=None, k=HITS, target="image", mode="float", rerank=0
+            ).send(URL, token)
+            for text in QUESTIONS
+        }
+        found = {text: answer["hits"] for text, answer in asked.items()}
+        console = Console()
+        Console(width=None if console.is_terminal else 140).print(table(found))
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    """For each question whether its hits, best first, carry the labels that it asks for."""
+    made = Table(title=f"Questions to {URL}: the first {HITS} films, by their labels")
+    for column in ("question", "right is", "first films", "right"):
+        made.add_column(column, justify="right" if column == "right" else "left")
+    for text, hits in found.items():
+        wanted = QUESTIONS[text]
+        right = [set(wanted) <= set(hit["labels"]) for hit in hits]
+        verdicts = " ".join("right" if verdict else "wrong" for verdict in right)
+        made.add_row(text, " and ".join(wanted), verdicts, f"{sum(right)} of {len(hits)}")
+    return made
+
+
+if __name__ == "__main__":
+    run_command(Questions)

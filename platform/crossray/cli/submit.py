@@ -1,0 +1,62 @@
+"""`python -m crossray.cli.submit COMMAND`: a Ray job of which only its own output is shown.
+
+`ray job submit` says much about itself, and where several Rays run on a machine it may find
+another than the commands of CrossRay, which take the one that `find_cluster` finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ray
+from ray.dashboard.utils import ray_address_to_api_server_url
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from crossray.cli.running import run_command
+from crossray.core.errors import CrossRayError
+from crossray.data.cluster import find_cluster
+
+_ADDRESS = "RAY_API_SERVER_ADDRESS"  # what it names goes before what the client is given
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A command that runs in this folder as a job of the cluster."""
+
+    command: Sequence[str]
+
+    def run(self) -> None:
+        """Submit it and show what it prints until it ends.
+
+        Raises:
+            CrossRayError: no cluster runs here, or the job failed.
+        """
+        address = find_cluster()
+        if address is None:
+            raise CrossRayError("no Ray cluster runs here; start one with `ray start --head`.")
+        os.environ[_ADDRESS] = ray_address_to_api_server_url(address)
+        client = JobSubmissionClient()
+        job = client.submit_job(
+            entrypoint=shlex.join(self.command), runtime_env={"working_dir": "."}
+        )
+        asyncio.run(_show(client, job))
+        if (status := client.get_job_status(job)) != JobStatus.SUCCEEDED:
+            raise CrossRayError(
+                f"the job {job} ended as {status}; its output is above and in `ray job logs {job}`."
+            )
+
+
+async def _show(client: JobSubmissionClient, job: str) -> None:
+    async for lines in client.tail_job_logs(job):
+        sys.stdout.write(lines)
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    ray.logger.setLevel("ERROR")
+    run_command(lambda: Submission(sys.argv[1:]))
