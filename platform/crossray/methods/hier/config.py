@@ -115,6 +115,11 @@ class HierConfig(MethodConfig):
         return self.regions == "boxes" and self.reads_parts
 
     @property
+    def pooled_side(self) -> int:
+        """Rows and columns of cells that the global image embedding is made of."""
+        return max(self.grids) if self.image_pooling == "cells" else 1
+
+    @property
     def reads_structures(self) -> bool:
         """Whether structures and sentences are represented."""
         return "structure_sentence" in self.levels
@@ -139,7 +144,7 @@ class HierConfig(MethodConfig):
         """
         if self.reads_boxes or self.reads_masks:
             return whole
-        regions = self.grids if self.reads_parts or self.image_pooling == "cells" else ()
+        regions = self.grids if self.reads_parts else ()
         zones = (ZONE_GRID,) if self.reads_structures else ()
-        step = lcm(*regions, *zones)
+        step = lcm(self.pooled_side, *regions, *zones)
         return next((side for side in range(step, whole, step) if whole % side == 0), whole)

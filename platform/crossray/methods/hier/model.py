@@ -65,8 +65,9 @@ class Hier(Method):
         self.text_tower = TextTower(config.text, load_weights)
         channels, width = self.image_tower.channels, self.text_tower.width
         heads = (config.hidden, config.embedding, config.dropout)
-        cells = max(config.grids) ** 2 if config.image_pooling == "cells" else 1
-        self.image_head = projection_head(cells * channels, *heads, batch_norm=True)
+        self.image_head = projection_head(
+            channels * config.pooled_side**2, *heads, batch_norm=True
+        )
         self.text_head = projection_head(width, *heads, batch_norm=True)
         local = config.local_dropout
         if config.reads_parts:
@@ -100,7 +101,7 @@ class Hier(Method):
             nn.init.zeros_(self.gate.bias)
 
     def encode_image(self, image: ImageBatch) -> Tensor:
-        """`z_BD`: the global embedding, `p_v(mean_pool(V))`, unit length."""
+        """`z_BD`: the global embedding, `p_v(pool(V))`, unit length."""
         return self._global_image(self.image_grid(image))
 
     def encode_text(self, text: TextBatch) -> Tensor:
@@ -108,9 +109,8 @@ class Hier(Method):
         return self._global_text(self.text_states(text), text)
 
     def _global_image(self, grid_BCYX: Tensor) -> Tensor:
-        side = max(self.config.grids) if self.config.image_pooling == "cells" else 1
-        pooled_BP = functional.adaptive_avg_pool2d(grid_BCYX, side).flatten(1)
-        return functional.normalize(self.image_head(pooled_BP), dim=-1)
+        cells_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, self.config.pooled_side)
+        return functional.normalize(self.image_head(cells_BCYX.flatten(1)), dim=-1)
 
     def _global_text(self, states_BTD: Tensor, text: TextBatch) -> Tensor:
         pooled_BD = pool(states_BTD, text.mask_BT, self.config.text_pooling)
