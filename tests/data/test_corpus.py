@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
+from crossray.core.types import TextBatch
 from crossray.data.corpus import PairCorpus, study_key
 from crossray.data.label_matrix import label_matrix
-from crossray.data.loading import training_loader
+from crossray.data.loading import some_sentences, training_loader
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.sampling import BatchSampler
 from crossray.data.schema import PAIR_SCHEMA, text_entries
 from crossray.data.shards import PairWriter
 from crossray.data.tokenization import load_tokenizer
 from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform
+from support.corpora import RandomCorpus
 
 GREY = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -58,6 +63,43 @@ def test_only_paired_items_of_the_split(pairs: Artifact) -> None:
     paired = [row["item_id"] for row in rows if row["image"] is not None and row["texts"]]
     assert 0 < len(paired) < len(rows)
     assert corpus_of(pairs).item_ids == paired
+
+
+class Numbered(RandomCorpus):
+    """Eight sentences an item, each a token that is its number, from 1."""
+
+    def text(self, row: int, number: int) -> list[str]:
+        return [str(place) for place in range(1, 9)]
+
+    def collate_texts(self, texts: Sequence[list[str]]) -> TextBatch:
+        rows = [torch.tensor([int(sentence) for sentence in text]) for text in texts]
+        tokens_BT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return TextBatch(tokens_BT > 0, torch.where(tokens_BT > 0, 0, -1), tokens_BT=tokens_BT)
+
+
+def test_some_sentences_are_shown_in_their_order() -> None:
+    """A lost order, a sentence twice or a wrong share would teach texts that nobody wrote."""
+    sampler = BatchSampler(12, 4, 50, 3)
+    loader = training_loader(Numbered(12, 1), sampler, 5, 0, sentences=0.5)
+    shown = [row_T[row_T > 0].tolist() for batch in loader for row_T in batch.text.tokens_BT]
+    assert all(row == sorted(set(row)) for row in shown)
+    counts = Counter(len(row) for row in shown)
+    assert set(counts) == {4, 5, 6, 7, 8}
+    # a share uniform in [0.5, 1], rounded: the ends are half as often as what lies between
+    assert counts[6] / len(shown) == pytest.approx(1 / 4, abs=0.06)
+    assert counts[4] / len(shown) == pytest.approx(1 / 8, abs=0.06)
+    (whole,) = {len(row_T) for batch in training_loader(Numbered(12, 1), sampler, 5, 0)
+                for row_T in batch.text.tokens_BT}  # fmt: skip
+    assert whole == 8
+
+
+def test_one_sentence_is_always_shown() -> None:
+    """A report of one sentence, or a share of nearly none, must not become an empty text."""
+    rng = np.random.default_rng(0)
+    assert some_sentences(["one"], 0.0, rng) == ["one"]
+    counts = [len(some_sentences(["a", "b", "c"], 0.0, rng)) for _ in range(300)]
+    assert set(counts) == {1, 2, 3}
+    assert some_sentences(["a", "b", "c"], 1.0, rng) == ["a", "b", "c"]
 
 
 def test_batches_do_not_depend_on_resuming_or_on_loader_processes(pairs: Artifact) -> None:

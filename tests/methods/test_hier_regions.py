@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional
 from torchvision.ops import roi_align
 
 from crossray.core.errors import CrossRayError
+from crossray.core.types import ImageBatch
 from crossray.methods.hier import HierConfig
 from crossray.methods.hier.regions import (
     ZONES,
@@ -105,6 +107,24 @@ def boxed_hier() -> HierConfig:
     """HIER with boxes, both directions of level 1."""
     assert isinstance(TINY["hier"], HierConfig)
     return replace(TINY["hier"], regions="boxes", both_directions=True)
+
+
+def test_cells_side_by_side_tell_left_from_right() -> None:
+    """A mean over the map is the same for a finding on either side: the wrong film is found."""
+    config = replace(TINY["hier"], image_pooling="cells", levels=("global",), gate=False)
+    model = config.build().eval()
+    grid = torch.randn(2, model.image_tower.channels, 4, 4)
+    halves = (slice(0, 2), slice(2, 4))  # the finest grid of the configuration has 2 x 2 cells
+    cells = [[grid[:, :, y, x].mean(dim=(2, 3)) for x in halves] for y in halves]
+    side_by_side = torch.stack([cell for row in cells for cell in row], dim=2).flatten(1)
+    wanted = functional.normalize(model.image_head(side_by_side), dim=-1)
+    torch.testing.assert_close(model.encode_image(ImageBatch(grid_BCYX=grid)), wanted)
+    mirrored = model.encode_image(ImageBatch(grid_BCYX=grid.flip(3)))
+    assert not torch.allclose(mirrored, wanted, atol=1e-3)
+    assert config.map_side(8) == 2
+    mean = replace(config, image_pooling="mean").build().eval()
+    one, other = (mean.encode_image(ImageBatch(grid_BCYX=g)) for g in (grid, grid.flip(3)))
+    torch.testing.assert_close(one, other)
 
 
 def test_boxes_stand_in_for_the_grid() -> None:

@@ -14,7 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.distill.models import method_from_dict, method_to_dict
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower
-from crossray.recipes import RECIPES, get_recipe
+from crossray.recipes import RECIPES, STUDENTS, get_recipe
 from crossray.training.config import DeepSpeedConfig, TrainConfig
 
 
@@ -93,3 +93,13 @@ def test_unknown_recipe_is_named() -> None:
     """The sentence lists what there is."""
     with pytest.raises(CrossRayError, match="hier_tiny"):
         get_recipe("hier_huge")
+
+
+def test_tokens_that_the_teacher_did_not_see_are_not_compared() -> None:
+    """Its states would be compared with those of other words, in silence."""
+    recipe = get_recipe("student_tiny", STUDENTS)
+    compared = replace(recipe.distillation, layer_map=((1, 0),))
+    with pytest.raises(CrossRayError, match=r"augment\.sentences=0\.3"):
+        replace(recipe, distillation=compared).check()
+    whole = replace(recipe.augment, sentences=1.0)
+    replace(recipe, augment=whole, distillation=compared).check()

@@ -21,8 +21,15 @@ _Sample = tuple[object, object, int, Teaching | None]
 
 
 class _Samples(Dataset[Any]):
-    def __init__(self, corpus: Corpus, seed: int, label_names: Sequence[str], texts: bool) -> None:
-        self.corpus, self.seed, self.texts = corpus, seed, texts
+    def __init__(
+        self,
+        corpus: Corpus,
+        seed: int,
+        label_names: Sequence[str],
+        texts: bool,
+        sentences: float,
+    ) -> None:
+        self.corpus, self.seed, self.texts, self.sentences = corpus, seed, texts, sentences
         self.labels_NC = label_matrix(corpus.labels, label_names) if label_names else None
 
     def __len__(self) -> int:
@@ -36,7 +43,10 @@ class _Samples(Dataset[Any]):
             choice = np.random.default_rng((self.seed, epoch, row))
             number = int(choice.integers(self.corpus.text_count(row)))
             teaching = self.corpus.teaching(row, number)
-            return self.corpus.image(row, epoch), self.corpus.text(row, number), row, teaching
+            text = self.corpus.text(row, number)
+            if self.sentences < 1 and isinstance(text, list):
+                text = some_sentences(text, self.sentences, choice)
+            return self.corpus.image(row, epoch), text, row, teaching
 
     def collate(self, samples: Sequence[_Sample]) -> Batch:
         images, texts, rows, teachings = zip(*samples, strict=True)
@@ -52,6 +62,12 @@ class _Samples(Dataset[Any]):
         )
 
 
+def some_sentences(text: Sequence[str], least: float, rng: np.random.Generator) -> list[str]:
+    """At least one sentence of a text, in their order, a share of them uniform in [`least`, 1]."""
+    count = max(1, round(rng.uniform(least, 1) * len(text)))
+    return [text[number] for number in np.sort(rng.choice(len(text), count, replace=False))]
+
+
 def no_texts(rows: int) -> TextBatch:
     """Texts without a token, for methods that read none."""
     return TextBatch(torch.zeros(rows, 0, dtype=torch.bool), torch.zeros(rows, 0, dtype=torch.long))
@@ -64,15 +80,16 @@ def training_loader(
     processes: int,
     label_names: Sequence[str] = (),
     texts: bool = True,
+    sentences: float = 1.0,
 ) -> DataLoader[Batch]:
     """Micro-batches of one process, in the sampler's order.
 
     Each item comes with one of its texts, drawn anew every epoch. What is drawn depends on the
     seed, the epoch and the item only, so neither resuming nor the number of loader processes
     changes it. `label_names` are the columns of `labels_BC`; without them it is left out. Without
-    `texts` no text is read, and the batches have none.
+    `texts` no text is read, and the batches have none. `sentences`: see `AugmentConfig`.
     """
-    samples = _Samples(corpus, seed, label_names, texts)
+    samples = _Samples(corpus, seed, label_names, texts, sentences)
     return _loader(samples, samples.collate, sampler, processes)
 
 

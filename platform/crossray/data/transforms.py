@@ -42,6 +42,8 @@ class AugmentConfig(Config):
         brightness: the factor lies in 1 +- this, in [0, 1).
         contrast: the factor lies in 1 +- this, in [0, 1).
         flip: probability of a mirror image; 0 because left and right carry medical meaning.
+        sentences: the smallest share of a text's sentences that is shown, in [0, 1], one sentence
+            at least, drawn anew every epoch; 1 for all. Pairs only: features have whole texts.
     """
 
     min_scale: float = 0.8
@@ -50,6 +52,7 @@ class AugmentConfig(Config):
     brightness: float = 0.1
     contrast: float = 0.1
     flip: float = 0.0
+    sentences: float = 1.0
 
     def __post_init__(self) -> None:
         allowed = {
@@ -59,6 +62,7 @@ class AugmentConfig(Config):
             "brightness": 0 <= self.brightness < 1,
             "contrast": 0 <= self.contrast < 1,
             "flip": 0 <= self.flip <= 1,
+            "sentences": 0 <= self.sentences <= 1,
         }
         for name, good in allowed.items():
             if not good:

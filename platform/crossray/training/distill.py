@@ -29,6 +29,16 @@ class StudentRecipe(Recipe):
 
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
 
+    def check(self) -> None:
+        """As `Recipe.check`, and for texts whose tokens are not those that the teacher has seen."""
+        super().check()
+        if self.augment.sentences < 1 and self.distillation.layer_map:
+            raise CrossRayError(
+                "distillation.layer_map compares the states of tokens, and augment.sentences="
+                f"{self.augment.sentences} leaves sentences out that the teacher has seen; set it "
+                "to 1, or empty the map."
+            )
+
 
 @dataclass(frozen=True)
 class Distill:

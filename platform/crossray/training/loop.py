@@ -214,6 +214,7 @@ class _Worker:
             train.loader_processes,
             self.label_names,
             not self.recipe.method.image_only,
+            self.recipe.augment.sentences,
         )
 
     def _after_step(self, terms: dict[str, Tensor], pace: Pace) -> None:

@@ -26,6 +26,8 @@ class HierConfig(MethodConfig):
         hidden: width of the global heads' hidden layer.
         dropout: probability, in the heads.
         local_dropout: probability, in the projections of regions, words, structures and sentences.
+        image_pooling: of the global image embedding: the mean over the feature map, or its cells
+            side by side, averaged to the finest of `grids`, which tells where things are.
         text_pooling: the first token's state, or the mean over the tokens.
         regions: of level 1: cells of grids, or the boxes or masks of the pairs with the whole
             picture as one more.
@@ -56,6 +58,7 @@ class HierConfig(MethodConfig):
     hidden: int = 1024
     dropout: float = 0.0
     local_dropout: float = 0.0
+    image_pooling: Literal["mean", "cells"] = "mean"
     text_pooling: Literal["cls", "mean"] = "cls"
     regions: Literal["grid", "boxes", "masks"] = "grid"
     grids: tuple[int, ...] = (4, 8, 16)
@@ -112,6 +115,11 @@ class HierConfig(MethodConfig):
         return self.regions == "boxes" and self.reads_parts
 
     @property
+    def pooled_side(self) -> int:
+        """Rows and columns of cells that the global image embedding is made of."""
+        return max(self.grids) if self.image_pooling == "cells" else 1
+
+    @property
     def reads_structures(self) -> bool:
         """Whether structures and sentences are represented."""
         return "structure_sentence" in self.levels
@@ -138,5 +146,5 @@ class HierConfig(MethodConfig):
             return whole
         regions = self.grids if self.reads_parts else ()
         zones = (ZONE_GRID,) if self.reads_structures else ()
-        step = lcm(*regions, *zones)
+        step = lcm(self.pooled_side, *regions, *zones)
         return next((side for side in range(step, whole, step) if whole % side == 0), whole)

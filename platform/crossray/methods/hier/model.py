@@ -65,7 +65,7 @@ class Hier(Method):
         self.text_tower = TextTower(config.text, load_weights)
         channels, width = self.image_tower.channels, self.text_tower.width
         heads = (config.hidden, config.embedding, config.dropout)
-        self.image_head = projection_head(channels, *heads, batch_norm=True)
+        self.image_head = projection_head(channels * config.pooled_side**2, *heads, batch_norm=True)
         self.text_head = projection_head(width, *heads, batch_norm=True)
         local = config.local_dropout
         if config.reads_parts:
@@ -99,7 +99,7 @@ class Hier(Method):
             nn.init.zeros_(self.gate.bias)
 
     def encode_image(self, image: ImageBatch) -> Tensor:
-        """`z_BD`: the global embedding, `p_v(mean_pool(V))`, unit length."""
+        """`z_BD`: the global embedding, `p_v(pool(V))`, unit length."""
         return self._global_image(self.image_grid(image))
 
     def encode_text(self, text: TextBatch) -> Tensor:
@@ -107,7 +107,8 @@ class Hier(Method):
         return self._global_text(self.text_states(text), text)
 
     def _global_image(self, grid_BCYX: Tensor) -> Tensor:
-        return functional.normalize(self.image_head(grid_BCYX.mean(dim=(2, 3))), dim=-1)
+        cells_BCYX = functional.adaptive_avg_pool2d(grid_BCYX, self.config.pooled_side)
+        return functional.normalize(self.image_head(cells_BCYX.flatten(1)), dim=-1)
 
     def _global_text(self, states_BTD: Tensor, text: TextBatch) -> Tensor:
         pooled_BD = pool(states_BTD, text.mask_BT, self.config.text_pooling)
