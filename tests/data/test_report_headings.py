@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from crossray.data.sentences import as_document
 from crossray.data.sources.report_headings import section_of
 from crossray.data.sources.report_sections import read_sections
 from crossray.data.sources.study_reports import report_parts
@@ -47,7 +48,7 @@ MAPPING = {
     "comment": ("COMMENT",),
     "wet read": ("WET READ", "WETREAD"),
     "other": ("INDICATION FOR CHEST X-RAY", "EXAM, CHEST", "DICTATED BY", "PRIOR CHEST FILM",
-              "CHEST PAIN", "TRAUMA TO THE CHEST"),
+              "READ BY", "CC", "CHEST PAIN", "TRAUMA TO THE CHEST"),
 }  # fmt: skip
 
 
@@ -103,6 +104,13 @@ ORGANS = """ FINDINGS:
 
  IMPRESSION: Pneumonia.
 """
+
+
+def test_organs_are_sentences_of_their_own() -> None:
+    """Lists of organs often have no full stops; run together they are one long sentence."""
+    report = " FINDINGS:\n LUNGS: Clear\n HEART: Large\n TUBES, LINES & DEVICES: None\n"
+    texts, _ = as_document(read_sections(report))
+    assert texts == ["LUNGS: Clear", "HEART: Large", "TUBES, LINES & DEVICES: None"]
 
 
 @pytest.mark.parametrize(

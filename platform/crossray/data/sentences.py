@@ -27,7 +27,9 @@ _OPEN_UNLESS_CAPITAL = frozenset(
 )  # fmt: skip
 
 _LIST_MARK = r"(?:\(?\d{1,2}[.)]|[-*\u2022])"
-_PARAGRAPH = re.compile(rf"\n\s*\n|\n(?=[ \t]*{_LIST_MARK}[ \t]+\S)|\n(?=[A-Z][A-Z /]{{2,40}}:)")
+_PARAGRAPH = re.compile(
+    rf"\n\s*\n|\n(?=[ \t]*{_LIST_MARK}[ \t]+\S)|\n(?=[ \t]*[A-Z][A-Z ()/,&-]{{2,40}}:)"
+)
 _LEADING_MARK = re.compile(rf"^{_LIST_MARK}\s+")
 _STOP = re.compile(r"[.!?]+[\"'\u201d\u2019)\]]*(?=\s|$)|(?<=[a-z]{2}[.!?])(?=[A-Z][a-z])")
 _NUMBER_MARK = re.compile(r"\d{1,2}\.")

@@ -15,9 +15,10 @@ TEXT = ("findings", "impression")
 _SPELLINGS = {
     "findings": ("finding",),
     "impression": (
-        "conclusion", "conclusions", "opinion", "findings and impression", "findings/impression",
+        "imp", "conclusion", "conclusions", "opinion", "findings and impression",
+        "findings/impression",
     ),
-    "history": ("clinical history", "clinical information", "patient history", "pfi"),
+    "history": ("hx", "clinical history", "clinical information", "patient history", "pfi"),
     "indication": ("reason for examination", "reason for exam", "clinical indication"),
     "comparison": ("comparisons", "reference exam", "comparison exam", "comparison film"),
     "examination": ("exam", "type of examination"),
@@ -42,7 +43,7 @@ _AROUND = re.compile(
     r"|attending|resident|physicians?|doctors?|dr|radiologists?|referr\w+|order\w*|clinical|patient"
     r"|diagnos[ei]s|symptoms?|complaints?|pain|trauma|injury|wet ?read|comments?|contrast|dose"
     r"|accession|approved|verified|electronically|prior|previous|compared?|reference|questions?"
-    r"|request\w*|mrn|dob|reported|report (?:by|date|status)|priority)\b"
+    r"|request\w*|mrn|dob|report (?:date|status)|priority|by|cc|attest\w+)\b"
 )
 _VIEW = re.compile(
     r"\b(?:chest|portable|pa|ap|lat|lateral|frontal|views?|upright|erect|supine|decubitus|ribs?"
@@ -72,7 +73,9 @@ def section_of(heading: str) -> str | None:
     of the examination or its readers is `other`.
     """
     name = _plain(heading)
-    if close := get_close_matches(name, _SECTIONS, n=1, cutoff=0.85):
+    if name in _SECTIONS:
+        return _SECTIONS[name]
+    if len(name) > 4 and (close := get_close_matches(name, _SECTIONS, n=1, cutoff=0.85)):
         return _SECTIONS[close[0]]
     for main in _MAIN:
         if main in name:
