@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 
 from crossray.data.rejection import Rejected
+from crossray.data.sources.dicom import SHORT_SIDE
 from crossray.data.sources.dicom_file import JPEG, JPEG_2000, JPEG_LS, NATIVE, read_image_object
 from crossray.data.sources.dicom_picture import dicom_picture
 from crossray.data.sources.dicom_pixels import stored_values
@@ -73,7 +74,7 @@ def _film(
 
 
 def _greys(data: bytes) -> NDArray[np.int64]:
-    return np.asarray(Image.open(BytesIO(dicom_picture(data)))).astype(np.int64)
+    return np.asarray(Image.open(BytesIO(dicom_picture(data, "", SHORT_SIDE)))).astype(np.int64)
 
 
 def _cases(syntax: uid.UID) -> list[dict[str, Any]]:
@@ -198,7 +199,7 @@ def test_one_bit(syntax: uid.UID, vr: str) -> None:
         assert np.array_equal(_greys(_saved(dataset)), 255 * shown_HW.astype(int))
     dataset.PixelData = data.tobytes()[:8]
     with pytest.raises(Rejected, match=r"broken image: 64 pixels where the header says 117"):
-        dicom_picture(_saved(dataset))
+        dicom_picture(_saved(dataset), "", SHORT_SIDE)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_depths_that_are_not_read(tags: dict[str, Any], reason: str) -> None:
     if dataset.get("BitsAllocated") == 1:
         compressed(dataset, _ramp(12), uid.JPEGLSLossless)
     with pytest.raises(Rejected, match=reason):
-        dicom_picture(_saved(dataset))
+        dicom_picture(_saved(dataset), "", SHORT_SIDE)
 
 
 @pytest.mark.parametrize("tag", ["FloatPixelData", "DoubleFloatPixelData"])
@@ -233,7 +234,7 @@ def test_floating_point(tag: str) -> None:
     del dataset.PixelData
     setattr(dataset, tag, _ramp(12).astype(f"f{depth // 8}").tobytes())
     with pytest.raises(Rejected, match="unsupported encoding: pixels in floating point"):
-        dicom_picture(_saved(dataset))
+        dicom_picture(_saved(dataset), "", SHORT_SIDE)
 
 
 @pytest.mark.parametrize("syntax", [*JPEG, *JPEG_LS, *JPEG_2000], ids=lambda syntax: syntax.name)
@@ -243,14 +244,14 @@ def test_frames_of_another_size(syntax: uid.UID) -> None:
     dataset = compressed(film(ramp_HW), ramp_HW, syntax)
     dataset.Rows = ROWS // 2
     with pytest.raises(Rejected, match="broken image: a frame of"):
-        dicom_picture(_saved(dataset))
+        dicom_picture(_saved(dataset), "", SHORT_SIDE)
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     for length in (2, 3, 4, 20, 30, 41, len(frame) // 2):
         cut = film(ramp_HW, PixelData=encapsulate([frame[:length]]))
         cut["PixelData"].VR = "OB"
         cut.file_meta.TransferSyntaxUID = syntax
         with pytest.raises(Rejected, match="broken image"):
-            dicom_picture(_saved(cut))
+            dicom_picture(_saved(cut), "", SHORT_SIDE)
 
 
 def test_colour_of_other_depths() -> None:
@@ -259,7 +260,7 @@ def test_colour_of_other_depths() -> None:
     tags = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
     dataset = film(colours, **tags, BitsStored=6, HighBit=5)
     with pytest.raises(Rejected, match="unsupported encoding: RGB with"):
-        dicom_picture(_saved(dataset))
+        dicom_picture(_saved(dataset), "", SHORT_SIDE)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -276,7 +277,7 @@ def test_damage(syntax: uid.UID) -> None:
         places = random.integers(start, len(data), 1 + at % 8)
         data[places] = random.integers(0, 256, len(places), dtype=np.uint8)
         try:
-            dicom_picture(data[: len(data) - at % 5 * 100].tobytes(), "film.dcm")
+            dicom_picture(data[: len(data) - at % 5 * 100].tobytes(), "film.dcm", SHORT_SIDE)
         except Rejected:
             told += 1
     assert told >= 10

@@ -21,7 +21,7 @@ from pydicom.filewriter import dcmwrite
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
 from crossray.data.sources import dicom_file
-from crossray.data.sources.dicom import DicomSource
+from crossray.data.sources.dicom import SHORT_SIDE, DicomSource
 from crossray.data.sources.dicom_picture import dicom_picture
 from support.dicom import PERSONAL, compressed, film, ramp, save
 
@@ -398,11 +398,11 @@ def test_picture_of_a_file(tmp_path: Path, judge: Judge) -> None:
     """A query by a film must be the very picture that an ingest of the film stores."""
     path = save(film(ramp(900, 700)), tmp_path / "tree/a.dcm")
     (row,) = judge(DicomSource(str(tmp_path / "tree")))
-    assert dicom_picture(path.read_bytes()) == row["image"]
+    assert dicom_picture(path.read_bytes(), "", SHORT_SIDE) == row["image"]
     with pytest.raises(Rejected, match="not DICOM"):
-        dicom_picture(b"words")
+        dicom_picture(b"words", "", SHORT_SIDE)
     with pytest.raises(Rejected, match="broken image"):
-        dicom_picture(b"words", "film.dcm")
+        dicom_picture(b"words", "film.dcm", SHORT_SIDE)
 
 
 def test_missing_folders(root: Path) -> None:

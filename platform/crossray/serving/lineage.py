@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.sources.any_picture import SHORT_SIDE
+from crossray.data.sources.dicom import SHORT_SIDE
 from crossray.index.vectors import MODELS
 
 

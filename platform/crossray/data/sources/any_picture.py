@@ -9,8 +9,7 @@ from PIL import Image
 
 from crossray.data.images import stored_image
 from crossray.data.rejection import Rejected
-
-SHORT_SIDE = 512
+from crossray.data.sources.dicom import SHORT_SIDE
 
 
 def any_picture(data: bytes, short_side: int = SHORT_SIDE) -> bytes:
@@ -19,8 +18,10 @@ def any_picture(data: bytes, short_side: int = SHORT_SIDE) -> bytes:
     `short_side` is that of `DicomSource` and holds for DICOM files only. Raises `Rejected` for what
     an ingest rejects.
     """
+    from crossray.data.sources.dicom_picture import dicom_picture
+
     try:
-        return _dicom_picture(data, short_side)
+        return dicom_picture(data, "", short_side)
     except Rejected as verdict:
         if verdict.reason != "not DICOM":
             raise
@@ -41,13 +42,3 @@ def any_shape(data: bytes) -> tuple[int, int]:
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(data)) as image:
             return image.height, image.width
-
-
-def _dicom_picture(data: bytes, short_side: int) -> bytes:
-    from crossray.data.sources import dicom_file
-    from crossray.data.sources.dicom import _png
-
-    dataset = dicom_file.read_image_object(data, "")
-    stored = dicom_file.stored_values(dataset)
-    with dicom_file.damage("window or a lookup table"):
-        return _png(stored, dataset, short_side)

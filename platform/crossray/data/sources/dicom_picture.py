@@ -7,13 +7,12 @@ import io
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from crossray.data.sources.dicom import SHORT_SIDE
 from crossray.data.sources.dicom_file import damage, read_image_object
 from crossray.data.sources.dicom_greys import greys
 from crossray.data.sources.dicom_pixels import stored_values
 
 
-def dicom_picture(data: bytes, name: str = "", short_side: int = SHORT_SIDE) -> bytes:
+def dicom_picture(data: bytes, name: str, short_side: int) -> bytes:
     """The image of a DICOM file as a greyscale PNG of 8 bits.
 
     Args:
