@@ -78,8 +78,8 @@ class SplitWords:
         for at, word in enumerate(inside_out):
             hinted |= _hints(word)
             parts = [word] if at else word.split("-")
-            if split := next(filter(None, map(parse_split, parts)), None):
-                return split if hinted == {split} else None
+            for split in filter(None, map(parse_split, parts)):
+                return split if len(hinted) == 1 else None
         return None
 
     def _mapped(self, word: str) -> Split | None:
