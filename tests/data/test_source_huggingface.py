@@ -343,6 +343,8 @@ def test_splits_of_files_given_directly(tmp_path: Path) -> None:
     """The test images of a set that is tried file by file must not be shared out anew."""
     _files(tmp_path, "train/part-0.parquet", "test/part-0.parquet", "data/validation-0.parquet")
     assert _splits(tmp_path) == ["val", "test", "train"]
+    _files(tmp_path / "one", "dev/part[1].parquet")
+    assert _splits(tmp_path / "one/dev/part[1].parquet") == ["val"]
     assert _splits(tmp_path / "train/part-0.parquet") == ["train"]
     assert _splits(tmp_path / "data/validation-0.parquet") == ["val"]
     assert _splits(tmp_path / "test") == ["test"]
