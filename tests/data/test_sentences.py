@@ -82,3 +82,10 @@ def test_document_sections_cover_all_sentences() -> None:
         {"name": "findings", "start": 0, "stop": 2},
         {"name": "impression", "start": 2, "stop": 3},
     ]
+
+
+def test_parts_that_are_missing() -> None:
+    """A cell that a program left empty would be a finding that every such report shares."""
+    texts, sections = as_document({"findings": "NaN", "impression": "None. Clear.", "body": "n/a"})
+    assert texts == ["None.", "Clear."]
+    assert sections == [{"name": "impression", "start": 0, "stop": 2}]

@@ -241,9 +241,9 @@ def test_columns_that_hold_no_text(tmp_path: Path, kind: str, role: str) -> None
     """A Python value written out would become the caption or the label of every item."""
     values, spelt, nested = TYPES[kind]
     pq.write_table(pa.table({"text": ["t"], "x": values}), tmp_path / "train.parquet")
-    columns = {"text_columns": "text,x"} if role == "text" else {"label_column": "x"}
+    options: dict[str, Any] = {"text": {"text_columns": "text,x"}, "label": {"label_column": "x"}}
     with pytest.raises(CrossRayError) as error:
-        HuggingFaceSource(str(tmp_path), image_column="", **columns).plan()
+        HuggingFaceSource(str(tmp_path), image_column="", **options[role]).plan()
     assert f"column 'x' of {tmp_path}/train.parquet is {spelt}" in str(error.value)
     for name in nested:
         assert f"take a field of it: {name}." in str(error.value)
@@ -317,7 +317,7 @@ def test_words_for_missing_values(tmp_path: Path, judge: Judge) -> None:
         "id": ["a", "b", *words[2:], "c"],
     }
     pq.write_table(pa.table(content), tmp_path / "train.parquet")
-    options = {"image_column": "", "label_column": "label", "id_column": "id"}
+    options: dict[str, Any] = {"image_column": "", "label_column": "label", "id_column": "id"}
     rows = judge(HuggingFaceSource(str(tmp_path), **options))
     assert [row["reason"] for row in rows] == [
         *["missing text"] * 2, *["missing id"] * 7, None,
@@ -343,6 +343,8 @@ def test_splits_of_files_given_directly(tmp_path: Path) -> None:
     """The test images of a set that is tried file by file must not be shared out anew."""
     _files(tmp_path, "train/part-0.parquet", "test/part-0.parquet", "data/validation-0.parquet")
     assert _splits(tmp_path) == ["val", "test", "train"]
+    _files(tmp_path / "one", "dev/part[1].parquet")
+    assert _splits(tmp_path / "one/dev/part[1].parquet") == ["val"]
     assert _splits(tmp_path / "train/part-0.parquet") == ["train"]
     assert _splits(tmp_path / "data/validation-0.parquet") == ["val"]
     assert _splits(tmp_path / "test") == ["test"]
@@ -492,7 +494,7 @@ def test_class_numbers(tmp_path: Path, judge: Judge, encode: Encode) -> None:
     content = {"text": ["a", "b", "c"], "kind": [1, 0, -1], "kinds": [[0, 1], [1], []]}
     table = datasets.Dataset.from_dict(content, features=features)
     table.to_parquet(tmp_path / "train.parquet")
-    options = {"image_column": "", "label_column": "kind"}
+    options: dict[str, Any] = {"image_column": "", "label_column": "kind"}
     rows = judge(HuggingFaceSource(str(tmp_path), **options))
     assert [row["labels"] for row in rows] == [["photo"], ["film"], []]
     rows = judge(HuggingFaceSource(str(tmp_path), **options | {"label_column": "kinds"}))
@@ -518,7 +520,11 @@ def test_rocov2(tmp_path: Path, judge: Judge, encode: Encode) -> None:
         )  # fmt: skip
         (tmp_path / "data").mkdir(exist_ok=True)
         pq.write_table(table, tmp_path / f"data/{split}-00000-of-00001.parquet")
-    options = {"text_columns": "caption", "id_column": "image_id", "label_column": "cui"}
+    options: dict[str, Any] = {
+        "text_columns": "caption",
+        "id_column": "image_id",
+        "label_column": "cui",
+    }
     rows = judge(HuggingFaceSource(str(tmp_path), **options))
     assert Counter(row["split"] for row in rows) == {"train": 2, "val": 2, "test": 2}
     by_id = {row["item_id"]: row for row in rows}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from crossray.data.missing_values import present
 from crossray.data.schema import Section
 from crossray.data.visible_text import is_visible
 
@@ -57,12 +58,15 @@ def split_sentences(text: str) -> list[str]:
 
 
 def as_document(parts: Mapping[str, str]) -> tuple[list[str], list[Section]]:
-    """The sentences of a document and, over them, one section for every part that has any."""
+    """The sentences of a document and, over them, one section for every part that has any.
+
+    A part that is a table's word for a missing value has none.
+    """
     texts: list[str] = []
     sections: list[Section] = []
     for name, text in parts.items():
         start = len(texts)
-        texts.extend(split_sentences(text))
+        texts.extend(split_sentences(present(text)))
         if len(texts) > start:
             sections.append(Section(name=name, start=start, stop=len(texts)))
     return texts, sections

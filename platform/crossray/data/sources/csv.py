@@ -23,6 +23,7 @@ from crossray.data.sources.source import UNIT_ROWS, Plan, Source
 from crossray.data.sources.split_words import split_words
 
 Record = tuple[int, int, list[str]]
+Units = list[dict[str, Any]]
 
 _MAX_CELL = 16 << 20
 
@@ -102,22 +103,20 @@ class CsvSource(Source):
         header = self._header(next(rows, None))
         if self.split_column is not None:
             rows = self._with_known_split(rows, header.index(self.split_column))
-        if self.group_captions:
-            id_column = self.id_column or self.image_column
-            items = _grouped(rows, header.index(id_column))
-            count = len(items)
-            units = [{"items": items[at : at + UNIT_ROWS]} for at in range(0, count, UNIT_ROWS)]
-        else:
-            count = 0
-            units = []
-            for start, line, _ in rows:
-                if count % UNIT_ROWS == 0:
-                    units.append({"offset": start, "line": line, "rows": 0})
-                units[-1]["rows"] += 1
-                count += 1
+        units, count = self._grouped(rows, header) if self.group_captions else _one_by_one(rows)
         images = str(Path(self.images).resolve()) if self.images is not None else None
         reader = CsvReader(self, str(Path(self.table).resolve()), images, header)
         return Plan(units, count, reader, remedies={} if self.group_captions else REMEDY)
+
+    def _grouped(self, rows: Iterator[Record], header: list[str]) -> tuple[Units, int]:
+        """Units of items, each the runs of its rows (offset, line, length), and their number."""
+        column = header.index(self.id_column or self.image_column)
+        groups = Groups()
+        for start, line, cells in rows:
+            groups.add(_text(cells[column]) if column < len(cells) else "", start, line)
+        items = groups.items
+        starts = range(0, len(items), UNIT_ROWS)
+        return [{"items": items[at : at + UNIT_ROWS]} for at in starts], len(items)
 
     def _with_known_split(self, rows: Iterator[Record], column: int) -> Iterator[Record]:
         """The rows; raises `CrossRayError` at their end where none of them has a known split."""
@@ -255,12 +254,16 @@ class CsvReader:
         return pair
 
 
-def _grouped(rows: Iterator[Record], column: int) -> list[list[list[int]]]:
-    """The items of a table with one caption a row: offset, line and length of runs of rows."""
-    groups = Groups()
-    for start, line, cells in rows:
-        groups.add(_text(cells[column]) if column < len(cells) else "", start, line)
-    return groups.items
+def _one_by_one(rows: Iterator[Record]) -> tuple[Units, int]:
+    """Units of rows that follow one another, each an item, and their number."""
+    units: Units = []
+    count = 0
+    for start, line, _ in rows:
+        if count % UNIT_ROWS == 0:
+            units.append({"offset": start, "line": line, "rows": 0})
+        units[-1]["rows"] += 1
+        count += 1
+    return units, count
 
 
 def _run(stream: BinaryIO, offset: int, line: int, count: int) -> Iterator[tuple[int, list[str]]]:

@@ -84,9 +84,9 @@ class HuggingFaceSource(Source):
                 "with --id-column, and leave out --document."
             )
         folder, files = self._local()
-        name = folder.resolve().name
+        root, name = str(folder.absolute()), folder.resolve().name
         if not files:
-            name, files = "", self._download()
+            root, name, files = "", "", self._download()
         splits: list[Split | None] = [None] * len(files)
         if self.split_column is None:
             splits = split_words(self.split_map).files([own for own, _ in files], name)
@@ -100,7 +100,7 @@ class HuggingFaceSource(Source):
                     {"file": file, "part": part, "split": split, "first": counts[split or "row"]}
                 )
                 counts[split or "row"] += rows
-        reader = HuggingFaceReader(self, str(folder.absolute()))
+        reader = HuggingFaceReader(self, root)
         if not self.group_captions:
             return Plan(units, counts.total(), reader, remedies=REMEDY if self.id_column else {})
         items = reader.items(units)
@@ -159,7 +159,10 @@ class HuggingFaceSource(Source):
 
 @dataclass(frozen=True)
 class HuggingFaceReader:
-    """Reads row groups and record batches, inside a worker."""
+    """Reads row groups and record batches, inside a worker.
+
+    `folder` is the one that was given, in which images may lie; "" for a data set of the hub.
+    """
 
     source: HuggingFaceSource
     folder: str
@@ -243,10 +246,11 @@ class HuggingFaceReader:
             return data
         if path is None or is_missing(path):
             raise Rejected("missing image", "the image is null")
-        beside = Path(file).parent / path
-        if os.path.isfile(beside):  # noqa: PTH113 - Path.is_file raises for a name too long
-            path = os.path.relpath(beside, self.folder)
-        return ImageFile(self.folder, path)
+        own = Path(file).parent
+        root = self.folder or str(own)
+        if os.path.isfile(own / path):  # noqa: PTH113 - Path.is_file raises for a name too long
+            path = os.path.relpath(own / path, root)
+        return ImageFile(root, path)
 
 
 def _grouped(items: list[list[list[int]]], parts: list[dict[str, Any]]) -> dict[str, Any]:

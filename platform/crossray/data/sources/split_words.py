@@ -77,9 +77,9 @@ class SplitWords:
         hinted: set[str] = set()
         for at, word in enumerate(inside_out):
             hinted |= _hints(word)
-            parts = [word] if at else word.split("-")
-            if split := next(filter(None, map(parse_split, parts)), None):
-                return split if hinted == {split} else None
+            for part in [word] if at else word.split("-"):
+                if (split := parse_split(part)) is not None:
+                    return split if len(hinted) == 1 else None
         return None
 
     def _mapped(self, word: str) -> Split | None:
