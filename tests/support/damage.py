@@ -98,6 +98,11 @@ def _field(path: Path, whole: bytes, rng: random.Random) -> str:
         return _json(path, whole, rng)
     if path.suffix == ".parquet":
         return _parquet(path, rng)
+    return damage_text(path, whole, rng)
+
+
+def damage_text(path: Path, whole: bytes, rng: random.Random) -> str:
+    """A field of a text file, replaced; what it was and is."""
     start, stop = rng.choice(_spans(path.suffix, whole))
     # A blank last line is the end of a file.
     value = rng.choice(_TEXTS if whole[stop:].strip() else _TEXTS[2:])
