@@ -116,8 +116,7 @@ def _damage(path: Path, values: Arrays, rng: random.Random) -> str:
     _write(path, changed)
     if kind == "bytes":
         data = bytearray(path.read_bytes())
-        for _ in range(4):
-            data[rng.randrange(len(data))] = rng.randrange(256)
+        data[rng.randrange(len(data))] = rng.randrange(256)
         path.write_bytes(bytes(data[: rng.choice((len(data), len(data) // 2))]))
     return told
 

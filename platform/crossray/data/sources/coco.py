@@ -130,6 +130,7 @@ class Faults:
 
     of_images: dict[int, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    strays: set[str] = field(default_factory=set)
 
     def add(self, number: int | None, where: str, detail: str) -> None:
         """An entry of image `number`, or of none."""
@@ -137,6 +138,13 @@ class Faults:
             self.rows.append(broken(where, "malformed row", detail))
         else:
             self.of_images.setdefault(number, f"{where}: {detail}")
+
+    def stray(self, number: object, where: str) -> None:
+        """An entry of an image that is not there; all entries of one image are one row."""
+        detail = f"there is no image {number!r:.40}"
+        if detail not in self.strays:
+            self.strays.add(detail)
+            self.add(None, where, detail)
 
 
 def _parted(rows: list[Row]) -> tuple[list[Row], list[Row]]:
@@ -180,7 +188,9 @@ def _images(file: AnnotationFile, faults: Faults) -> dict[int, dict[str, Any]]:
         if not (_is_number(number) and isinstance(name, str)):
             faults.add(None, where, f"{number!r:.40} and {name!r:.60} are no number and file name")
         elif number in images:
-            faults.add(None, where, f"an earlier image has the number {number}")
+            detail = f"two images have the number {number}"
+            faults.add(None, where, detail)
+            faults.add(number, where, detail)
         else:
             images[number] = image
     return images
@@ -192,7 +202,7 @@ def _captions(file: AnnotationFile, images: Container[Any], faults: Faults) -> d
     for where, note in file.entries("annotations", "id", "image_id", "caption"):
         number = _owner(note, images)
         if number is None:
-            faults.add(None, where, f"there is no image {note.get('image_id')!r:.40}")
+            faults.stray(note.get("image_id"), where)
         elif not _is_number(note.get("id")):
             faults.add(number, where, f"{note.get('id')!r:.40} is no number of a caption")
         else:
@@ -218,7 +228,7 @@ def _instances(
     for where, note in notes:
         number, category = _owner(note, images), note.get("category_id")
         if number is None:
-            faults.add(None, where, f"there is no image {note.get('image_id')!r:.40}")
+            faults.stray(note.get("image_id"), where)
         elif not (_is_number(category) and category in names):
             faults.add(number, where, f"there is no category {category!r:.40} with a name")
         elif note.get("iscrowd") not in (0, 1):
