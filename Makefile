@@ -15,7 +15,7 @@ export RAY_TRAIN_ENABLE_PREEMPTION_WATCHER := 0
 export TOKENIZERS_PARALLELISM := false
 export RAY_SERVE_HAPROXY_BINARY_PATH := $(VENV)/bin/crossray-haproxy
 
-.PHONY: install cluster demo dashboards test test-heavy test-light test-cluster check stop docs clean
+.PHONY: install cluster demo dashboards test test-heavy test-light test-long test-cluster check stop docs clean
 
 install: $(STAMP)
 
@@ -75,6 +75,9 @@ test-heavy:
 
 test-light:
 	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(addprefix --ignore=,$(HEAVY_TESTS) $(CLUSTER_TESTS))
+
+test-long: install  ## 200 damages of one row for every importer, where `make test` tries 20; a minute
+	CROSSRAY_DAMAGES=200 $(SPARING) python -m pytest --durations=25 tests/data/test_source_fuzz.py tests/data/test_feature_set_fuzz.py
 
 test-cluster: install  ## lost nodes, a cut cable, a new head, an object store, dashboards on a real Prometheus; 15 minutes
 	@ray get-auth-token --generate > /dev/null

@@ -78,3 +78,20 @@ def test_missing_table_is_named(root: Path, name: str) -> None:
     (root / "CheXpert-v1.0-small" / name).unlink()
     with pytest.raises(CrossRayError, match=f"has no {name}; .*stanfordmlgroup"):
         ChexpertSource(str(root)).plan()
+
+
+def test_labels_that_are_none(root: Path, judge: Judge) -> None:
+    """A value that the labeler never writes must be seen, not read as not mentioned."""
+    table = root / "CheXpert-v1.0-small/train.csv"
+    sound = judge(ChexpertSource(str(root)))
+    lines = table.read_text().splitlines()
+    lines[1] = lines[1].replace("1.0,", "yes,", 1)
+    lines[2] += ",1.0"
+    lines[3] = lines[3].rpartition(",")[0]
+    table.write_text("\n".join(lines) + "\n")
+    rows = judge(ChexpertSource(str(root)))
+    faulty = [row for row in rows if row["reason"]]
+    assert [row["reason"] for row in faulty] == ["malformed row"] * 3
+    assert sum("'yes', not 1.0" in row["detail"] for row in faulty) == 1
+    assert sum("cells where the header has" in row["detail"] for row in faulty) == 2
+    assert [row for row in rows if not row["reason"]] == sound[:10] + sound[13:]

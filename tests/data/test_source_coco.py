@@ -141,3 +141,123 @@ def test_other_json(root: Path) -> None:
     (root / "annotations/instances_val2014.json").write_text('{"annotations": []}')
     with pytest.raises(CrossRayError, match=r"instances_val2014.json is not an annotation file"):
         CocoSource(str(root)).plan()
+
+
+DAMAGES: list[tuple[str, str, dict[str, Any], str]] = [
+    ("captions", "annotations", {"caption": "half \ud83d"}, "not UTF-8"),
+    ("captions", "annotations", {"caption": 7}, "malformed row"),
+    ("captions", "annotations", {"caption": ["A dog."]}, "malformed row"),
+    ("captions", "annotations", {"id": None}, "malformed row"),
+    ("captions", "annotations", {"image_id": None}, "malformed row"),
+    ("captions", "annotations", {"image_id": [9]}, "malformed row"),
+    ("captions", "annotations", {"image_id": 10**400}, "malformed row"),
+    ("captions", "images", {"id": "9"}, "malformed row"),
+    ("captions", "images", {"file_name": None}, "malformed row"),
+    ("captions", "images", {"file_name": "\udce9.jpg"}, "not UTF-8"),
+    ("captions", "images", {"file_name": "a\0.jpg"}, "missing image"),
+    ("captions", "images", {"file_name": "x" * 5_000 + ".jpg"}, "missing image"),
+    ("captions", "images", {"file_name": "../../etc/passwd"}, "image outside the folder"),
+    ("captions", "images", {"file_name": ""}, "missing id"),
+    ("captions", "images", {"width": 0}, "malformed row"),
+    ("captions", "images", {"width": None}, "malformed row"),
+    ("captions", "images", {"height": -20}, "malformed row"),
+    ("captions", "images", {"height": "20"}, "malformed row"),
+    ("instances", "annotations", {"bbox": [float("nan"), 1, 2, 3]}, "malformed row"),
+    ("instances", "annotations", {"bbox": [1, 1, -2, 3]}, "malformed row"),
+    ("instances", "annotations", {"bbox": [100, 1, 2, 3]}, "malformed row"),
+    ("instances", "annotations", {"bbox": [1, 1, 2]}, "malformed row"),
+    ("instances", "annotations", {"bbox": None}, "malformed row"),
+    ("instances", "annotations", {"bbox": {"x": 1}}, "malformed row"),
+    ("instances", "annotations", {"bbox": [10**400, 1, 2, 3]}, "malformed row"),
+    ("instances", "annotations", {"category_id": 4}, "malformed row"),
+    ("instances", "annotations", {"category_id": {}}, "malformed row"),
+    ("instances", "annotations", {"iscrowd": "no"}, "malformed row"),
+    ("instances", "annotations", {"image_id": 12345}, "malformed row"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change", "reason"), DAMAGES, ids=[str(at) for at in range(len(DAMAGES))]
+)
+def test_one_bad_entry_costs_one_row(
+    root: Path, judge: Judge, kind: str, name: str, change: dict[str, Any], reason: str
+) -> None:
+    """One entry among a million must not end the ingest, nor change another image."""
+    sound = {row["item_id"]: row for row in judge(CocoSource(str(root)))}
+    path = root / f"annotations/{kind}_train2014.json"
+    content = json.loads(path.read_text())
+    content[name][0] |= change
+    path.write_text(json.dumps(content))
+    rows = judge(CocoSource(str(root)))
+    assert {row["reason"] for row in rows if row["reason"]} == {reason}
+    taken = [row for row in rows if row["reason"] is None]
+    assert len(taken) >= len(sound) - 1
+    spared = [row for row in taken if row == sound[row["item_id"]]]
+    assert len(spared) >= len(sound) - 1
+
+
+def test_two_images_of_one_number(root: Path, judge: Judge) -> None:
+    """The captions are one of the two images', and nothing says whose."""
+    path = root / "annotations/captions_train2014.json"
+    content = json.loads(path.read_text())
+    content["images"][0]["id"] = 30
+    path.write_text(json.dumps(content))
+    rows = judge(CocoSource(str(root)))
+    taken = {row["item_id"] for row in rows if row["reason"] is None}
+    assert len(taken) == 23
+    assert taken.isdisjoint(_name("train2014", number)[:-4] for number in (30, 900))
+    details = [row["detail"] for row in rows if row["reason"]]
+    assert sum("two images have the number 30" in detail for detail in details) == 2
+    assert sum("there is no image 900" in detail for detail in details) == 1
+
+
+def test_entries_that_are_no_objects(root: Path, judge: Judge) -> None:
+    """A null in a list of annotations is one lost annotation."""
+    for kind, name in (("captions", "annotations"), ("captions", "images"),
+                       ("instances", "annotations")):  # fmt: skip
+        path = root / f"annotations/{kind}_val2014.json"
+        content = json.loads(path.read_text())
+        content[name] += [None, 7, "x", []]
+        path.write_text(json.dumps(content))
+    rows = judge(CocoSource(str(root)))
+    assert [row["reason"] for row in rows].count("malformed row") == 12
+    assert sum(row["reason"] is None for row in rows) == 25
+
+
+@pytest.mark.parametrize("blank", [None, "", " ", "\u200b", float("nan")])
+def test_one_blank_caption_of_five(root: Path, judge: Judge, blank: Any) -> None:
+    """A blank caption is left out and counted; an image of blank captions alone has no text."""
+    path = root / "annotations/captions_train2014.json"
+    content = json.loads(path.read_text())
+    for note in content["annotations"]:
+        if note["image_id"] == 9 or note["id"] == 9003:
+            note["caption"] = blank
+    path.write_text(json.dumps(content))
+    rows = {row["item_id"]: row for row in judge(CocoSource(str(root)))}
+    image = rows[_name("train2014", 900)[:-4]]
+    assert image["texts"] == [f"Caf\u00e9 900 {k}." for k in (0, 1, 2, 4)]
+    assert image["blank_texts"] == 1
+    assert rows[_name("train2014", 9)[:-4]]["reason"] == "missing text"
+    assert sum(row["reason"] is None for row in rows.values()) == 24
+
+
+def test_faulty_entries_under_every_split(
+    root: Path, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that has no image to look up must be counted under every protocol."""
+    monkeypatch.setattr(coco, "QUERIES", 4)
+    monkeypatch.setattr(coco, "TRAINING", 10)
+    path = root / "annotations/captions_train2014.json"
+    content = json.loads(path.read_text())
+    content["images"][0]["width"] = 0
+    path.write_text(json.dumps(content))
+    listing = json.loads((root / SPLIT).read_text())
+    listing["images"][5]["split"] = "fold"
+    (root / SPLIT).write_text(json.dumps(listing))
+    for split, reasons in (
+        ("official", ["malformed row"]),
+        ("karpathy", ["malformed row", "unknown split"]),
+        ("mmach", ["malformed row"]),
+    ):
+        rows = judge(CocoSource(str(root), split=split))  # type: ignore[arg-type]
+        assert sorted(row["reason"] for row in rows if row["reason"]) == reasons

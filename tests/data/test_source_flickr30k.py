@@ -88,3 +88,54 @@ def test_missing_photo_is_rejected(root: Path, judge: Judge) -> None:
     assert [(row["where"], row["reason"]) for row in rows if row["reason"]] == [
         ("990.jpg", "missing image")
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"filename": None}, "malformed row"),
+        ({"filename": "\ud83d.jpg"}, "not UTF-8"),
+        ({"split": "fold"}, "unknown split"),
+        ({"split": None}, "unknown split"),
+        ({"split": ["train"]}, "unknown split"),
+        ({"sentences": None}, "malformed row"),
+        ({"sentences": [None]}, "malformed row"),
+        ({"sentences": "A dog."}, "malformed row"),
+        ({"sentences": [{"raw": 7}]}, "malformed row"),
+        ({"sentences": [{"raw": ["A dog."]}]}, "malformed row"),
+        ({"sentences": []}, "missing text"),
+        ({"sentences": [{"tokens": ["dog"]}]}, "missing text"),
+        ({"sentences": [{"raw": "\u200b"}, {"raw": None}]}, "missing text"),
+    ],
+)
+def test_one_bad_entry_costs_one_row(
+    root: Path, judge: Judge, change: dict[str, Any], reason: str
+) -> None:
+    """One entry among thirty thousand must not end the ingest."""
+    sound = judge(Flickr30kSource(str(root)))
+    content = json.loads((root / SPLIT).read_text())
+    content["images"][2] |= change
+    (root / SPLIT).write_text(json.dumps(content))
+    rows = judge(Flickr30kSource(str(root)))
+    assert [row["reason"] for row in rows if row["reason"]] == [reason]
+    assert [row for row in rows if row["reason"] is None] == sound[:2] + sound[3:]
+
+
+def test_one_blank_caption_of_five(root: Path, judge: Judge) -> None:
+    """A blank caption must neither cost the photo nor pass for a caption."""
+    content = json.loads((root / SPLIT).read_text())
+    content["images"][0]["sentences"][1]["raw"] = "\u200b"
+    content["images"][0]["sentences"][3]["raw"] = None
+    (root / SPLIT).write_text(json.dumps(content))
+    first = judge(Flickr30kSource(str(root)))[0]
+    assert first["texts"] == [f"Caf\u00e9 1000.jpg {k}." for k in (0, 2, 4)]
+    assert first["blank_texts"] == 2
+
+
+def test_not_json(root: Path) -> None:
+    """A file that is damaged as a whole is refused in one sentence, whatever its damage."""
+    for content in ("{", "[" * 100_000, '{"images": [' + "9" * 5_000 + "]}", "\ud83d"):
+        (root / SPLIT).write_text(content, errors="surrogatepass")
+        with pytest.raises(CrossRayError, match=SPLIT) as caught:
+            Flickr30kSource(str(root)).plan()
+        assert "\n" not in str(caught.value)

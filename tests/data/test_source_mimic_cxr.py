@@ -168,3 +168,17 @@ def test_reports_without_text_are_counted(root: Path, judge: Judge) -> None:
     screen = StringIO()
     Console(file=screen).print(ledger.table())
     assert "without a text" in screen.getvalue()
+
+
+def test_labels_that_are_none(root: Path, judge: Judge) -> None:
+    """A value that the labeler never writes must cost its study, not pass for not mentioned."""
+    table = root / f"jpg/{TABLE.format('chexpert')}.gz"
+    sound = judge(_source(root))
+    content = gzip.decompress(table.read_bytes()).decode().replace("1.0", "yes", 1)
+    table.write_bytes(gzip.compress(content.encode()))
+    rows = judge(_source(root))
+    faulty = [row["where"] for row in rows if row["reason"] == "malformed row"]
+    assert faulty == ["f50000001-0", "f50000001-1"]
+    assert [row for row in rows if not row["reason"]] == [
+        row for row in sound if row["item_id"] not in faulty
+    ]

@@ -42,7 +42,7 @@ def damaged(small: SmallSet, seed: int) -> Iterator[str]:
     files = [path for path in sorted(small.folder.rglob("*")) if path.is_file()]
     pictures = [path for path in files if path.suffix in _PICTURES]
     others = [path for path in files if path not in pictures and path.name not in small.describing]
-    path = rng.choice(pictures if rng.random() < 0.2 else others)
+    path = rng.choice(pictures if pictures and rng.random() < 0.2 else others)
     whole = path.read_bytes()
     own = path.suffix in _PICTURES or (small.own is not None and path.match(small.own))
     aside: Path | None = None
@@ -98,6 +98,11 @@ def _field(path: Path, whole: bytes, rng: random.Random) -> str:
         return _json(path, whole, rng)
     if path.suffix == ".parquet":
         return _parquet(path, rng)
+    return damage_text(path, whole, rng)
+
+
+def damage_text(path: Path, whole: bytes, rng: random.Random) -> str:
+    """A field of a text file, replaced; what it was and is."""
     start, stop = rng.choice(_spans(path.suffix, whole))
     # A blank last line is the end of a file.
     value = rng.choice(_TEXTS if whole[stop:].strip() else _TEXTS[2:])

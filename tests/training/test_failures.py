@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,43 +111,25 @@ def test_the_item_is_named(tmp_path: Path) -> None:
         list(training_loader(corpus, sampler, 0, 0))
 
 
-def _fitted(worker: Callable[[Path], None], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fit with `worker` in the place of the loop; every start leaves a mark."""
-    folder.mkdir()
-
-    def train(_: Task) -> None:
-        with (folder / "started").open("a") as log:
-            log.write("x")
-        worker(folder)
-
-    monkeypatch.setattr(run, "train_worker", train)
-    recipe = get_recipe("clip_pretrained_tiny")
-    recipe = replace(recipe, train=replace(recipe.train, workers=1, max_failures=2))
-    task = Task(recipe, "none", None, "run", str(folder / "runs"), "none")
-    run._fit(task, None)
-
-
-def test_ray_tries_lost_workers_again_and_nothing_else(
+@pytest.mark.e2e
+def test_ray_train_starts_no_such_run_again(
     ray_cluster: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Ray Train retries every failure, a bad item three times over."""
+    """Left to itself Ray Train retries every failure, a bad item three times over."""
+    started = tmp_path / "started"
 
-    def raises(_: Path) -> None:
+    def raises(_: Task) -> None:
+        with started.open("a") as log:
+            log.write("x")
         raise CrossRayError("the item 'i7' cannot be read; leave it out.")
 
+    monkeypatch.setattr(run, "train_worker", raises)
+    recipe = get_recipe("clip_pretrained_tiny")
+    recipe = replace(recipe, train=replace(recipe.train, workers=1, max_failures=2))
     with pytest.raises(CrossRayError, match=r"^the item 'i7' cannot be read; leave it out\.$"):
-        _fitted(raises, tmp_path / "a", monkeypatch)
-    assert (tmp_path / "a/started").read_text() == "x"
+        run._fit(Task(recipe, "none", None, "run", str(tmp_path / "runs"), "none"), None)
+    assert started.read_text() == "x"
     assert "Traceback" not in capfd.readouterr().err
-
-    def dies_once(folder: Path) -> None:
-        if not (folder / "dead").exists():
-            (folder / "dead").touch()
-            os._exit(1)
-        ray.train.report({"progress": 1})
-
-    _fitted(dies_once, tmp_path / "b", monkeypatch)
-    assert (tmp_path / "b/started").read_text() == "xx"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from crossray.core.errors import CrossRayError
 
 Labels = list[tuple[str, ...]]
+_EXACT = 2**53  # beyond it not every whole number is a float
 
 
 class ArrayFile:
@@ -103,7 +104,9 @@ def _numbers(where: str, array: NDArray[Any]) -> NDArray[np.int64]:
     """Class indices [N] or hot columns [N, C]."""
     if array.ndim == 2 and 1 in array.shape:
         array = array.ravel()
-    whole = array.dtype.kind in "fiub" and bool((array == np.floor(array)).all())
+    whole = array.dtype.kind in "fiub" and bool(
+        ((array == np.floor(array)) & (np.abs(array) < _EXACT)).all()
+    )
     hot = array.ndim == 2 and whole and bool(np.isin(array, (0, 1)).all())
     if not (hot or (array.ndim == 1 and whole)):
         raise CrossRayError(

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from crossray.data.rejection import Rejected
-from crossray.data.sources.chexpert_labels import LABELS, check_labels, read_labels
+from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labels
 from crossray.data.sources.layout import Cells, Layout, Row, broken, listed, numeric, table
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import Split
@@ -53,14 +52,10 @@ def _row(cells: Cells, split: Split) -> Row:
     """The pair of a table's row, whose path begins with the name of the unpacked folder."""
     path = cells["Path"]
     film = _FILM.fullmatch(path)
-    try:
-        if cells.fault is not None:
-            raise Rejected("malformed row", cells.fault)
-        if film is None:
-            raise Rejected("malformed row", "the path is not .../patient/study/view.jpg")
-        check_labels(cells)
-    except Rejected as error:
-        return broken(path, error.reason, error.detail)
+    if film is None:
+        return broken(path, "malformed row", "the path is not .../patient/study/view.jpg")
+    if (fault := cells.fault or label_fault(cells)) is not None:
+        return broken(path, "malformed row", fault)
     labels, uncertain = read_labels(cells)
     study = f"{film['patient']}/{film['study']}"
     name = f"{film['split']}/{study}/{Path(path).name}"

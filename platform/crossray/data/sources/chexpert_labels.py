@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from crossray.data.rejection import Rejected
-
 LABELS = (
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum",
     "Fracture", "Lung Lesion", "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other",
@@ -15,12 +13,12 @@ SEPARATOR = "|"
 _POSITIVE, _UNCERTAIN, _OTHER = ("1.0", "1"), ("-1.0", "-1"), ("0.0", "0", "")
 
 
-def check_labels(cells: Mapping[str, str]) -> None:
-    """Raise `Rejected` for a cell that `read_labels` does not know."""
+def label_fault(cells: Mapping[str, str]) -> str | None:
+    """What is wrong with the first cell that `read_labels` does not know."""
     for label in LABELS:
         if cells[label] not in (*_POSITIVE, *_UNCERTAIN, *_OTHER):
-            detail = f"{label} is {cells[label]!r:.40}, not 1.0, 0.0, -1.0 or blank"
-            raise Rejected("malformed row", detail)
+            return f"{label} is {cells[label]!r:.40}, not 1.0, 0.0, -1.0 or blank"
+    return None
 
 
 def read_labels(cells: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

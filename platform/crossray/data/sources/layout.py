@@ -88,8 +88,9 @@ def text_file(folder: Path, name: str) -> str:
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file."""
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a thousand brackets
         raise CrossRayError(f"{path} is not JSON ({error}); use the file as distributed.") from None
 

@@ -11,8 +11,8 @@ from crossray.data.images import ImageFile
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.chexpert_labels import LABELS, read_labels
-from crossray.data.sources.layout import Layout, Row, counted, in_units, table
+from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labels
+from crossray.data.sources.layout import Cells, Layout, Row, counted, in_units, table, text_file
 from crossray.data.sources.report_sections import read_sections
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.splits import assign_split, parse_split
@@ -65,10 +65,10 @@ class MimicCxrSource(FolderSource):
         images = layout.find("files")
         reports = images if self.reports is None else self._reports(self.reports)
         splits = self._splits(layout)
-        marks = {
-            cells["study_id"]: read_labels(cells)
-            for cells in self._table(layout, self.labels, ("study_id", *LABELS))
-        }
+        marks, faults = {}, {}
+        for cells in self._table(layout, self.labels, ("study_id", *LABELS)):
+            marks[cells["study_id"]] = read_labels(cells)
+            faults[cells["study_id"]] = cells.fault or label_fault(cells)
         columns = ("dicom_id", "subject_id", "study_id", "ViewPosition")
         rows: list[Row] = []
         blank = unlabelled = films = 0
@@ -87,6 +87,7 @@ class MimicCxrSource(FolderSource):
                     "film": cells["dicom_id"],
                     "patient": cells["subject_id"],
                     "study": cells["study_id"],
+                    "fault": cells.fault or faults.get(cells["study_id"]),
                     "split": splits.get(cells["dicom_id"], "(blank)") if splits else None,
                     "labels": labels,
                     "meta": {**uncertain, **({"view": view} if view else {})},
@@ -116,9 +117,7 @@ class MimicCxrSource(FolderSource):
         cells = self._table(layout, "split", ("dicom_id", "split"))
         return {row["dicom_id"]: parse_split(row["split"]) or row["split"] for row in cells}
 
-    def _table(
-        self, layout: Layout, name: str, columns: tuple[str, ...]
-    ) -> Iterator[dict[str, str]]:
+    def _table(self, layout: Layout, name: str, columns: tuple[str, ...]) -> Iterator[Cells]:
         file = TABLE.format(name)
         return table(layout.find(f"{file}.gz", file), columns)
 
@@ -137,10 +136,12 @@ class MimicCxrReader:
 
     def row(self, raw: Row) -> PairRow:
         """The pair; raises `Rejected` when the report is missing or not UTF-8."""
+        if raw["fault"] is not None:
+            raise Rejected("malformed row", raw["fault"])
         patient, study = f"p{raw['patient']}", f"s{raw['study']}"
         folder = f"{patient[:3]}/{patient}/{study}"
         split = raw["split"] or assign_split(patient, 0, _mmdl_fractions())
-        texts, sections = as_document(read_sections(self._report(f"{folder}.txt")))
+        texts, sections = as_document(read_sections(text_file(Path(self.reports), f"{folder}.txt")))
         return PairRow(
             item_id=raw["film"],
             group_id=patient,
@@ -151,14 +152,6 @@ class MimicCxrReader:
             labels=raw["labels"],
             meta={"licence": _LICENCE, "study_id": study, **raw["meta"]},
         )
-
-    def _report(self, name: str) -> str:
-        try:
-            return (Path(self.reports) / name).read_bytes().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise Rejected("not UTF-8", f"byte {error.object[error.start]:#04x}") from None
-        except OSError:
-            raise Rejected("missing text", f"there is no report {name}") from None
 
 
 def _mmdl_fractions() -> tuple[float, float, float]:
