@@ -15,7 +15,9 @@ program `crossray-haproxy` stands in HAProxy's place, mends what Ray wrote, and 
   longer than that.
 - Where no replica is left, the answer is 503 at once. Ray would hand the request to a proxy that
   keeps it until a replica has started.
-- Every error is a problem document. The one for a lost replica has status 503 and Retry-After; it
+- Every error is a problem document, but for what cannot be parsed as HTTP at all. The second
+  frontend lets odd characters through and Ray's refuses them, because what the first to read them
+  says cannot be replaced. The document for a lost replica has status 503 and Retry-After; it
   also stands for a 500 that is not the gateway's: Ray answers so for a replica that is going or
   coming.
 - Headers by which a client could command Ray are taken out, its address is passed on, and its
@@ -104,7 +106,8 @@ _CHOICE = re.compile(r"^ +(?:use|default)_backend ", re.MULTILINE)
 _FRONT = """
 frontend crossray
     bind {address}
-    option dontlog-normal
+    option dontlognull
+    option accept-invalid-http-request
 {commands}
     http-request set-header X-Forwarded-For %[src]
     acl one_id req.fhdr_cnt(x-request-id) eq 1
@@ -122,6 +125,7 @@ backend crossray
     http-response return status 503 default-errorfiles if small broken !empty
     acl own res.hdr(content-type) -m beg application/problem+json
 {replaced}
+    http-response set-log-level silent
     server ray {inner}
 """
 
