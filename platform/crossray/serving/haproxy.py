@@ -53,7 +53,6 @@ SETTINGS = {
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "30",
     # A port that refuses is a replica that is gone. One that is not is back after two checks.
     "RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT": "1",
-    "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "2s",
     # What is repeated must fit a buffer: queries of text and vectors do, large images do not.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(64 << 10),
     # HAProxy's own log would go to a syslog that nobody runs.
