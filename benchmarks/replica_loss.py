@@ -25,10 +25,10 @@ from typing import Any
 import httpx2
 import psutil
 import tyro
-from serving import HOST, Benchmark, Queries, endpoint
 
 from crossray.serving.access_token import provide_token
 from crossray.serving.lineage import open_lineage
+from serving import HOST, Benchmark, Queries, endpoint
 
 
 @dataclass(frozen=True)
