@@ -60,6 +60,8 @@ SETTINGS = {
     # A line of a replica's access log is written with its answer and says who asked.
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_SERVE_LOG_CLIENT_ADDRESS": "1",
+    # On a laptop that is busy a proxy takes longer to start than the 5 s after which Ray kills it.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
     # An image query travels from the gateway to an encoder in one message.
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(32 << 20),
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
