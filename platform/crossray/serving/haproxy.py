@@ -15,7 +15,9 @@ program `crossray-haproxy` stands in HAProxy's place, mends what Ray wrote, and 
   longer than that.
 - Where no replica is left, the answer is 503 at once. Ray would hand the request to a proxy that
   keeps it until a replica has started.
-- Every error is a problem document. The one for a lost replica has status 503 and Retry-After; it
+- Every error is a problem document, but for what cannot be parsed as HTTP at all. The second
+  frontend lets odd characters through and Ray's refuses them, because what the first to read them
+  says cannot be replaced. The document for a lost replica has status 503 and Retry-After; it
   also stands for a 500 that is not the gateway's: Ray answers so for a replica that is going or
   coming.
 - Headers by which a client could command Ray are taken out, its address is passed on, and its
@@ -51,7 +53,6 @@ SETTINGS = {
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "30",
     # A port that refuses is a replica that is gone. One that is not is back after two checks.
     "RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT": "1",
-    "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "2s",
     # What is repeated must fit a buffer: queries of text and vectors do, large images do not.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(64 << 10),
     # HAProxy's own log would go to a syslog that nobody runs.
@@ -59,6 +60,8 @@ SETTINGS = {
     # A line of a replica's access log is written with its answer and says who asked.
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
     "RAY_SERVE_LOG_CLIENT_ADDRESS": "1",
+    # On a laptop that is busy a proxy takes longer to start than the 5 s after which Ray kills it.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
     # An image query travels from the gateway to an encoder in one message.
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(32 << 20),
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
@@ -104,7 +107,8 @@ _CHOICE = re.compile(r"^ +(?:use|default)_backend ", re.MULTILINE)
 _FRONT = """
 frontend crossray
     bind {address}
-    option dontlog-normal
+    option dontlognull
+    option accept-invalid-http-request
 {commands}
     http-request set-header X-Forwarded-For %[src]
     acl one_id req.fhdr_cnt(x-request-id) eq 1
@@ -122,6 +126,7 @@ backend crossray
     http-response return status 503 default-errorfiles if small broken !empty
     acl own res.hdr(content-type) -m beg application/problem+json
 {replaced}
+    http-response set-log-level silent
     server ray {inner}
 """
 
