@@ -63,7 +63,7 @@ def test_batches_are_bounded() -> None:
 def test_a_refused_query_spoils_no_other() -> None:
     """One client's broken image would fail the queries beside it."""
     results, work = run([1, 2, -3, 4, 13, 5], max_batch=16)
-    assert results[:2] + [results[3], results[5]] == [1, 4, 16, 25]
+    assert [*results[:2], results[3], results[5]] == [1, 4, 16, 25]
     assert isinstance(results[2], ValueError)
     assert isinstance(results[4], RuntimeError)
     assert work.batches == [[1], [2, -3, 4, 13, 5], [2], [-3], [4], [13], [5]]
