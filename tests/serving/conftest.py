@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from crossray.serving.lineage import open_lineage
 from crossray.serving.local import LocalBackend
 from crossray.serving.searching import Searcher
 from support.endpoint import CLIP, CMFG, GPLDAN, HIER, MMACH, World, make_world
+from support.images import encoded_image
 
 TOKEN = "a-token-of-the-tests"
 LIMITS = Limits(body_bytes=1 << 20, text_characters=200, image_pixels=1_000_000)
@@ -62,6 +64,7 @@ def searcher_of(index: Artifact) -> Searcher:
     lineage = open_lineage(index.uri)
     config = ServingConfig(lineage.index.uri, limits=LIMITS)
     encoder = QueryEncoder(lineage, config, "cpu")
+    asyncio.run(encoder.image(encoded_image(0), False))  # its process takes its time to start
     backend = LocalBackend(encoder, load_shards(lineage.index), config)
     catalogue = Catalogue(lineage.index, Items(lineage.pairs))
     return Searcher(backend, catalogue, lineage, LIMITS)

@@ -32,7 +32,7 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.distill.encoder import ModelEncoder
 from crossray.serving.access_token import provide_token
-from crossray.serving.config import Replicas, ServingConfig, Topology
+from crossray.serving.config import Limits, Replicas, ServingConfig, Topology
 from crossray.serving.launch import deploy
 from support.endpoint import DIM, World, told
 from support.images import encoded_image
@@ -115,7 +115,7 @@ def test_all_topologies_answer_as_brute_force(
     refused = client.post("/v1/search", json={"text": " "})
     assert (refused.status_code, "no word" in refused.json()["detail"]) == (422, True)
     for _ in range(5):
-        large = client.post("/v1/search", content=b"x" * (11 << 20))
+        large = client.post("/v1/search", content=b"x" * (Limits().body_bytes + 1))
         assert (large.status_code, large.json()["status"]) == (413, 413)
 
 

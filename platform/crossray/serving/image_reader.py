@@ -19,6 +19,8 @@ from crossray.serving.image_process import READY, SEEN, Reading
 
 _START_SECONDS = 120.0  # to import torch while the machine does other work
 _TRIES = 2
+# glibc would keep what a large image took, up to some 64 MiB of it.
+_MEMORY_IS_GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 _PROGRAM = "from crossray.serving.image_process import main; main()"
 
 
@@ -84,7 +86,12 @@ class _Process:
             pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is the replica's to handle
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                **_MEMORY_IS_GIVEN_BACK,
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
         )
         other.close()
         self._connection.send(reading)

@@ -95,10 +95,11 @@ class Searcher:
             name = direction(modality)
             found = self.recall.get(name, {}).get(mode)
             if found is not None and found < _GOOD_RECALL:
+                better = max(self.recall[name].items(), key=lambda pair: pair[1])
+                more = f"; {better[0]!r} finds {better[1]:.2f}" if better[1] > found else ""
                 yield (
                     f"The mode {mode!r} finds {found:.2f} of the ten nearest {modality}s, as "
-                    f"measured {name.replace('_', ' ')} when the index was built; 'float' finds "
-                    f"{self.recall[name]['float']:.2f}."
+                    f"measured {name.replace('_', ' ')} when the index was built{more}."
                 )
 
     def _modality(self, request: SearchRequest) -> Modality | None:
