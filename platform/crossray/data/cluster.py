@@ -48,7 +48,7 @@ def join_cluster(log_to_driver: bool = False) -> bool:
     """Connect this process to the cluster of `find_cluster`; False where there is none."""
     address = find_cluster()
     if address is not None:
-        ray.init(address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
     return address is not None
 
 
