@@ -6,8 +6,8 @@ import itertools
 import logging
 import os
 import random
-import sys
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -82,14 +82,22 @@ def train_worker(task: Task) -> None:
 
     An input that cannot be trained on is reported, not raised: Ray would try it again.
     """
-    # Our own lines say each report shorter; Ray names this logger after the file it is in.
-    logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
+    _quieten()
     try:
         worker = _Worker(task)
     except CrossRayError as error:
         ray.train.report({"refused": str(error)})
         return
     worker.train()
+
+
+def _quieten() -> None:
+    """Keep off the screen what libraries say of themselves in every run; errors stay."""
+    # Our own lines say each report shorter; Ray names this logger after the file it is in.
+    logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
+    for name in ("DeepSpeed", "torch.utils.cpp_extension"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch|deepspeed")
 
 
 class _Worker:
@@ -293,8 +301,7 @@ class _Worker:
 
     def _say(self, line: str) -> None:
         if rank() == 0:
-            # Ray Train replaces print() by one that shows every line twice on the driver.
-            print(line, file=sys.__stdout__, flush=True)
+            print(line, flush=True)
 
 
 def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> Progress:
