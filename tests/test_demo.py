@@ -40,7 +40,7 @@ def test_hits_are_judged_by_their_labels(
         return {"hits": [{"labels": found} for found in labels]}
 
     monkeypatch.setattr(Question, "send", send)
-    monkeypatch.setenv(TOKEN_VARIABLE, "token")
+    monkeypatch.setenv(TOKEN_VARIABLE, "token-of-the-demo")
     questions.Questions().run()
     assert [(question.text, question.k, question.target) for question in asked] == [
         (text, 5, "image") for text in QUESTIONS
