@@ -49,7 +49,7 @@ from crossray.training.engines import engines_of, gradient_norms, taking_part, t
 from crossray.training.heap import give_back_large_blocks
 from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
-from crossray.training.pace import Pace
+from crossray.training.pace import SECONDS_BETWEEN_EPOCHS, SECONDS_WITHOUT_A_LINE, Pace
 from crossray.training.pretext_validation import validate_pretext
 from crossray.training.ray_metrics import CHECKPOINT_SECONDS, RayMetrics
 from crossray.training.towers import set_up_towers
@@ -190,7 +190,7 @@ class _Worker:
         pace = Pace(self.progress.step, self.recipe.train.batch_size)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
             if self.progress.best_metrics is None:  # which was another run's
-                self._validate()
+                self._validate(pace)
             self._report()
         for micro_batches in _grouped(pace.waits(loader), self.recipe.deepspeed.accumulation):
             if self.progress.stopped:
@@ -223,7 +223,7 @@ class _Worker:
         self._log(terms, pace)
         with pace.paused():
             if step % per_epoch == 0:
-                self._validate()
+                self._validate(pace)
             if step % per_epoch == 0 or step % self.recipe.train.checkpoint_every == 0:
                 self._report()
 
@@ -235,7 +235,7 @@ class _Worker:
             ray.train.report({"progress": asdict(self.progress)}, checkpoint=checkpoint)
         self._track({CHECKPOINT_SECONDS: monotonic() - began})
 
-    def _validate(self) -> None:
+    def _validate(self, pace: Pace) -> None:
         train = self.recipe.train
         device, dtype = self.engines[0].engine.device, self.engines[0].dtype
         if isinstance(self.validation, PretextSamples):
@@ -261,7 +261,8 @@ class _Worker:
         both = "   ".join(
             f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items()
         )
-        self._say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
+        if pace.speaks(SECONDS_BETWEEN_EPOCHS) or epoch == train.epochs:
+            self._say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
 
     def _keep_best(self) -> None:
         state = whole_state(self.method.product())
@@ -285,7 +286,7 @@ class _Worker:
         scalars["lr"] = self.engines[0].lr
         scalars |= pace.measured(step)
         self._track(scalars)
-        if not pace.speaks():
+        if not pace.speaks(SECONDS_WITHOUT_A_LINE):
             return
         left = (self.sampler.steps - step) * scalars["seconds_per_step"]
         self._say(
