@@ -95,8 +95,8 @@ def _quieten() -> None:
     """Keep off the screen what libraries say of themselves in every run; errors stay."""
     # Our own lines say each report shorter; Ray names this logger after the file it is in.
     logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
-    for name in ("DeepSpeed", "torch.utils.cpp_extension"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("DeepSpeed", "torch.utils.cpp_extension"):  # whose levels are set when imported
+        logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch|deepspeed")
 
 
