@@ -26,6 +26,7 @@ from crossray.training.evaluate import Evaluate
 from crossray.training.features import Features
 from crossray.training.fitting import make_tokenizer
 from crossray.training.pretrain import Pretrain
+from support.taken import taken_cores
 
 ITEMS, LONELY = 96, 24
 
@@ -96,9 +97,12 @@ def test_doc2vec_in_the_place_of_a_text_tower(pairs: Artifact, tmp_path: Path) -
     pytest.importorskip("gensim")
     recipe = recipe_of(1)
     options = {"texts": "doc2vec", "doc2vec": Doc2VecConfig(width=6, min_count=2, epochs=2)}
-    features = Features.of(
+    job = Features.of(
         recipe, pairs.uri, str(tmp_path / "features"), unpaired=True, side=1, **options
-    ).run()
+    )
+    with taken_cores(2.0) as told:
+        features = job.run()
+    assert len(told) == 1, "it said once that it waits"
     corpus = FeatureCorpus(features, "train")
     assert len(corpus) == 64 - LONELY
     assert len(FeatureCorpus(features, "train", "unpaired")) == LONELY

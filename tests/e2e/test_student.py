@@ -27,6 +27,7 @@ from crossray.training.distill import Distill, StudentRecipe
 from crossray.training.embed import Embed
 from crossray.training.evaluate import Evaluate
 from support.pairs import read_pairs
+from support.taken import taken_cores
 from support.teachers import untrained_teacher
 
 
@@ -96,7 +97,9 @@ def assert_vectors(
     student: Artifact, pairs: Artifact, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every image and text once, in order; what was done before an interruption is kept."""
-    vectors = Embed("student", "pairs", "vectors").run()
+    with taken_cores(2.0) as told:
+        vectors = Embed("student", "pairs", "vectors").run()
+    assert len(told) == 1, "it said once that it waits"
     rows = read_pairs(pairs, ["item_id", "split", "image", "texts", "sections"]).to_pylist()
     table = pa.concat_tables(
         [pq.read_table(path) for path in sorted((store / "vectors").glob("part-*.parquet"))]

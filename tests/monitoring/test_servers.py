@@ -72,13 +72,10 @@ def test_without_a_cluster_it_says_how_to_start_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty Prometheus would come up and show nothing."""
-
-    def nobody(*_: object, **__: object) -> None:
-        raise ConnectionError
-
     program(tmp_path / "prometheus", "#!/bin/sh\n")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(connection.ray, "init", nobody)
+    monkeypatch.setattr(connection.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(connection, "join_cluster", lambda: False)
     with pytest.raises(CrossRayError, match="start one with `make cluster`"):
         Dashboards(port=free_port(), grafana_port=free_port()).run()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from crossray.training import pace
-from crossray.training.pace import SECONDS_BETWEEN_LINES, SECONDS_BETWEEN_VALUES, Pace
+from crossray.training.pace import SECONDS_BETWEEN_VALUES, Pace
 
 
 class Clock:
@@ -97,13 +97,15 @@ def test_values_are_due_at_first_and_then_every_few_seconds(clock: Clock) -> Non
     assert not made.due()
 
 
-def test_a_line_is_due_at_first_and_then_twice_a_minute(clock: Clock) -> None:
+def test_a_line_is_due_at_first_and_when_none_was_for_long(clock: Clock) -> None:
     """A log that scrolls past what it tells, or a screen that stands still."""
     made = Pace(7, 8)
-    assert made.speaks()
-    assert not made.speaks()
-    clock.now += SECONDS_BETWEEN_LINES - 0.1
-    assert not made.speaks()
-    clock.now += 0.2
-    assert made.speaks()
-    assert not made.speaks()
+    assert made.speaks(30)
+    assert not made.speaks(30)
+    clock.now += 20.1
+    assert not made.speaks(30)
+    assert made.speaks(20), "the end of an epoch is told sooner"
+    clock.now += 20.1
+    assert not made.speaks(30), "after that one"
+    clock.now += 10
+    assert made.speaks(30)

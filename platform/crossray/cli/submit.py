@@ -7,13 +7,14 @@ another than the commands of CrossRay, which take the one that `find_cluster` fi
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import ray
 from ray.dashboard.utils import ray_address_to_api_server_url
 from ray.job_submission import JobStatus, JobSubmissionClient
 
@@ -21,6 +22,8 @@ from crossray.cli.running import run_command
 from crossray.core.errors import CrossRayError
 from crossray.data.cluster import find_cluster
 
+# What Ray writes into the log of a job before the job itself does.
+_PREAMBLE = re.compile(r"job_manager\.py:\d+ -- Runtime env is|^Running entrypoint for job ")
 _ADDRESS = "RAY_API_SERVER_ADDRESS"  # what it names goes before what the client is given
 
 
@@ -53,10 +56,12 @@ class Submission:
 
 async def _show(client: JobSubmissionClient, job: str) -> None:
     async for lines in client.tail_job_logs(job):
-        sys.stdout.write(lines)
+        for line in lines.splitlines(keepends=True):
+            if not _PREAMBLE.search(line):
+                sys.stdout.write(line)
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    ray.logger.setLevel("ERROR")
+    logging.disable(logging.WARNING)
     run_command(lambda: Submission(sys.argv[1:]))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import Any
 
 import grpc
 import ray
 import ray.data
 from ray._private.grpc_utils import init_grpc_channel
 from ray._private.services import find_bootstrap_address
-from ray.core.generated.gcs_service_pb2 import CheckAliveRequest
-from ray.core.generated.gcs_service_pb2_grpc import NodeInfoGcsServiceStub
+from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.exceptions import AuthenticationError
 
 from crossray.core.errors import CrossRayError
@@ -48,7 +48,7 @@ def join_cluster(log_to_driver: bool = False) -> bool:
     """Connect this process to the cluster of `find_cluster`; False where there is none."""
     address = find_cluster()
     if address is not None:
-        ray.init(address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
     return address is not None
 
 
@@ -77,9 +77,11 @@ def find_cluster() -> str | None:
 
 def _answers(address: str) -> bool:
     """Whether a cluster does; `ray.init` would try for minutes, and end the process."""
+    protocol: Any = gcs_service_pb2
+    services: Any = gcs_service_pb2_grpc
     try:
-        nodes = NodeInfoGcsServiceStub(init_grpc_channel(address))
-        nodes.CheckAlive(CheckAliveRequest(), timeout=_SECONDS_TO_ANSWER)
+        nodes = services.NodeInfoGcsServiceStub(init_grpc_channel(address))
+        nodes.CheckAlive(protocol.CheckAliveRequest(), timeout=_SECONDS_TO_ANSWER)
     except AuthenticationError:
         raise _strange(address) from None
     except grpc.RpcError as error:

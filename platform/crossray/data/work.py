@@ -13,6 +13,7 @@ import pyarrow as pa
 from crossray.core.errors import CrossRayError
 from crossray.data.grey_range import GreyRange
 from crossray.data.images import ImageFile, admitted_image, shown_shape, stored_mask
+from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, Box, PairRow
 from crossray.data.splits import SPLITS, assign_split
@@ -115,10 +116,10 @@ def _refused(item_id: object, where: str, error: Exception) -> dict[str, Any]:
 
 def _complete(row: PairRow, seed: int, grey_range: GreyRange) -> dict[str, Any]:
     """The row with every column of `WORK_SCHEMA` but the verdict; raises `Rejected`."""
-    item_id = _string(row.get("item_id"), "id")
+    item_id = present(_string(row.get("item_id"), "id"))
     if not is_visible(item_id):
         raise Rejected("missing id", "the id is blank")
-    group_id = _string(row.get("group_id"), "group")
+    group_id = present(_string(row.get("group_id"), "group"))
     group_id = group_id if is_visible(group_id) else item_id
     split = _string(row.get("split"), "split") or assign_split(group_id, seed)
     if split not in SPLITS:
@@ -133,7 +134,7 @@ def _complete(row: PairRow, seed: int, grey_range: GreyRange) -> dict[str, Any]:
         stored = admitted.data
         if admitted.grey_range is not None:
             meta[GREY_RANGE] = admitted.grey_range
-    labels = [_string(label, "label") for label in row.get("labels", ())]
+    labels = [present(_string(label, "label")) for label in row.get("labels", ())]
     return {
         "item_id": item_id,
         "group_id": group_id,
@@ -187,6 +188,8 @@ def _texts(row: PairRow) -> tuple[list[str], int]:
     if isinstance(given, str):
         raise Rejected("malformed row", f"the texts are {given!r:.60}, not a list")
     texts = ["" if _missing(text) else _string(text, "text") for text in given]
+    if not row.get("sections"):  # a sentence of a report may well be "None"
+        texts = [present(text) for text in texts]
     visible = [text for text in texts if is_visible(text)]
     blank = len(texts) - len(visible)
     # The sections of a document count its sentences, so none may be left out.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -25,7 +26,8 @@ def connect() -> Path:
             "no Ray cluster runs here whose metrics could be shown; start one with `make cluster` "
             "or `ray start --head`."
         )
-    return Path(ray._private.worker.global_worker.node.get_session_dir_path())
+    node: Any = ray._private.worker.global_worker.node
+    return Path(node.get_session_dir_path())
 
 
 def discovery_file(session: Path) -> Path:

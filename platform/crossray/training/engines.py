@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,16 @@ class PhaseEngine:
             p for name, p in method.named_parameters() if p.requires_grad and name not in own
         ]
         linear = recipe.optimizer.schedule == "linear"
-        self.engine, _, _, _ = deepspeed.initialize(
-            model=_PhaseModule(method, phase),
-            model_parameters=_groups(
-                parameters, recipe.optimizer.weight_decay if phase.decayed else 0.0
-            ),
-            config=recipe.deepspeed_dict(steps, phase.lr_scale, phase.optimizer),
-            lr_scheduler=partial(_linear, recipe, steps) if linear else None,
-            dist_init_required=False,
-        )
+        with redirect_stdout(StringIO()):  # every worker prints what it has compiled
+            self.engine, _, _, _ = deepspeed.initialize(
+                model=_PhaseModule(method, phase),
+                model_parameters=_groups(
+                    parameters, recipe.optimizer.weight_decay if phase.decayed else 0.0
+                ),
+                config=recipe.deepspeed_dict(steps, phase.lr_scale, phase.optimizer),
+                lr_scheduler=partial(_linear, recipe, steps) if linear else None,
+                dist_init_required=False,
+            )
         if not linear:
             # DeepSpeed's schedule starts at its first step; before, the learning rate is 0.
             self.engine.lr_scheduler.step()

@@ -139,7 +139,6 @@ class Evaluate:
             )
         artifact = open_artifact(out)
         print_stage(artifact)
-        print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 
     def _config(self, protocol: Protocol, rerank: int, chosen: tuple[str, ...]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import itertools
 import logging
 import os
 import random
-import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -50,7 +50,7 @@ from crossray.training.engines import engines_of, gradient_norms, taking_part, t
 from crossray.training.heap import give_back_large_blocks
 from crossray.training.initial_weights import start_from
 from crossray.training.lesson import Lesson, taught_corpora
-from crossray.training.pace import Pace
+from crossray.training.pace import SECONDS_BETWEEN_EPOCHS, SECONDS_WITHOUT_A_LINE, Pace
 from crossray.training.pretext_validation import validate_pretext
 from crossray.training.ray_metrics import CHECKPOINT_SECONDS, RayMetrics
 from crossray.training.towers import set_up_towers
@@ -83,8 +83,7 @@ def train_worker(task: Task) -> None:
 
     An input that cannot be trained on is reported where all workers find it before the first step.
     """
-    # Our own lines say each report shorter; Ray names this logger after the file it is in.
-    logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
+    _quieten()
     try:
         worker = _Worker(task)
     except CrossRayError as error:
@@ -96,6 +95,15 @@ def train_worker(task: Task) -> None:
         if not isinstance(error, CrossRayError):
             traceback.print_exc()  # Ray hands on the exception alone
         raise
+
+
+def _quieten() -> None:
+    """Keep off the screen what libraries say of themselves in every run; errors stay."""
+    # Our own lines say each report shorter; Ray names this logger after the file it is in.
+    logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
+    for name in ("DeepSpeed", "torch.utils.cpp_extension"):  # whose levels are set when imported
+        logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch|deepspeed")
 
 
 class _Worker:
@@ -188,7 +196,7 @@ class _Worker:
         pace = Pace(self.progress.step, self.recipe.train.batch_size)
         if len(sampler) == 0 or self.progress.stopped:  # killed after the last checkpoint
             if self.progress.best_metrics is None:  # which was another run's
-                self._validate()
+                self._validate(pace)
             self._report()
         for micro_batches in _grouped(pace.waits(loader), self.recipe.deepspeed.accumulation):
             if self.progress.stopped:
@@ -222,7 +230,7 @@ class _Worker:
         self._log(terms, pace)
         with pace.paused():
             if step % per_epoch == 0:
-                self._validate()
+                self._validate(pace)
             if step % per_epoch == 0 or step % self.recipe.train.checkpoint_every == 0:
                 self._report()
 
@@ -234,7 +242,7 @@ class _Worker:
             ray.train.report({"progress": asdict(self.progress)}, checkpoint=checkpoint)
         self._track({CHECKPOINT_SECONDS: monotonic() - began})
 
-    def _validate(self) -> None:
+    def _validate(self, pace: Pace) -> None:
         train = self.recipe.train
         device, dtype = self.engines[0].engine.device, self.engines[0].dtype
         if isinstance(self.validation, PretextSamples):
@@ -260,7 +268,8 @@ class _Worker:
         both = "   ".join(
             f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items()
         )
-        self._say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
+        if pace.speaks(SECONDS_BETWEEN_EPOCHS) or epoch == train.epochs:
+            self._say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
 
     def _keep_best(self) -> None:
         state = whole_state(self.method.product())
@@ -284,7 +293,7 @@ class _Worker:
         scalars["lr"] = self.engines[0].lr
         scalars |= pace.measured(step)
         self._track(scalars)
-        if not pace.speaks():
+        if not pace.speaks(SECONDS_WITHOUT_A_LINE):
             return
         left = (self.sampler.steps - step) * scalars["seconds_per_step"]
         self._say(
@@ -300,8 +309,7 @@ class _Worker:
 
     def _say(self, line: str) -> None:
         if rank() == 0:
-            # Ray Train replaces print() by one that shows every line twice on the driver.
-            print(line, file=sys.__stdout__, flush=True)
+            print(line, flush=True)
 
 
 def judged(progress: Progress, recipe: Recipe, quality: Quality, epoch: int) -> Progress:

@@ -8,7 +8,8 @@ from time import monotonic
 from typing import TypeVar
 
 SECONDS_BETWEEN_VALUES = 5.0
-SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_EPOCHS = 20.0
+SECONDS_WITHOUT_A_LINE = 30.0
 _Item = TypeVar("_Item")
 
 
@@ -30,10 +31,10 @@ class Pace:
         started = self._step > self._first
         return not started or monotonic() - self._since >= SECONDS_BETWEEN_VALUES
 
-    def speaks(self) -> bool:
-        """Whether a line is due, which is then taken as said: less often than values."""
+    def speaks(self, seconds: float) -> bool:
+        """Whether no line was said for so long; one is then taken as said."""
         now = monotonic()
-        if self._said is not None and now - self._said < SECONDS_BETWEEN_LINES:
+        if self._said is not None and now - self._said < seconds:
             return False
         self._said = now
         return True

@@ -44,6 +44,7 @@ SECONDS_BETWEEN_LOOKS = 60.0  # for room for more workers
 _ADDRESS = "RAY_API_SERVER_ADDRESS"  # takes the address of a Ray, too
 _START_TIMEOUT = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
 _WEEK = 7 * 24 * 3600
+_PRINT_PATCH = "RAY_TRAIN_ENABLE_PRINT_PATCH"  # it shows every printed line twice on the driver
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
         Path(task.storage).mkdir(parents=True, exist_ok=True)
     _name_this_ray()
     wait_for_room(worker_need(train))
+    os.environ.setdefault(_PRINT_PATCH, "0")
     least = train.min_workers
     callbacks = [StopWhatWouldFailAgain(), *([] if watch is None else [watch.callback])]
     if least is None:
