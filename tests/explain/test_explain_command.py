@@ -98,7 +98,7 @@ def test_a_film_is_explained_by_occlusion(
     with Image.open(tmp_path / "out.png") as image:
         assert image.format == "PNG"
     with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
-        assert arrays["heat_YX"].shape == (112, 112)
+        assert arrays["heat_YX"].shape == (64, 64)
         assert arrays["heat_YX"].min() >= 0
 
 
