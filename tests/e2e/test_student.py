@@ -36,9 +36,7 @@ def small_recipe() -> StudentRecipe:
     train = replace(recipe.train, epochs=2, batch_size=16, validation_items=20, workers=2)
     distillation = replace(recipe.distillation, hubness=0.25, layer_map=((1, 0),))
     method, augment = replace(recipe.method, bits=16), replace(recipe.augment, sentences=1.0)
-    return replace(
-        recipe, train=train, method=method, augment=augment, distillation=distillation
-    )
+    return replace(recipe, train=train, method=method, augment=augment, distillation=distillation)
 
 
 @pytest.mark.e2e

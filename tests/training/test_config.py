@@ -99,7 +99,7 @@ def test_tokens_that_the_teacher_did_not_see_are_not_compared() -> None:
     """Its states would be compared with those of other words, in silence."""
     recipe = get_recipe("student_tiny", STUDENTS)
     compared = replace(recipe.distillation, layer_map=((1, 0),))
-    with pytest.raises(CrossRayError, match="augment.sentences=0.3"):
+    with pytest.raises(CrossRayError, match=r"augment\.sentences=0\.3"):
         replace(recipe, distillation=compared).check()
     whole = replace(recipe.augment, sentences=1.0)
     replace(recipe, augment=whole, distillation=compared).check()

@@ -65,9 +65,7 @@ class Hier(Method):
         self.text_tower = TextTower(config.text, load_weights)
         channels, width = self.image_tower.channels, self.text_tower.width
         heads = (config.hidden, config.embedding, config.dropout)
-        self.image_head = projection_head(
-            channels * config.pooled_side**2, *heads, batch_norm=True
-        )
+        self.image_head = projection_head(channels * config.pooled_side**2, *heads, batch_norm=True)
         self.text_head = projection_head(width, *heads, batch_norm=True)
         local = config.local_dropout
         if config.reads_parts:
