@@ -32,12 +32,12 @@ from support.teachers import untrained_teacher
 
 
 def small_recipe() -> StudentRecipe:
-    """`student_tiny`, for seconds of training by two workers."""
+    """`student_tiny` for seconds of training by two workers, taught by texts' layers too."""
     recipe = get_recipe("student_tiny", STUDENTS)
     train = replace(recipe.train, epochs=2, batch_size=16, validation_items=20, workers=2)
-    distillation = replace(recipe.distillation, hubness=0.25)
-    method = replace(recipe.method, bits=16)
-    return replace(recipe, train=train, method=method, distillation=distillation)
+    distillation = replace(recipe.distillation, hubness=0.25, layer_map=((1, 0),))
+    method, augment = replace(recipe.method, bits=16), replace(recipe.augment, sentences=1.0)
+    return replace(recipe, train=train, method=method, augment=augment, distillation=distillation)
 
 
 @pytest.mark.e2e

@@ -82,7 +82,7 @@ def test_a_film_is_explained(store: Path, tmp_path: Path, model: str, level: lis
         assert found["parts_P"].tolist() == found["words_W"][read].tolist()
         np.testing.assert_allclose(found["maps_PYX"].sum(axis=(1, 2)), 1, rtol=1e-4)
     else:
-        assert found["heat_YX"].shape == (14, 14)
+        assert found["heat_YX"].shape == (8, 8)
         assert len(found["bits_K"]) == 64
         assert np.abs(found["bits_K"]).sum() == pytest.approx(1)
 
@@ -98,7 +98,7 @@ def test_a_film_is_explained_by_occlusion(
     with Image.open(tmp_path / "out.png") as image:
         assert image.format == "PNG"
     with np.load(tmp_path / "out.npz", allow_pickle=False) as arrays:
-        assert arrays["heat_YX"].shape == (112, 112)
+        assert arrays["heat_YX"].shape == (64, 64)
         assert arrays["heat_YX"].min() >= 0
 
 

@@ -29,6 +29,7 @@ def small_recipe() -> Recipe:
         image=replace(recipe.method.image, image_size=64),
         text=replace(recipe.method.text, shape=shape),
         levels=("region_word", "global"),
+        info_nce=("region_word", "global"),
         grids=(2,),
         embedding=16,
     )

@@ -145,7 +145,7 @@ def test_activations_are_what_a_step_takes() -> None:
     ("fields", "words"),
     [
         ({"nodes": 0}, "nodes=0"),
-        ({"items": 3}, "at least train.batch_size=32"),
+        ({"items": 3}, "at least train.batch_size=64"),
         ({"utilisation": 3.5}, "no share of a GPU's peak"),
         ({"queries": 100.0}, "--queries needs --rate"),
         ({"replica_memory": "much"}, "not an amount of memory"),

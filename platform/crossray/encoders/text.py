@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # it takes seconds, and most processes of a run read only its
     import transformers
 
 # Facts about the file, not the network; and code of the repository's own, which is never run.
-TEXTS_AT_A_TIME = 32  # on a CPU
+TEXTS_AT_A_TIME = 16  # on a CPU
 _NOT_ARCHITECTURE = (
     "_name_or_path",
     "transformers_version",

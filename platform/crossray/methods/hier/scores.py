@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from crossray.core.types import Representation
 
-TEXTS_AT_A_TIME = 32
+TEXTS_AT_A_TIME = 16
 
 
 def region_word_scores(
