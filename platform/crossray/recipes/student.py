@@ -38,7 +38,7 @@ def student_tiny() -> StudentRecipe:
         augment=AugmentConfig(min_scale=0.9, rotation=0.0, sentences=0.3),
         optimizer=OptimizerConfig(lr=4e-3),
         train=TrainConfig(
-            batch_size=64, epochs=10, select_by="last", validation_items=128, checkpoint_every=300
+            batch_size=64, epochs=8, select_by="last", validation_items=128, checkpoint_every=300
         ),
         distillation=DistillationConfig(layer_map=(), from_teacher=True),
     )
