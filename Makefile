@@ -49,7 +49,7 @@ demo: install cluster  ## synthetic films -> teacher -> student -> index -> endp
 	@$(if $(DETACH),true,echo "The endpoint stays until Ctrl-C."; trap 'serve shutdown -y > /dev/null; exit 0' INT TERM; while :; do sleep 1; done)
 
 cluster: install
-	@ray get-auth-token --generate > /dev/null 2>&1
+	@ray get-auth-token --generate > /dev/null
 	@python -m crossray.cli.cluster --cpus $(CPUS)
 
 dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the local cluster

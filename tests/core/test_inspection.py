@@ -5,10 +5,11 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.core.inspection import describe, summary
+from crossray.core.inspection import describe, print_stage, summary
 
 
 def publish(uri: Path, kind: str, parents: tuple[Artifact, ...], text: str = "x") -> Artifact:
@@ -62,3 +63,12 @@ def test_summary_has_one_line_a_stage(tmp_path: Path) -> None:
     (tmp_path / "f").rename(tmp_path / "gone")
     stages = [line.split()[1] for line in shown(summary(teacher)).splitlines() if "│" in line]
     assert stages == ["pairs", "teacher"], "what is gone is left out"
+
+
+def test_a_stage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table after every stage repeats all earlier ones, and fills the screen."""
+    teacher = publish(tmp_path / "t", "teacher", ())
+    print_stage(teacher)
+    assert capsys.readouterr().out == (
+        f"teacher {teacher.id[:12]} at {teacher.uri}: 1,234 items, 6 s, R@10 0.250\n"
+    )

@@ -62,8 +62,10 @@ def find_cluster() -> str | None:
             process has is not the cluster's.
     """
     named = os.environ.get("RAY_ADDRESS")
+    if named == "auto":
+        named = None
     address: str | None = named or find_bootstrap_address(None)
-    if address is None or address in ("auto", "local"):
+    if address is None or address == "local":
         return None
     if "://" in address or _answers(address):  # Ray's client has an address of another kind
         return address

@@ -97,10 +97,11 @@ class BuildIndex:
     def _build(self, vectors: Vectors, root: Path, bar: ProgressBar) -> dict[str, Any]:
         """Write the payload; gives the metrics."""
         rows = sum(vectors.rows.values())
+        task = bar.add_task("index", total=rows)
 
         def progress(what: str) -> Advance:
-            task = bar.add_task(what, total=rows)
-            return lambda done: bar.update(task, advance=done)
+            bar.reset(task, total=rows, description=f"index: {what}")
+            return lambda done: bar.advance(task, done)
 
         limit = None if self.memory is None else parse_memory(self.memory)
         assignment = write_rows(vectors, root, self.shards, progress("items"))

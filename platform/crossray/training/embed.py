@@ -146,7 +146,7 @@ class Embed:
                 fn_constructor_kwargs={"keep": self.keep},
                 batch_format="pyarrow",
                 batch_size=None,
-                compute=ray.data.ActorPoolStrategy(size=self.actors),
+                compute=ray.data.ActorPoolStrategy(size=min(self.actors, len(units))),
                 num_cpus=1,
                 num_gpus=1 if self.use_gpu else None,
                 label_selector=role_selector("serve"),

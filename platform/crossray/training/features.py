@@ -143,7 +143,7 @@ class Features:
             fn_constructor_args=(pairs.uri, image, reader, side, self.dtype, self.unpaired),
             batch_format="pyarrow",
             batch_size=None,
-            compute=ray.data.ActorPoolStrategy(size=self.actors),
+            compute=ray.data.ActorPoolStrategy(size=min(self.actors, len(units))),
             num_cpus=1,
             label_selector=role_selector("train"),
         )
