@@ -16,7 +16,7 @@ from crossray.cli.submit import Submission
 from crossray.core.errors import CrossRayError
 from crossray.data.phantom.labels import label_vocabulary
 from crossray.serving.access_token import TOKEN_VARIABLE
-from crossray.serving.client import Question
+from crossray.serving.client import Endpoint
 
 
 def test_questions_ask_for_labels_that_there_are() -> None:
@@ -30,21 +30,19 @@ def test_hits_are_judged_by_their_labels(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first thing a newcomer reads about the product's quality would not be true."""
-    asked: list[Question] = []
+    asked: list[dict[str, object]] = []
     effusion = next(iter(QUESTIONS))
 
-    def send(self: Question, url: str, token: str) -> dict[str, object]:
-        asked.append(self)
+    def ask(self: Endpoint, body: dict[str, dict[str, object]]) -> dict[str, object]:
+        asked.append(body["json"])
         left, large = QUESTIONS[effusion]
         labels = [[left, large], [left], [large, left, "Edema"], [], [large]]
         return {"hits": [{"labels": found} for found in labels]}
 
-    monkeypatch.setattr(Question, "send", send)
+    monkeypatch.setattr(Endpoint, "ask", ask)
     monkeypatch.setenv(TOKEN_VARIABLE, "token-of-the-demo")
     questions.Questions().run()
-    assert [(question.text, question.k, question.target) for question in asked] == [
-        (text, 5, "image") for text in QUESTIONS
-    ]
+    assert asked == [{"text": text, "k": 5, "target": "image"} for text in QUESTIONS]
     told = capsys.readouterr().out
     (line,) = (line for line in told.splitlines() if effusion in line)
     assert "right wrong right wrong wrong" in line

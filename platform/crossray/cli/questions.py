@@ -9,9 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.cli.running import run_command
-from crossray.core.errors import CrossRayError
-from crossray.serving.access_token import find_token
-from crossray.serving.client import Question
+from crossray.serving.client import endpoint_at
 
 URL = "http://127.0.0.1:8000"
 HITS = 5
@@ -34,15 +32,9 @@ class Questions:
         Raises:
             CrossRayError: the endpoint does not answer.
         """
-        token = find_token()
-        if token is None:
-            raise CrossRayError(
-                "no token is known; start the endpoint with `crossray serve INDEX`."
-            )
+        endpoint = endpoint_at(URL, None)
         asked = {
-            text: Question(
-                text=text, image=None, k=HITS, target="image", mode="float", rerank=0
-            ).send(URL, token)
+            text: endpoint.ask({"json": {"text": text, "k": HITS, "target": "image"}})
             for text in QUESTIONS
         }
         found = {text: answer["hits"] for text, answer in asked.items()}
