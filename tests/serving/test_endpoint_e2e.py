@@ -344,7 +344,12 @@ def listening(process: psutil.Process) -> set[tuple[str, int]]:
 def test_who_reaches_the_endpoint(serving: Callable[..., httpx2.Client], port: int) -> None:
     """Others on the network, or other users of the machine, could read or redirect queries."""
     serving("fused", 4)
-    (haproxy,) = (one for one in processes("haproxy -db -f") if listening(one))
+
+    def listens() -> list[psutil.Process]:
+        return [one for one in processes("haproxy -db -f") if listening(one)]
+
+    wait_for(lambda: len(listens()) == 1)  # one that was replaced may still answer
+    (haproxy,) = listens()
     command = haproxy.cmdline()
     ports = listening(haproxy)
     assert ("127.0.0.1", port) in ports

@@ -399,6 +399,7 @@ def test_ray_still_has_what_is_changed() -> None:
     assert constants.RAY_SERVE_HAPROXY_RETRY_ON
     for name in haproxy.SETTINGS:
         assert name in Path(constants.__file__).read_text(), name
+    assert constants.RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S == 5
     assert "mode 666 level admin" in HAPROXY_CONFIG_TEMPLATE
     assert "{{ backend.fallback_server.port }} check backup\n" in HAPROXY_CONFIG_TEMPLATE
     rays = {

@@ -99,6 +99,8 @@ _DEFAULTS = re.compile(r"^defaults$", re.MULTILINE)
 _WHOLE_REQUEST = "defaults\n    option http-buffer-request\n    timeout http-request 10s\n"
 # Of what fits a buffer with its headers it can be told whether it is whole.
 _WHOLE_ANSWER = 48 << 10
+# So long HAProxy also waits before it tries its last server again; Ray's unit is a second.
+_CONNECT = re.compile(r"^( +timeout connect) 5s$", re.MULTILINE)
 _ADMIN = re.compile(r"^( +stats socket \S+) mode 666 ", re.MULTILINE)
 _STATISTICS = re.compile(r"^((?:frontend prometheus|listen stats)\n +bind )\*?:", re.MULTILINE)
 _FALLBACK = re.compile(r"^( +server \S+ \S+ check backup)$", re.MULTILINE)
@@ -207,6 +209,7 @@ def mend(config: Path) -> None:
     pages |= dict.fromkeys((500, 502, 504), _page(folder, HTTPStatus.SERVICE_UNAVAILABLE))
     files = "\n".join(f"    errorfile {status} {page}" for status, page in pages.items())
     text = _DEFAULTS.sub(_WHOLE_REQUEST + files, text, count=1)
+    text = _CONNECT.sub(r"\1 400ms", text)
     text = _ADMIN.sub(r"\1 mode 600 ", text)
     text = _STATISTICS.sub(rf"\g<1>{host}:", text)
     # Ray counts it among the servers that it expects to see, so it stays, unused.
