@@ -22,6 +22,7 @@ from PIL import Image
 from pydicom import uid
 
 from crossray.core.errors import CrossRayError
+from crossray.data.grey_range import Range
 from crossray.data.images import stored_image
 from crossray.data.sources.dicom import DicomReader
 from crossray.data.transforms import evaluation_transform
@@ -83,6 +84,14 @@ def test_a_query_is_read_as_its_item_was(reader: ImageReader, make: Callable[[],
     (seen,) = ask(reader, data)
     assert isinstance(seen, torch.Tensor)
     assert torch.equal(seen, TRANSFORM(stored_image(data)))
+
+
+def test_a_query_is_read_by_the_grey_range_of_its_item() -> None:
+    """The original of an image that was ingested with --grey-range would look darker than it."""
+    reading = Reading(TRANSFORM, 10**6, SHORT_SIDE, Range(1000, 30_000))
+    seen = reading.seen(deep_tiff())
+    assert torch.equal(seen, TRANSFORM(stored_image(deep_tiff(), Range(1000, 30_000))))
+    assert not torch.equal(seen, TRANSFORM(stored_image(deep_tiff())))
 
 
 @pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.JPEGLosslessSV1])

@@ -52,7 +52,12 @@ class QueryEncoder:
         self.dim, self.bits = self._encoder.dim, self._encoder.bits
         limits = config.limits
         self._reader = ImageReader(
-            Reading(self._encoder.transform, limits.image_pixels, lineage.short_side),
+            Reading(
+                self._encoder.transform,
+                limits.image_pixels,
+                lineage.short_side,
+                lineage.grey_range,
+            ),
             config.image_processes,
             limits.image_seconds,
         )

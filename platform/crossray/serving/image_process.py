@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from crossray.core.errors import CrossRayError
+from crossray.data.grey_range import GreyRange
 from crossray.data.rejection import Rejected
 from crossray.data.sources.any_picture import any_picture, any_shape
 
@@ -40,11 +41,13 @@ class Reading:
         transform: from the stored image to what the model sees of it (`evaluation_transform`).
         pixels: of an image at most.
         short_side: to which DICOM images are reduced.
+        grey_range: black and white of images of more than 8 bits.
     """
 
     transform: Callable[[bytes], Tensor]
     pixels: int
     short_side: int
+    grey_range: GreyRange = "auto"
 
     def seen(self, image: bytes) -> Tensor:
         """What the model sees of an image, read as an ingest reads it: float32 [3, Y, X].
@@ -54,7 +57,7 @@ class Reading:
         """
         try:
             self._check_pixels(image)
-            return self.transform(any_picture(image, self.short_side))
+            return self.transform(any_picture(image, self.short_side, self.grey_range))
         except Rejected as verdict:
             raise _unreadable(str(verdict)) from None
         except CrossRayError:

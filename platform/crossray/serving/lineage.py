@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
+from crossray.data.grey_range import GreyRange, parse_grey_range
 from crossray.data.sources.dicom import SHORT_SIDE
 from crossray.index.vectors import MODELS
 
@@ -37,6 +38,11 @@ class Lineage:
     def short_side(self) -> int:
         """To which DICOM files were reduced when the pairs were ingested, or would have been."""
         return int(self.pairs.manifest.config.get("short_side", SHORT_SIDE))
+
+    @property
+    def grey_range(self) -> GreyRange:
+        """How the pairs' images of more than 8 bits were read when they were ingested."""
+        return parse_grey_range(self.pairs.manifest.config.get("grey_range", "auto"))
 
     @property
     def recall(self) -> dict[str, dict[str, float]]:

@@ -7,16 +7,17 @@ import warnings
 
 from PIL import Image
 
+from crossray.data.grey_range import GreyRange
 from crossray.data.images import stored_image
 from crossray.data.rejection import Rejected
 from crossray.data.sources.dicom import SHORT_SIDE
 
 
-def any_picture(data: bytes, short_side: int = SHORT_SIDE) -> bytes:
+def any_picture(data: bytes, short_side: int = SHORT_SIDE, grey_range: GreyRange = "auto") -> bytes:
     """The bytes that an ingest of the file stores.
 
-    `short_side` is that of `DicomSource` and holds for DICOM files only. Raises `Rejected` for what
-    an ingest rejects.
+    `short_side` is that of `DicomSource` and holds for DICOM files only, `grey_range` for all
+    others. Raises `Rejected` for what an ingest rejects.
     """
     from crossray.data.sources.dicom_picture import dicom_picture
 
@@ -25,7 +26,7 @@ def any_picture(data: bytes, short_side: int = SHORT_SIDE) -> bytes:
     except Rejected as verdict:
         if verdict.reason != "not DICOM":
             raise
-    return stored_image(data)
+    return stored_image(data, grey_range)
 
 
 def any_shape(data: bytes) -> tuple[int, int]:
