@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,9 +16,10 @@ import pytest
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest import admit
+from crossray.data.ingest import admit, ingest
 from crossray.data.ledger import Ledger
 from crossray.data.schema import PairRow
+from crossray.data.sources.source import Plan, Source
 from crossray.data.work import UNIT_COLUMN, WORK_SCHEMA, Worker
 from support.images import encoded_image
 from support.one_process import Refused
@@ -152,3 +154,39 @@ def test_without_blank_captions_nothing_is_said() -> None:
     admit(judged(item(1)), ledger, Refused())
     Console(file=screen, width=100).print(ledger.table())
     assert "blank" not in screen.getvalue()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ZeroDivisionError("no page 7"), "no page 7.*run it again"),
+        (CrossRayError("mend it."), "^mend it"),
+    ],
+)
+def test_a_reader_that_cannot_go_on_is_a_sentence(
+    error: Exception, words: str, tmp_path: Path
+) -> None:
+    """What comes between the rows is no row's fault, and must not end in a worker's traceback."""
+
+    class Torn:
+        def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+            yield "row 0", {"item_id": "i0", "texts": ["A cat."]}
+            raise error
+
+        def row(self, raw: Any) -> PairRow:
+            return raw  # type: ignore[no-any-return]
+
+    class TornSource(Source):
+        name = "torn"
+
+        def identity(self) -> dict[str, Any]:
+            return {}
+
+        def plan(self) -> Plan:
+            return Plan([{}], 2, Torn())
+
+    with pytest.raises(CrossRayError, match=words) as caught:
+        ingest(TornSource(), str(tmp_path / "out"))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()

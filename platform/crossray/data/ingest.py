@@ -80,10 +80,11 @@ def ingest(
             _write(plan, seed, greys, draft, ledger, console)
         except (OSError, pa.ArrowException, RayTaskError) as error:
             cause = error.cause if isinstance(error, RayTaskError) else error
+            reason = next(iter(str(cause).splitlines()), type(cause).__name__)  # Ray adds lines
             if isinstance(cause, CrossRayError):
-                raise cause from None
+                raise CrossRayError(reason) from error
             raise CrossRayError(
-                f"the ingest to {out_uri} stopped at item {ledger.items:,} ({cause}); "
+                f"the ingest to {out_uri} stopped at item {ledger.items:,} ({reason}); "
                 "check that the disk has room and that the input is readable, then run it again."
             ) from error
         console.print(ledger.table())
