@@ -16,11 +16,13 @@ HITS = 5
 # What is asked for, and the labels that a film must carry to be right.
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "There is a large left pleural effusion.": ("Pleural Effusion/left", "Pleural Effusion/large"),
-    "Right-sided pneumothorax.": ("Pneumothorax/right",),
-    "Severe enlargement of the heart.": ("Cardiomegaly/severe",),
-    "A left chest wall pacemaker.": ("Support Devices/pacemaker",),
-    "Small right pleural effusion.": ("Pleural Effusion/right", "Pleural Effusion/small"),
-}
+    "There is a right-sided pneumothorax.": ("Pneumothorax/right",),
+    "There is severe cardiomegaly.": ("Cardiomegaly/severe",),
+    "There is consolidation in the right lower zone.": (
+        "Consolidation/right", "Consolidation/lower zone",
+    ),
+    "No acute cardiopulmonary process.": ("No Finding",),
+}  # fmt: skip
 
 
 class Questions:
