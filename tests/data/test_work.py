@@ -148,6 +148,21 @@ def test_blank_captions_are_left_out_and_counted() -> None:
     assert re.search(r"left out: blank texts\s+\D\s+5\b", screen.getvalue())
 
 
+def test_words_for_missing_values_are_no_captions_and_no_groups() -> None:
+    """Captions "nan" would be learnt, and all items of the group "nan" share a split."""
+    table = judged(
+        item(1, texts=["NaN", "A dog.", "None"], group_id="nan"),
+        item(2, texts=["n/a"]),
+        item(3, texts=["No nodule.", "None."], labels=["na"]),
+        item(4, texts=["None"], sections=[{"name": "findings", "start": 0, "stop": 1}]),
+    )
+    kept = [["A dog."], None, ["No nodule.", "None."], ["None"]]
+    assert table["texts"].to_pylist() == kept
+    assert table["blank_texts"].to_pylist() == [2, None, 0, 0]
+    assert table["group_id"].to_pylist() == ["i1", None, "i3", "i4"]
+    assert table["labels"].to_pylist()[2] == ["na"], "a tag of photos"
+
+
 def test_without_blank_captions_nothing_is_said() -> None:
     """A line of zeros on every screen hides the one that matters."""
     screen, ledger = io.StringIO(), Ledger()

@@ -134,7 +134,7 @@ def _complete(row: PairRow, seed: int, grey_range: GreyRange) -> dict[str, Any]:
         stored = admitted.data
         if admitted.grey_range is not None:
             meta[GREY_RANGE] = admitted.grey_range
-    labels = [present(_string(label, "label")) for label in row.get("labels", ())]
+    labels = [_string(label, "label") for label in row.get("labels", ())]
     return {
         "item_id": item_id,
         "group_id": group_id,
