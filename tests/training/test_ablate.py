@@ -31,7 +31,7 @@ from support.repeats import no_training, small_recipe, untrained
 SMALL = Ablation(
     small_recipe,
     lambda base: {
-        "only-global": vary(base, levels=("global",), gate=False),
+        "only-global": vary(base, levels=("global",), info_nce=("global",), gate=False),
         FULL: base,
         "no-gate": vary(base, gate=False),
     },
