@@ -56,7 +56,7 @@ class Reading:
             CrossRayError: it has too many pixels, or cannot be read.
         """
         try:
-            self._check_pixels(image)
+            check_pixels(image, self.pixels)
             return self.transform(any_picture(image, self.short_side, self.grey_range))
         except Rejected as verdict:
             raise _unreadable(str(verdict)) from None
@@ -67,21 +67,27 @@ class Reading:
         except Exception as error:  # decoders of hostile bytes raise almost anything
             raise _unreadable(type(error).__name__) from None
 
-    def _check_pixels(self, image: bytes) -> None:
-        """Judge an image by its header, before anything of its size is allocated."""
-        try:
-            rows, columns = any_shape(image)
-            few = rows * columns <= self.pixels
-        except Image.DecompressionBombError:
-            few = False
-        except Rejected:
-            raise
-        except Exception:  # `any_picture` says what is wrong with it
-            few = True
-        if not few:
-            raise CrossRayError(
-                f"the image has more than the allowed {self.pixels:,} pixels; scale it down first."
-            )
+
+def check_pixels(image: bytes, limit: int) -> None:
+    """Judge an image by its header, before anything of its size is allocated.
+
+    Raises:
+        CrossRayError: it has more than `limit` pixels.
+        Rejected: it is a DICOM file that an ingest rejects.
+    """
+    try:
+        rows, columns = any_shape(image)
+        few = rows * columns <= limit
+    except Image.DecompressionBombError:
+        few = False
+    except Rejected:
+        raise
+    except Exception:  # `any_picture` says what is wrong with it
+        few = True
+    if not few:
+        raise CrossRayError(
+            f"the image has more than the allowed {limit:,} pixels; scale it down first."
+        )
 
 
 def main() -> None:
