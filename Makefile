@@ -49,7 +49,7 @@ demo: install cluster  ## synthetic films -> teacher -> student -> index -> endp
 	@$(if $(DETACH),true,echo "The endpoint stays until Ctrl-C."; trap 'serve shutdown -y > /dev/null; exit 0' INT TERM; while :; do sleep 1; done)
 
 cluster: install
-	@ray get-auth-token --generate > /dev/null
+	@ray get-auth-token --generate > /dev/null 2>&1
 	@python -m crossray.cli.cluster --cpus $(CPUS)
 
 dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the local cluster
@@ -65,7 +65,7 @@ SPARING := OMP_NUM_THREADS=1
 COVERED := -m slipcover --source platform/crossray --json --out
 
 test: install check  ## lint, types, floors, all tests with coverage
-	@ray get-auth-token --generate > /dev/null
+	@ray get-auth-token --generate > /dev/null 2>&1
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-heavy test-light
 	@# in a step of its own: asked for a limit in the first, slipcover loses its table where a test forks
 	@python -m slipcover --merge .slipcover-heavy.json .slipcover-light.json --out .slipcover.json --skip-covered --missing-width 40 --fail-under 85
@@ -80,7 +80,7 @@ test-long: install  ## 200 damages of one row for every importer, where `make te
 	CROSSRAY_DAMAGES=200 $(SPARING) python -m pytest --durations=25 tests/data/test_source_fuzz.py tests/data/test_feature_set_fuzz.py
 
 test-cluster: install  ## lost nodes, a cut cable, a new head, an object store, dashboards on a real Prometheus; 15 minutes
-	@ray get-auth-token --generate > /dev/null
+	@ray get-auth-token --generate > /dev/null 2>&1
 	$(SPARING) python -m pytest $(CLUSTER_TESTS)
 
 check: install

@@ -65,6 +65,25 @@ def test_summary_has_one_line_a_stage(tmp_path: Path) -> None:
     assert stages == ["pairs", "teacher"], "what is gone is left out"
 
 
+def test_both_directions_of_a_figure_share_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table of every direction in a line of its own does not fit a screen."""
+    headline = {
+        "R@10 image to text": 0.5, "mAP text to image": 0.1, "R@10 text to image": 0.25,
+        "mAP@10 image to image": 0.125,
+    }  # fmt: skip
+    with create(str(tmp_path / "r"), "report", {}, ()) as draft:
+        draft.metrics.update(items=7, seconds=1.0, headline=headline)
+    report = open_artifact(str(tmp_path / "r"))
+    print_stage(report)
+    told = "R@10 0.500 / 0.250, mAP text to image 0.100, mAP@10 image to image 0.125"
+    assert capsys.readouterr().out.strip().endswith(told)
+    text = shown(summary(report))
+    assert "R@10 0.500 / 0.250" in text
+    assert "image to text / text to image" in text
+
+
 def test_a_stage_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table after every stage repeats all earlier ones, and fills the screen."""
     teacher = publish(tmp_path / "t", "teacher", ())

@@ -41,19 +41,19 @@ class Questions:
         }
         found = {text: answer["hits"] for text, answer in asked.items()}
         console = Console()
-        Console(width=None if console.is_terminal else 140).print(table(found))
+        Console(width=None if console.is_terminal else 160).print(table(found))
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
     """For each question whether its hits, best first, carry the labels that it asks for."""
     made = Table(title=f"Questions to {URL}: the first {HITS} films, by their labels")
-    for column in ("question", "right is", "first films", "right"):
+    for column in ("question", "right by", "first films", "right"):
         made.add_column(column, justify="right" if column == "right" else "left")
     for text, hits in found.items():
         wanted = QUESTIONS[text]
         right = [set(wanted) <= set(hit["labels"]) for hit in hits]
         verdicts = " ".join("right" if verdict else "wrong" for verdict in right)
-        made.add_row(text, " and ".join(wanted), verdicts, f"{sum(right)} of {len(hits)}")
+        made.add_row(text, ", ".join(wanted), verdicts, f"{sum(right)} of {len(hits)}")
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 
@@ -16,6 +17,8 @@ from rich.tree import Tree
 from crossray.core.artifacts import Artifact, Parent, open_artifact
 from crossray.core.errors import CrossRayError
 
+_THERE, _BACK = " image to text", " text to image"
+_TITLE = "CrossRay: what was made; pairs of figures are image to text / text to image"
 _SUMMARY: tuple[tuple[str, Literal["left", "right"]], ...] = (
     ("stage", "left"),
     ("artifact", "left"),
@@ -54,20 +57,19 @@ def summary(*artifacts: Artifact) -> Table:
 
     Items, seconds and headline figures are those that the stage wrote into its metrics.
     """
-    table = Table(title="CrossRay: what was made", title_justify="left")
+    table = Table(title=_TITLE, title_justify="left")
     for column, justify in _SUMMARY:
         table.add_column(column, justify=justify)
     stages = {stage.id: stage for artifact in artifacts for stage in lineage(artifact)}
     for stage in stages.values():
         metrics = stage.manifest.metrics
-        headline = metrics.get("headline", {})
         table.add_row(
             stage.kind,
             stage.uri,
             stage.id[:12],
             f"{metrics.get('items', 0):,}",
             f"{metrics.get('seconds', 0):.0f}",
-            "\n".join(f"{name} {value:.3f}" for name, value in headline.items()),
+            "\n".join(_figures(metrics.get("headline", {}))),
         )
     return table
 
@@ -112,10 +114,22 @@ def print_summary(*artifacts: Artifact) -> None:
     Console(width=None if console.is_terminal else 140).print(summary(*artifacts))
 
 
+def _figures(headline: Mapping[str, float]) -> list[str]:
+    """A line a figure; both directions of one share a line."""
+    lines = []
+    for name, value in headline.items():
+        metric = name.removesuffix(_THERE)
+        if metric != name and metric + _BACK in headline:
+            lines.append(f"{metric} {value:.3f} / {headline[metric + _BACK]:.3f}")
+        elif not name.endswith(_BACK) or name.removesuffix(_BACK) + _THERE not in headline:
+            lines.append(f"{name} {value:.3f}")
+    return lines
+
+
 def print_stage(artifact: Artifact) -> None:
     """Print one line: what a stage made, of how many items, how fast, and its headline figures."""
     metrics = artifact.manifest.metrics
     facts = [f"{metrics.get('items', 0):,} items", f"{metrics.get('seconds', 0):.0f} s"]
-    facts += [f"{name} {value:.3f}" for name, value in metrics.get("headline", {}).items()]
+    facts += _figures(metrics.get("headline", {}))
     made = f"{artifact.kind} {artifact.id[:12]} at {artifact.uri}"
     print(f"{made}: {', '.join(facts)}", flush=True)

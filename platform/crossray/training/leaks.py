@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from crossray.core.artifacts import Artifact
 from crossray.core.inspection import lineage
 from crossray.data.leak_check import check_leaks
-from crossray.data.leaks import leak_table
 from crossray.data.splits import Split
 from crossray.evaluation.leak_section import Leaked, LeakFindings
 
@@ -31,10 +28,13 @@ def look_for_leaks(pairs: Artifact, split: Split, trained: Artifact) -> LeakFind
     unchecked = tuple(
         f"NOT compared: the pairs {found[:12]}, on which the model was trained." for found in seen
     )
-    if check.leaks:
-        console = Console()
-        Console(width=None if console.is_terminal else 140).print(leak_table(check.leaks))
-    else:
+    for leak in check.leaks:
+        earlier, later = leak.splits
+        examples = ", ".join(f"{second} = {first}" for first, second in leak.examples)
+        print(
+            f"leak by {leak.kind}: {leak.count:,} of {later} in {earlier} ({examples})", flush=True
+        )
+    if not check.leaks:
         print("nothing leaks between train, val and test", flush=True)
     for sentence in unchecked:
         print(sentence, flush=True)
