@@ -45,7 +45,7 @@ def hier_tiny() -> Recipe:
         tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
         augment=AugmentConfig(min_scale=0.9, rotation=0.0),
         optimizer=OptimizerConfig(lr=4e-3),
-        train=TrainConfig(batch_size=64, epochs=10, validation_items=128, checkpoint_every=300),
+        train=TrainConfig(batch_size=64, epochs=9, validation_items=128, checkpoint_every=300),
     )
 
 
