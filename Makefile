@@ -34,11 +34,10 @@ demo: install cluster  ## synthetic films -> teacher -> student -> index -> endp
 	@serve shutdown -y > /dev/null 2>&1 || true
 	@rm -rf "$(STORE)/demo"
 	crossray ingest phantom --items 2900 --seed 7 --out demo/phantom
-	@echo "The teacher and its report:"
+	@echo "The teacher, its report, its student, the student's report, its vectors and their index:"
 	@$(SUBMIT) sh -c "python jobs/pretrain.py --recipe hier_tiny --pairs demo/phantom --out demo/teacher \
-	  && python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report"
-	@echo "The student, its report, its vectors and their index:"
-	@$(SUBMIT) sh -c "python jobs/distill.py --recipe student_tiny --teacher demo/teacher --pairs demo/phantom --out demo/student \
+	  && python jobs/evaluate.py --model demo/teacher --pairs demo/phantom --split test --out demo/report \
+	  && python jobs/distill.py --recipe student_tiny --teacher demo/teacher --pairs demo/phantom --out demo/student \
 	  && python jobs/evaluate.py --model demo/student --pairs demo/phantom --split test --out demo/student-report \
 	  && python jobs/embed.py --model demo/student --pairs demo/phantom --out demo/vectors \
 	  && python jobs/index.py --vectors demo/vectors --shards 2 --out demo/index"
