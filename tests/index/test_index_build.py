@@ -297,6 +297,6 @@ def test_the_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         cli.index_job([*arguments, "--target-recall", "0.9", "--memory", "1MiB"])
     config = open_artifact(out, "index").manifest.config
     assert (config["shards"], config["target_recall"], config["memory"]) == (2, 0.9, "1MiB")
-    assert "recall@10 float text to image 1.000" in capsys.readouterr().out
+    assert "recall@10 float 1.000 / 1.000" in capsys.readouterr().out
     queries = make_queries(np.random.default_rng(), corpus, 3)
     assert search(load_shards(open_artifact(out)), "image", *queries, 3, "float").rows_QK.min() >= 0
