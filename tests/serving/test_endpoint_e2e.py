@@ -271,7 +271,9 @@ class Load:
         """Every answer of a replica is in its log, but for those that it was giving at the kill."""
         logs = Path(ray._private.worker._global_node.get_logs_dir_path()) / "serve"
         lines = [line for log in logs.glob("replica_*") for line in log.read_text().splitlines()]
-        told = {line.split(" -- ")[0].split()[-1]: line for line in lines if " -- " in line}
+        # Shards and encoders log under the same id what the gateway asked of them.
+        asked = [line for line in lines if " POST /v1/search " in line]
+        told = {line.split(" -- ")[0].split()[-1]: line for line in asked}
         ids = [
             answer.headers["x-request-id"]
             for answer in self.answers
