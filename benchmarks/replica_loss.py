@@ -1,12 +1,12 @@
 """What do clients see when a replica is killed?
 
-    python benchmarks/replica_loss.py [--replicas 2] [--rows 2000] [--clients 8]
+    python benchmarks/replica_loss.py [--replicas 2] [--topology fanout] [--rows 2000] [--clients 8]
 
-Clients ask an endpoint of made-up vectors (`fused`, HAProxy on, a private Ray) again and again, one
-of its replicas is killed with SIGKILL, and they ask on until it is replaced. Prints, last, one JSON
-object: the answers by status; `not_told`, answers that are neither right nor a problem document
-with Retry-After; `slowest_s`, the longest time that any request took from the kill on;
-`slowest_503_s`, the same of refusals; `gap_s`, from the kill to the last refusal.
+Clients ask an endpoint of made-up vectors (HAProxy on, a private Ray) again and again, a replica is
+killed with SIGKILL (in `fanout` one of a shard), and they ask on until it is replaced. Prints,
+last, one JSON object: the answers by status; `not_told`, answers that are neither right nor a
+problem document with Retry-After; `slowest_s`, the longest time that any request took from the kill
+on; `slowest_503_s`, the same of refusals; `gap_s`, from the kill to the last refusal.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import psutil
 import tyro
 
 from crossray.serving.access_token import provide_token
+from crossray.serving.config import Topology
 from crossray.serving.lineage import open_lineage
 from serving import HOST, Benchmark, Queries, endpoint
 
@@ -46,13 +47,15 @@ class ReplicaLoss:
     """Measure.
 
     Attributes:
-        replicas: before the kill.
+        replicas: of each deployment before the kill.
+        topology: of the endpoint.
         rows: vectors that are made up.
         clients: that ask at the same time.
         seconds: that they ask after the kill.
     """
 
     replicas: int = 1
+    topology: Topology = "fused"
     rows: int = 2_000
     clients: int = 8
     seconds: float = 40.0
@@ -63,10 +66,10 @@ class ReplicaLoss:
             made = Benchmark(rows=self.rows)
             made.make(Path(scratch))
             lineage = open_lineage(str(Path(scratch) / "index"))
-            with endpoint(lineage, self.replicas) as port:
+            with endpoint(lineage, self.replicas, self.topology) as port:
                 body = Queries.of(lineage).vector_bodies(10, "float")[0]
                 found = asyncio.run(self._kill(port, body))
-        print(json.dumps({"replicas": self.replicas, **found}))
+        print(json.dumps({"topology": self.topology, "replicas": self.replicas, **found}))
 
     async def _kill(self, port: int, body: bytes) -> dict[str, Any]:
         asked: list[Asked] = []
@@ -74,7 +77,7 @@ class ReplicaLoss:
         asking = [asyncio.create_task(_ask(port, body, end, asked)) for _ in range(self.clients)]
         await asyncio.sleep(3)
         killed = time.monotonic()
-        os.kill(_replica(), signal.SIGKILL)
+        os.kill(_replica("Fused" if self.topology == "fused" else "Shard"), signal.SIGKILL)
         await asyncio.gather(*asking)
         after = [one for one in asked if one.sent + one.seconds >= killed]
         refused = [one for one in after if one.status == 503]
@@ -102,10 +105,10 @@ async def _ask(port: int, body: bytes, end: float, asked: list[Asked]) -> None:
             await asyncio.sleep(0.02)
 
 
-def _replica() -> int:
-    """The process of one of the endpoint's replicas."""
+def _replica(deployment: str) -> int:
+    """The process of a replica of a deployment whose name begins so."""
     for process in psutil.Process().children(recursive=True):
-        if "ray::ServeReplica:crossray:Fused" in " ".join(process.cmdline()):
+        if f"ray::ServeReplica:crossray:{deployment}" in " ".join(process.cmdline()):
             return process.pid
     raise RuntimeError("no replica runs")
 

@@ -51,7 +51,7 @@ from crossray.index import Mode, load_shards, search
 from crossray.index.build import BuildIndex
 from crossray.index.kinds import Kind
 from crossray.serving.access_token import provide_token
-from crossray.serving.config import Replicas, ServingConfig
+from crossray.serving.config import Replicas, ServingConfig, Topology
 from crossray.serving.haproxy import environment
 from crossray.serving.launch import HOST, deploy, start_serve
 from crossray.serving.lineage import Lineage, open_lineage
@@ -272,7 +272,7 @@ class Empty:
 
 
 @contextmanager
-def endpoint(lineage: Lineage, replicas: int) -> Iterator[int]:
+def endpoint(lineage: Lineage, replicas: int, topology: Topology = "fused") -> Iterator[int]:
     """An endpoint of the index and an empty application, on a Ray of its own; gives the port."""
     with socket.create_server((HOST, 0)) as free:
         port = free.getsockname()[1]
@@ -285,7 +285,7 @@ def endpoint(lineage: Lineage, replicas: int) -> Iterator[int]:
         start_serve(port, environment())
         serve.run(Empty.bind(), name="empty", route_prefix="/empty")
         own = Replicas(min=replicas, max=replicas, cpus=0.1)
-        deploy(ServingConfig(lineage.index.uri, replicas=own))
+        deploy(ServingConfig(lineage.index.uri, topology, replicas=own, encoders=own, shards=own))
         time.sleep(2)  # HAProxy reloads
         yield port
     finally:

@@ -22,6 +22,7 @@ from crossray.serving.config import Replicas, ServingConfig
 from crossray.serving.launch import deploy
 from crossray.training.sweep_metrics import SweepMetrics
 from support.endpoint import make_world
+from support.nodes import wait_for
 from support.pairs import phantom_pairs
 from support.serve import free_ports, serve_running
 
@@ -99,6 +100,9 @@ def test_every_query_of_every_panel_gives_samples(
         sweep.update({"RUNNING": 1, "TERMINATED": 2}, 0.5)
         index = make_world(tmp_path).index(1)
         deploy(ServingConfig(index.uri, replicas=Replicas(min=1, max=1, cpus=0.1)))
+        ready = f"http://127.0.0.1:{endpoint}/readyz"
+        # HAProxy hears of replicas some seconds after Ray does.
+        wait_for(lambda: httpx2.get(ready, timeout=20).is_success, "the endpoint answers")
         deadline = time.monotonic() + WAIT_SECONDS
         while missing and time.monotonic() < deadline:
             assert run.alive, run.last_words()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crossray.data.jpeg_frame import JPEG_LS, frame_header
+
 _REMEDY = "convert it to JPEG or PNG"
 _AT_START = (
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
@@ -26,7 +28,6 @@ _BRANDS = (
     ((b"avif", b"avis"), "AVIF"),
     ((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
 )
-_START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 
 def unread_kind(data: bytes) -> str | None:
@@ -61,14 +62,10 @@ def _kind(head: bytes) -> str | None:
 
 
 def _jpeg_process(data: bytes) -> str | None:
-    """What a JPEG's frame is that is not read (ITU-T T.81, B.2.2); None for 8 bits a channel."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xF7:
-            return "JPEG-LS"
-        if marker in _START_OF_FRAME:
-            bits = data[at + 4] if at + 4 < len(data) else 8
-            return None if bits == 8 else f"a JPEG of {bits} bits a channel"
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
+    """What a JPEG's frame is that is not read; None for 8 bits a channel."""
+    if (found := frame_header(data)) is None:
+        return None
+    marker, header = found
+    if marker == JPEG_LS:
+        return "JPEG-LS"
+    return None if header.precision == 8 else f"a JPEG of {header.precision} bits a channel"

@@ -16,7 +16,6 @@ from crossray.data.deep_images import ORIENTATION, DeepImage, deep_image
 from crossray.data.file_kinds import unread_kind
 from crossray.data.grey_range import GreyRange, Range
 from crossray.data.image_limits import MAX_BYTES, check_size
-from crossray.data.image_limits import MAX_PIXELS as MAX_PIXELS
 from crossray.data.rejection import Rejected
 
 _KEPT = ("JPEG", "PNG")

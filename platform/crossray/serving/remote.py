@@ -7,8 +7,7 @@ bytes between processes of this application; nothing that a client sent is ever 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from ray.exceptions import RayActorError, TaskCancelledError
@@ -20,10 +19,13 @@ from crossray.index import Hits, Modality, Mode, merge, merge_candidates, shard_
 from crossray.index.arrays import Floats
 from crossray.index.queries import candidates_for
 from crossray.index.representations import Parts
-from crossray.serving.problem import Problem, unavailable
+from crossray.serving.problem import unavailable
 from crossray.serving.query import Query, Refusal
 
-_PROBE_SECONDS = 5.0
+_READY_SECONDS = 5.0
+# Ray keeps a question until a replica is there. One that is not answered after the first time asks
+# whether its deployment is there, which all but a lost one answer within the second.
+_PATIENCE_SECONDS, _PROBE_SECONDS = 0.3, 0.6
 # What Ray raises when a replica has died, is not there yet or has too much to do.
 _LOST = (RayActorError, RayServeException, TaskCancelledError)
 
@@ -38,68 +40,76 @@ class RemoteBackend:
 
     async def encode_text(self, text: str, represent: bool) -> Query:
         """See `Backend.encode_text`."""
-        return Query(*await _ask(lambda: self._encoder.encode_text.remote(text, represent)))
+        return Query(*await _ask(self._encoder, "encode_text", text, represent))
 
     async def encode_image(self, image: bytes, represent: bool) -> Query:
         """See `Backend.encode_image`."""
-        return Query(*await _ask(lambda: self._encoder.encode_image.remote(image, represent)))
+        return Query(*await _ask(self._encoder, "encode_image", image, represent))
 
     async def stored(self, modality: Modality, row: int, item_id: str, represent: bool) -> Query:
         """See `Backend.stored`."""
         shard = self._shards[shard_of(item_id, len(self._shards))]
-        return Query(*await _ask(lambda: shard.stored.remote(modality, row, represent)))
+        return Query(*await _ask(shard, "stored", modality, row, represent))
 
     async def search(self, modality: Modality, query: Query, k: int, mode: Mode) -> Hits:
         """See `Backend.search`."""
         vector_QD, code_QY = query.vector_D[None], query.code_Y[None]
         if mode == "rescore":
             wanted = candidates_for(k, None)
-            found = await self._each(
-                lambda shard: shard.candidates.remote(modality, vector_QD, code_QY, wanted)
-            )
+            found = await self._each("candidates", modality, vector_QD, code_QY, wanted)
             return merge_candidates(found, wanted, k)
-        found = await self._each(
-            lambda shard: shard.search.remote(modality, vector_QD, code_QY, k, mode)
-        )
+        found = await self._each("search", modality, vector_QD, code_QY, k, mode)
         return merge(found, k)
 
     async def scores(self, modality: Modality, query: Query, rows: Sequence[int]) -> Floats:
         """See `Backend.scores`."""
         found: dict[int, Parts] = {}
-        for part in await self._each(lambda shard: shard.represented.remote(modality, rows)):
+        for part in await self._each("represented", modality, rows):
             found |= part
         candidates = [found[row] for row in rows]
-        scores_C: Floats = await _ask(
-            lambda: self._encoder.scores.remote(query.parts, modality, candidates)
-        )
+        scores_C: Floats = await _ask(self._encoder, "scores", query.parts, modality, candidates)
         return scores_C
 
     async def ready(self) -> bool:
         """Every deployment answers within some seconds."""
         try:
-            async with asyncio.timeout(_PROBE_SECONDS):
-                await _ask(lambda: self._encoder.ready.remote())
-                await self._each(lambda shard: shard.ready.remote())
-        except (TimeoutError, Problem):
+            async with asyncio.timeout(_READY_SECONDS):
+                parts = (self._encoder, *self._shards)
+                await asyncio.gather(*(_answer(part, "ready") for part in parts))
+        except (TimeoutError, *_LOST):
             return False
         return True
 
-    async def _each(self, call: Callable[[DeploymentHandle[Any]], Any]) -> list[Any]:
-        return await asyncio.gather(*(_ask(partial(call, shard)) for shard in self._shards))
+    async def _each(self, method: str, *arguments: Any) -> list[Any]:
+        return await asyncio.gather(*(_ask(shard, method, *arguments) for shard in self._shards))
 
 
-async def _ask(call: Callable[[], Any]) -> Any:
-    """The answer of a deployment; a replica that died under the question is asked about once more.
+async def _ask(deployment: DeploymentHandle[Any], method: str, *arguments: Any) -> Any:
+    """The answer of a deployment, however long it works on it; raises what `Backend` says.
 
-    Questions change nothing, so a second one is harmless. Raises what `Backend` says.
+    A deployment without a replica is given up within a second.
     """
+    answering = asyncio.ensure_future(_answer(deployment, method, *arguments))
     try:
-        try:
-            answer = await call()
-        except RayActorError:
-            answer = await call()
-    except _LOST:
+        while not (await asyncio.wait({answering}, timeout=_PATIENCE_SECONDS))[0]:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await _answer(deployment, "ready")
+        answer = await answering
+    except (TimeoutError, *_LOST):
         raise unavailable("A part of the endpoint does not answer; try again soon.") from None
+    finally:
+        answering.cancel()
     if isinstance(answer, Refusal):
         raise CrossRayError(answer.sentence)
     return answer
+
+
+async def _answer(deployment: DeploymentHandle[Any], method: str, *arguments: Any) -> Any:
+    """The answer of a replica; one that died under the question is replaced once.
+
+    Questions change nothing, so a second one is harmless.
+    """
+    try:
+        return await getattr(deployment, method).remote(*arguments)
+    except RayActorError:
+        return await getattr(deployment, method).remote(*arguments)

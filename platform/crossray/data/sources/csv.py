@@ -17,15 +17,13 @@ from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.columns import names
+from crossray.data.sources.columns import MAX_CELL, names
 from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import UNIT_ROWS, Plan, Source
 from crossray.data.sources.split_words import split_words
 
 Record = tuple[int, int, list[str]]
 Units = list[dict[str, Any]]
-
-_MAX_CELL = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -286,7 +284,7 @@ def records(stream: BinaryIO, line: int) -> Iterator[Record]:
 
     Cells hold one character a byte (Latin-1), so that a wrong encoding is judged cell by cell.
     """
-    csv.field_size_limit(_MAX_CELL)
+    csv.field_size_limit(MAX_CELL)
     offset = stream.tell()
     consumed = 0
 

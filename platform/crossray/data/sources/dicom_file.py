@@ -17,7 +17,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from crossray.data.images import MAX_PIXELS
+from crossray.data.image_limits import check_size
 from crossray.data.rejection import Reason, Rejected
 
 # Its warnings quote the values that they complain of, and so would name patients in logs.
@@ -148,8 +148,7 @@ def _check_image(dataset: Dataset) -> None:
         raise Rejected(reason, "there are no rows and columns")
     if (frames := int(dataset.get("NumberOfFrames") or 1)) > 1:
         raise Rejected("several frames", f"{frames:,} frames; export those you want one a file")
-    if rows * columns > MAX_PIXELS:
-        raise Rejected("image too large", f"{columns:,} x {rows:,}, the limit is {MAX_PIXELS:,}")
+    check_size(columns, rows)
     if str(dataset.get("BurnedInAnnotation", "")).upper() == "YES":
         detail = "Burned In Annotation is YES: the pixels may name the patient; clean them, set NO"
         raise Rejected("text in the image", detail)

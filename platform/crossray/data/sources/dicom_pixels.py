@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 
+from crossray.data.jpeg_frame import FrameHeader, frame_header
 from crossray.data.rejection import Rejected
 from crossray.data.sources.dicom_file import (
     GREY,
@@ -29,18 +30,8 @@ _BY_PYDICOM = {
     **dict.fromkeys(NATIVE, ""), uid.RLELossless: "pydicom", uid.JPEGBaseline8Bit: "pillow",
     uid.JPEG2000Lossless: "pillow", uid.JPEG2000: "pillow",
 }  # fmt: skip
-_START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _END_OF_IMAGE = b"\xff\xd9"
 _START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
-
-
-class FrameHeader(NamedTuple):
-    """What a compressed frame says of itself; `precision` is its bits a sample."""
-
-    rows: int
-    columns: int
-    samples: int
-    precision: int
 
 
 def stored_values(dataset: Dataset) -> NDArray[Any]:
@@ -133,15 +124,9 @@ def _decoded(dataset: Dataset) -> tuple[NDArray[Any], int]:
 
 
 def _jpeg_header(frame: bytes) -> FrameHeader:
-    """The header of a JPEG or JPEG-LS frame (ITU-T T.81, B.2.2)."""
-    at = 2
-    while at + 10 <= len(frame) and frame[at] == 0xFF:
-        if frame[at + 1] in _START_OF_FRAME:
-            rows, columns = (int.from_bytes(frame[at + k : at + k + 2], "big") for k in (5, 7))
-            return FrameHeader(rows, columns, frame[at + 9], frame[at + 4])
-        padding = frame[at + 1] == 0xFF
-        at += 1 if padding else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
-    raise Rejected("broken image", "the frame has no header")
+    if (found := frame_header(frame)) is None:
+        raise Rejected("broken image", "the frame has no header")
+    return found[1]
 
 
 def _codestream_header(frame: bytes) -> FrameHeader:

@@ -18,11 +18,11 @@ from crossray.core.errors import CrossRayError
 from crossray.data.images import ImageFile
 from crossray.data.rejection import Reason, Rejected
 from crossray.data.schema import PairRow
+from crossray.data.sources.columns import MAX_CELL
 from crossray.data.sources.source import UNIT_ROWS, Plan
 
 Row = dict[str, Any]
 _DIGITS = re.compile(r"(\d+)")
-_MAX_CELL = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def table(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
 
 def records(path: Path, delimiter: str) -> Iterator[list[str]]:
     """The rows of a file of cells that are not blank."""
-    csv.field_size_limit(_MAX_CELL)
+    csv.field_size_limit(MAX_CELL)
     reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter)
     try:
         yield from filter(None, reader)
