@@ -275,6 +275,16 @@ def test_report_files(root: Path, judge: Judge) -> None:
     assert rows[11]["texts"] == ["LUNGS ARE CLEAR.", "NO EFFUSION."]
 
 
+def test_a_report_without_text_leaves_its_film(tmp_path: Path, judge: Judge) -> None:
+    """The same report would cost a film here and keep it beside MIMIC-CXR's."""
+    (tmp_path / "tree").mkdir()
+    save(film(ramp(), StudyInstanceUID="1.9.1"), tmp_path / "tree/a.dcm")
+    (tmp_path / "1.9.1.txt").write_text("FINAL REPORT\n INDICATION: Cough.\n")
+    (row,) = judge(DicomSource(str(tmp_path / "tree"), reports=str(tmp_path)))
+    assert (row["reason"], row["texts"]) == (None, [])
+    assert row["image"] is not None
+
+
 def test_report_table(root: Path, judge: Judge) -> None:
     """Reports are often exported as one table, with quotes and line breaks in its cells."""
     table = root / "reports.csv"

@@ -120,7 +120,6 @@ class DicomReader:
         if self.reports is not None:
             parts = self.reports.parts([name for name in (study, accession) if name])
             row["texts"], row["sections"] = as_document(parts)
-            row["texts"] = row["texts"] or [""]
         row["image"] = encoded_picture(dataset, self.short_side)
         return row
 
