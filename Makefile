@@ -58,7 +58,7 @@ dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the lo
 # All processes share few cores, which threads that wait for each other would take away.
 HEAVY_TESTS := tests/e2e tests/serving
 # Two of them stand among the others, so that both halves take as long.
-EVENED_TESTS := tests/e2e/test_sweep.py tests/e2e/test_real_photos.py
+BALANCING_TESTS := tests/e2e/test_sweep.py tests/e2e/test_real_photos.py
 # Several nodes on one machine, which lose each other where it is busy, and runs on an object store:
 # on their own, when it is quiet.
 CLUSTER_TESTS := tests/cluster
@@ -74,10 +74,10 @@ test: install check  ## lint, types, floors, all tests with coverage
 	@python -m slipcover --merge .slipcover-heavy.json .slipcover-light.json --out .slipcover.json --skip-covered --missing-width 40 --fail-under 85
 
 test-heavy:
-	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-heavy.json -m pytest --durations=25 $(HEAVY_TESTS) $(addprefix --ignore=,$(EVENED_TESTS))
+	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-heavy.json -m pytest --durations=25 $(HEAVY_TESTS) $(addprefix --ignore=,$(BALANCING_TESTS))
 
 test-light:
-	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(LIGHT_TESTS) $(EVENED_TESTS)
+	$(SPARING) RAY_TMPDIR=$$(mktemp -d) python $(COVERED) .slipcover-light.json -m pytest --durations=25 $(LIGHT_TESTS) $(BALANCING_TESTS)
 
 test-long: install  ## 200 damages of one row for every importer, where `make test` tries 20; a minute
 	CROSSRAY_DAMAGES=200 $(SPARING) python -m pytest --durations=25 tests/data/test_source_fuzz.py tests/data/test_feature_set_fuzz.py

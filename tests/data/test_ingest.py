@@ -207,8 +207,8 @@ def test_groups_that_are_as_they_should_be(tmp_path: Path) -> None:
         split = SPLITS[number // 2 % 3]
         assert ledger.admit(f"i{number}", f"g{number // 2}", split) is None
         ledger.splits[split] += 1
-    assert ledger.notes() == []
-    assert Ledger().notes() == []
+    assert ledger.notes("auto") == []
+    assert Ledger().notes("auto") == []
 
 
 def test_too_many_rejected_rows_fail(

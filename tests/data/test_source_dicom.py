@@ -285,6 +285,28 @@ def test_a_report_without_text_leaves_its_film(tmp_path: Path, judge: Judge) -> 
     assert row["image"] is not None
 
 
+@pytest.mark.parametrize(
+    ("folders", "named"),
+    [
+        (["train", "Test"], True),
+        (["train", "ward"], False),
+        (["TEST"], False),
+        (["train", "."], False),
+    ],
+)
+def test_folders_that_are_splits(
+    tmp_path: Path, judge: Judge, folders: list[str], named: bool
+) -> None:
+    """Test films would be drawn into training, or an archive's folder be taken for a split."""
+    for number, folder in enumerate(folders):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        save(film(ramp(), number), tmp_path / folder / f"{number}.dcm")
+    source = DicomSource(str(tmp_path))
+    assert bool(source.plan().notes) is named
+    own = {source.plan().reader.row(row["where"]).get("split") for row in judge(source)}
+    assert own == ({"train", "test"} if named else {None})
+
+
 def test_report_table(root: Path, judge: Judge) -> None:
     """Reports are often exported as one table, with quotes and line breaks in its cells."""
     table = root / "reports.csv"

@@ -23,7 +23,7 @@ from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import load_tokenizer
 from crossray.recipes import get_recipe
 from crossray.training import run
-from crossray.training.failures import StopWhatWouldFailAgain, lasting
+from crossray.training.failures import StopRepeatableFailures, repeatable_failure
 from crossray.training.loop import Task
 from support.images import encoded_image
 from support.pairs import write_pairs
@@ -51,7 +51,7 @@ def test_what_would_fail_again_is_not_tried_again(
 ) -> None:
     """Three times the same error is a day of waiting for one sentence."""
     with pytest.raises(ray.train.ControllerError, match=words) as caught:
-        StopWhatWouldFailAgain().after_exception(RUN, failures)
+        StopRepeatableFailures().after_exception(RUN, failures)
     failure = pickle.loads(pickle.dumps(caught.value)).controller_failure
     assert isinstance(failure, CrossRayError)
     assert "\n" not in str(failure)
@@ -64,8 +64,8 @@ def test_what_would_fail_again_is_not_tried_again(
 )  # fmt: skip
 def test_what_may_pass_is_tried_again(failures: dict[int, Exception]) -> None:
     """A spot instance that is taken away must cost minutes, not the run."""
-    StopWhatWouldFailAgain().after_exception(RUN, failures)
-    assert lasting(failures) is None
+    StopRepeatableFailures().after_exception(RUN, failures)
+    assert repeatable_failure(failures) is None
 
 
 class _Bad(Dataset[int]):
@@ -83,7 +83,7 @@ def test_the_sentence_survives_a_loader_process() -> None:
     with pytest.raises(CrossRayError) as caught:
         list(DataLoader(_Bad(), num_workers=1, multiprocessing_context=context))
     assert "\n" in str(caught.value)
-    assert str(lasting({0: caught.value})) == (
+    assert str(repeatable_failure({0: caught.value})) == (
         "the item 'i7' cannot be read (broken PNG); mend it and ingest it again, or leave it out."
     )
 

@@ -79,19 +79,10 @@ def ingest(
         try:
             _write(plan, seed, greys, draft, ledger, console)
         except (OSError, pa.ArrowException, RayTaskError) as error:
-            cause = error.cause if isinstance(error, RayTaskError) else error
-            reason = next(iter(str(cause).splitlines()), type(cause).__name__)  # Ray adds lines
-            if isinstance(cause, CrossRayError):
-                raise CrossRayError(reason) from error
-            raise CrossRayError(
-                f"the ingest to {out_uri} stopped at item {ledger.items:,} ({reason}); "
-                "check that the disk has room and that the input is readable, then run it again."
-            ) from error
+            raise _stopped(error, out_uri, ledger.items) from error
         console.print(ledger.table())
         ledger.judge(max_rejected, plan.remedies)
-        notes, grey_note = ledger.notes(), ledger.grey_note(grey_range)
-        mixed = [grey_note] if grey_note is not None and len(ledger.grey_ranges) > 1 else []
-        for note in (*notes, *mixed):
+        for note in ledger.warnings(grey_range):
             console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
         draft.metrics.update(
             ledger.metrics(),
@@ -100,15 +91,25 @@ def ingest(
             max_rejected=max_rejected,
             seconds=round(time.monotonic() - began, 1),
         )
-        draft.notes.extend((*plan.notes, *notes))
-        if grey_note is not None:
-            draft.notes.append(grey_note)
+        draft.notes.extend((*plan.notes, *ledger.notes(grey_range)))
         if label_reports is not None:
             draft.notes.append(
                 f"{ledger.labelled:,} of {ledger.items:,} items have labels that a rule read from "
                 f"their report; uncertain findings count as {label_reports}."
             )
     return open_artifact(out_uri, "pairs")
+
+
+def _stopped(error: Exception, out_uri: str, items: int) -> CrossRayError:
+    """What the user is told of an error that is no row's."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    reason = next(iter(str(cause).splitlines()), type(cause).__name__)  # Ray adds lines
+    if isinstance(cause, CrossRayError):
+        return CrossRayError(reason)
+    return CrossRayError(
+        f"the ingest to {out_uri} stopped at item {items:,} ({reason}); check that the disk has "
+        "room and that the input is readable, then run it again."
+    )
 
 
 def _write(

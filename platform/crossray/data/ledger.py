@@ -110,8 +110,17 @@ class Ledger:
             table.add_row(f"{word}: {reason}", f"{count:,}", style=style)
         return table
 
-    def notes(self) -> list[str]:
-        """What groups do to the splits, where a user would not expect it."""
+    def notes(self, grey_range: str) -> list[str]:
+        """What a reader of the manifest should know; `grey_range` is what the user asked for."""
+        return [*self._group_notes(), *self._grey_notes(grey_range)]
+
+    def warnings(self, grey_range: str) -> list[str]:
+        """Those of the notes that a user would not expect."""
+        mixed = self._grey_notes(grey_range) if len(self.grey_ranges) > 1 else []
+        return [*self._group_notes(), *mixed]
+
+    def _group_notes(self) -> list[str]:
+        """What groups do to the splits."""
         notes = []
         largest = max(self._sizes.values(), default=0)
         if largest > max(1, self.items / 2):
@@ -127,18 +136,18 @@ class Ledger:
             )
         return notes
 
-    def grey_note(self, wanted: str) -> str | None:
-        """How the images of more than 8 bits were scaled under a `--grey-range`; None without."""
+    def _grey_notes(self, wanted: str) -> list[str]:
+        """How the images of more than 8 bits were scaled under a `--grey-range`."""
         if not self.grey_ranges:
-            return None
+            return []
         counts = [f"{used} in {count:,}" for used, count in self.grey_ranges.most_common()]
         note = (
             f"{self.grey_ranges.total():,} images have more than 8 bits; black and white "
             f"(--grey-range {wanted}) are {', '.join(counts)}"
         )
         if wanted == "auto" and len(counts) > 1:
-            return f"{note}; give --grey-range full or LOW..HIGH to scale all of them alike."
-        return f"{note}."
+            return [f"{note}; give --grey-range full or LOW..HIGH to scale all of them alike."]
+        return [f"{note}."]
 
     def judge(self, max_rejected: float, remedies: Mapping[Reason, str] | None = None) -> None:
         """Raise `CrossRayError` when too many rows were rejected, or none was taken.

@@ -22,7 +22,7 @@ from crossray.index.representations import Parts
 from crossray.serving.batching import Batcher
 from crossray.serving.config import ServingConfig
 from crossray.serving.image_process import Reading
-from crossray.serving.image_process import check_pixels as check_pixels
+from crossray.serving.image_process import check_pixels as check_pixels  # as callers know it
 from crossray.serving.image_reader import ImageReader
 from crossray.serving.lineage import Lineage
 from crossray.serving.metrics import batched, timed, took

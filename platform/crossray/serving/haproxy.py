@@ -1,4 +1,4 @@
-"""Ray Serve's fast HTTP path: HAProxy in front of the replicas, set up for strangers and losses.
+"""HAProxy in front of Ray Serve's replicas, safe from other users and from lost replicas.
 
 A replica that is killed takes requests with it. HAProxy can give them to another replica, but as
 Ray configures it, it closes their clients' connections, or answers with a plain 500, or keeps them

@@ -17,19 +17,19 @@ _LOST = (RayActorError, WorkerHealthCheckFailedError)
 _OWN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
-class StopWhatWouldFailAgain(UserCallback):
+class StopRepeatableFailures(UserCallback):
     """Ends a run for a worker's exception that another try would raise again."""
 
     def after_exception(
         self, run_context: TrainRunContext, worker_exceptions: dict[int, Exception]
     ) -> None:
         """Called in Ray Train's controller, which retries every failure of a worker otherwise."""
-        if (error := lasting(worker_exceptions)) is not None:
+        if (error := repeatable_failure(worker_exceptions)) is not None:
             # The one exception that Ray Train neither retries nor reports by itself.
             raise ray.train.ControllerError(error)
 
 
-def lasting(failures: Mapping[int, Exception]) -> CrossRayError | None:
+def repeatable_failure(failures: Mapping[int, Exception]) -> CrossRayError | None:
     """The sentence on failures, by rank, that would come again; None where a retry may help.
 
     Where a worker is lost the others fail too, in any way.

@@ -32,7 +32,7 @@ from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.distill.student import StudentConfig
 from crossray.methods.contract import MethodConfig
 from crossray.training.config import Recipe
-from crossray.training.failures import StopWhatWouldFailAgain, failed
+from crossray.training.failures import StopRepeatableFailures, failed
 from crossray.training.hubs import with_fewer_hubs
 from crossray.training.lesson import Lesson
 from crossray.training.loop import Task, train_worker
@@ -153,7 +153,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
     wait_for_room(worker_need(train))
     os.environ.setdefault(_PRINT_PATCH, "0")
     least = train.min_workers
-    callbacks = [StopWhatWouldFailAgain(), *([] if watch is None else [watch.callback])]
+    callbacks = [StopRepeatableFailures(), *([] if watch is None else [watch.callback])]
     if least is None:
         # A run that lost a worker waits for a place to come back; Ray Train would give it up and
         # ask again every minute, with a traceback each time.

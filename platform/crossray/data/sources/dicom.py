@@ -16,6 +16,7 @@ from crossray.data.sentences import as_document
 from crossray.data.sources.layout import numeric
 from crossray.data.sources.source import UNIT_ROWS, FolderSource, Plan
 from crossray.data.sources.study_reports import Reports, open_reports
+from crossray.data.splits import parse_split
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -39,7 +40,9 @@ class DicomSource(FolderSource):
     MONOCHROME1 inverted, colour as luminance. The SOP instance UID is the item's id, the patient's
     id the group's, the study instance UID `study_id`, as they stand: pseudonymise first what must
     not leave its place. Modality, view, body part and laterality are kept, nothing else of the
-    header. What is not DICOM or not an image is passed over and counted.
+    header. What is not DICOM or not an image is passed over and counted. Where all files lie in two
+    or more folders that are called like splits (`train/`, `test/`), these are the splits; else
+    patients are drawn.
 
     Attributes:
         folder: what holds the files, at any depth and with any name.
@@ -83,9 +86,11 @@ class DicomSource(FolderSource):
             key=numeric,
         )
         units = [{"files": files[at : at + UNIT_ROWS]} for at in range(0, len(files), UNIT_ROWS)]
-        return Plan(
-            units, len(files), DicomReader(str(root), self.short_side, reports), tuple(notes)
-        )
+        split_folders = _are_splits({name.partition("/")[0] for name in files})
+        if split_folders:
+            notes.append("the splits are those that the folders name")
+        reader = DicomReader(str(root), self.short_side, reports, split_folders)
+        return Plan(units, len(files), reader, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class DicomReader:
     root: str
     short_side: int
     reports: Reports | None
+    split_folders: bool
 
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """The files of a unit."""
@@ -117,11 +123,19 @@ class DicomReader:
                 group_id=_text(dataset, "PatientID") or study,
                 meta={**({"study_id": study} if study else {}), **_meta(dataset)},
             )
+        if self.split_folders:
+            row["split"] = parse_split(raw.partition("/")[0])
         if self.reports is not None:
             parts = self.reports.parts([name for name in (study, accession) if name])
             row["texts"], row["sections"] = as_document(parts)
         row["image"] = encoded_picture(dataset, self.short_side)
         return row
+
+
+def _are_splits(names: set[str]) -> bool:
+    """Whether the first names of all paths are called like splits, of which there are several."""
+    splits = {parse_split(name) for name in names}
+    return len(splits) > 1 and None not in splits
 
 
 def _meta(dataset: Dataset) -> dict[str, str]:
