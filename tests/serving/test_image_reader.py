@@ -105,7 +105,7 @@ def test_a_film_is_read_as_its_item_was(
     if syntax != uid.ExplicitVRLittleEndian:
         dataset = compressed(dataset, stored_HW, syntax)
     path = save(dataset, tmp_path / "film.dcm")
-    row = DicomReader(str(tmp_path), SHORT_SIDE, None).row(path.name)
+    row = DicomReader(str(tmp_path), SHORT_SIDE, None, split_folders=False).row(path.name)
     (seen,) = ask(reader, path.read_bytes())
     assert isinstance(seen, torch.Tensor)
     assert torch.equal(seen, TRANSFORM(row["image"]))
