@@ -29,11 +29,11 @@ from rich.table import Table
 from crossray.core.artifacts import open_artifact
 from crossray.core.store import resolve
 from crossray.core.types import Representation
-from crossray.data.corpus import PairCorpus
-from crossray.data.splits import Split
-from crossray.distill.models import load_model
+from crossray.data.corpora.corpus import PairCorpus
+from crossray.data.splits.split import Split
 from crossray.methods.contract import Method
-from crossray.training.corpora import pair_corpus
+from crossray.models.artifact import load_model
+from crossray.models.corpora import pair_corpus
 
 WARM_UP = 10
 BATCH, BATCHES = 32, 10

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.evaluation import hamming_average_precision, mean_over_queries
-from crossray.evaluation.ranking import TIES
+from crossray.evaluation.metrics.ranking import TIES
 
 Floats = NDArray[np.float64]
 

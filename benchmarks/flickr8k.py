@@ -26,12 +26,12 @@ from rich.table import Table
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.evaluation import paired_bootstrap
-from crossray.evaluation.report import DIRECTIONS, PER_QUERY
+from crossray.evaluation.report.report import DIRECTIONS, PER_QUERY
 from crossray.recipes import STUDENTS, get_recipe
-from crossray.training.distill import Distill
-from crossray.training.evaluate import Evaluate
-from crossray.training.features import Features
-from crossray.training.pretrain import Pretrain
+from crossray.stages.distill import Distill
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.features import Features
+from crossray.stages.pretrain import Pretrain
 from photos import photo_pairs
 
 SYSTEMS = {"clip": "clip_pretrained_tiny", "hier": "hier_pretrained_tiny"}

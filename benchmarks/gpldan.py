@@ -20,21 +20,21 @@ import torch
 import tyro
 
 from crossray.core.artifacts import Artifact, open_artifact
-from crossray.data.corpus import FeatureCorpus
-from crossray.distill.models import load_model
+from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.evaluation import get_protocol
-from crossray.evaluation.report import DIRECTIONS
-from crossray.recipes import get_recipe
-from crossray.training.evaluate import Evaluate
-from crossray.training.judging import judge
-from crossray.training.pretrain import Pretrain
-from crossray.training.scoring import (
+from crossray.evaluation.report.report import DIRECTIONS
+from crossray.model_evaluation.evaluate_model import judge
+from crossray.model_evaluation.scoring import (
     ScoreMatrices,
     ahead_of_rest,
     represent_corpus,
     score_represented,
     top_mask,
 )
+from crossray.models.artifact import load_model
+from crossray.recipes import get_recipe
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.pretrain import Pretrain
 
 RECIPE = "gpldan_pretrained_tiny"
 METRIC = "mAP@50[found]"

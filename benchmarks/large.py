@@ -27,10 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.cli import main
+from crossray.methods.recipe import Recipe
+from crossray.planning.plan import Plan
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.planning.plan import Plan
-from crossray.training.pretrain import Pretrain
+from crossray.stages.pretrain import Pretrain
 
 PERIOD_S = 0.25
 GIB = 2**30

@@ -27,7 +27,7 @@ PLATFORM = Path(__file__).resolve().parents[1] / "platform"
 PERIOD_S = 0.25
 INGEST = """
 import sys
-from crossray.data.ingest import ingest
+from crossray.stages.ingest import ingest
 from crossray.data.sources.phantom import PhantomConfig, PhantomSource
 rows, folder = sys.argv[1:]
 ingest(PhantomSource(PhantomConfig(items=int(rows), seed=7)), f"{folder}/pairs-{rows}")
@@ -35,10 +35,10 @@ ingest(PhantomSource(PhantomConfig(items=int(rows), seed=7)), f"{folder}/pairs-{
 EMBED = """
 import sys
 from crossray.core.artifacts import create, open_artifact
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.recipes import STUDENTS, get_recipe
-from crossray.training.embed import Embed
-from crossray.training.fitting import fitted, make_tokenizer
+from crossray.stages.embed import Embed
+from crossray.models.fitting import fitted, make_tokenizer
 rows, folder = sys.argv[1:]
 pairs = open_artifact(f"{folder}/pairs-{rows}")
 recipe = get_recipe("student_tiny", STUDENTS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossray.core.artifacts import Artifact, open_artifact
-from crossray.data.ingest import ingest
 from crossray.data.sources.csv import CsvSource
+from crossray.stages.ingest import ingest
 
 
 def photo_pairs(data: Path, uri: Path) -> Artifact:

@@ -42,19 +42,19 @@ from crossray.core.store import resolve
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
 from crossray.data.tokenization import Tokenizer, train_wordpiece
-from crossray.distill.encoder import ModelEncoder
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
-from crossray.distill.student import StudentConfig
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.index import Mode, load_shards, search
-from crossray.index.build import BuildIndex
 from crossray.index.kinds import Kind
+from crossray.methods.student.model import StudentConfig
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.models.encoder import ModelEncoder
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig, Topology
 from crossray.serving.haproxy import environment
 from crossray.serving.launch import HOST, deploy, start_serve
 from crossray.serving.lineage import Lineage, open_lineage
+from crossray.stages.index import BuildIndex
 
 WORDS = (
     "a", "dog", "jumps", "over", "the", "hurdle", "while", "two", "people", "watch", "from",

@@ -22,13 +22,13 @@ from rich.table import Table
 
 from crossray.cli import search_job
 from crossray.recipes import get_recipe
-from crossray.training.features import Features
+from crossray.stages.features import Features
 from photos import photo_pairs
 
 SPACE = """
 from crossray.recipes.ablations.gpldan import ALPHAS, BETAS
 from crossray.recipes.gpldan import gpldan_pretrained_tiny
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 SPACE = Space(
     gpldan_pretrained_tiny,

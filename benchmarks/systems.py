@@ -27,11 +27,11 @@ from rich.table import Table
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.evaluation import paired_bootstrap
-from crossray.evaluation.report import PER_QUERY, REFERENCE_PER_QUERY
+from crossray.evaluation.report.report import PER_QUERY, REFERENCE_PER_QUERY
 from crossray.recipes import get_recipe
-from crossray.training.evaluate import Evaluate
-from crossray.training.features import Features
-from crossray.training.pretrain import Pretrain
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.features import Features
+from crossray.stages.pretrain import Pretrain
 from photos import photo_pairs
 
 SIDE = 4  # what HIER's regions and CMFG's nodes need of a map

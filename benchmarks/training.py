@@ -33,15 +33,15 @@ from torch.optim.lr_scheduler import LambdaLR
 from crossray.cli import main
 from crossray.core.artifacts import open_artifact
 from crossray.core.types import Batch
-from crossray.data.loading import training_loader
+from crossray.data.corpora.loading import training_loader
 from crossray.data.tokenization import Tokenizer
 from crossray.methods.contract import Method
+from crossray.methods.recipe import Recipe
+from crossray.models.corpora import training_corpora
+from crossray.models.fitting import fitted, make_tokenizer
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.corpora import training_corpora
-from crossray.training.fitting import fitted, make_tokenizer
+from crossray.stages.pretrain import Pretrain
 from crossray.training.loop import sampler_of
-from crossray.training.pretrain import Pretrain
 
 SKIPPED = 5  # steps until caches, allocators and clocks have settled
 SPEED, WAITING = "samples_per_second", "waiting_share"

@@ -12,6 +12,8 @@ import pytest
 import ray
 from ray._private.parameter import RayParams
 
+pytest_plugins = ["support.importers"]
+
 
 @pytest.fixture(scope="session")
 def _ray() -> Iterator[Any]:

@@ -16,11 +16,11 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.serve.schema import ServeDeploySchema
 
+from crossray.cluster.node_check import NodeCheck
+from crossray.cluster.placement import ROLE
 from crossray.core.config import from_dict
 from crossray.core.errors import CrossRayError
-from crossray.data.placement import ROLE
 from crossray.serving.config import ServingConfig
-from crossray.training.node_check import NodeCheck
 from support.kuberay import pods, resource_schema
 
 ROOT = Path(__file__).parent.parent
@@ -91,7 +91,7 @@ def test_a_node_without_its_gpus_is_refused() -> None:
 
 def test_a_node_that_works_says_so() -> None:
     """The check runs when a node is set up, in a process of its own."""
-    command = [sys.executable, "-m", "crossray.training.node_check", "--gpus", "0"]
+    command = [sys.executable, "-m", "crossray.cluster.node_check", "--gpus", "0"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert run.returncode == 0, run.stderr
     assert "gloo: 2 processes add up" in run.stdout

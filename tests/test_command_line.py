@@ -29,7 +29,7 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.phantom import PhantomSource
-from crossray.data.split_makers import (
+from crossray.data.splits.splitters import (
     AnnotatedFraction,
     FewShot,
     Fold,
@@ -37,18 +37,18 @@ from crossray.data.split_makers import (
     ReportCoverage,
     ZeroShot,
 )
-from crossray.index.build import BuildIndex
 from crossray.recipes import RECIPES, STUDENTS, get_recipe
 from crossray.recipes.ablations import ABLATIONS
-from crossray.training.ablate import Ablate
-from crossray.training.annotation import AnnotationEfficiency
-from crossray.training.distill import Distill
-from crossray.training.embed import Embed
-from crossray.training.evaluate import Evaluate
-from crossray.training.features import Features
-from crossray.training.few_shot import FewShots
-from crossray.training.pretrain import Pretrain
-from crossray.training.repeat import Repeat
+from crossray.stages.distill import Distill
+from crossray.stages.embed import Embed
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.features import Features
+from crossray.stages.index import BuildIndex
+from crossray.stages.pretrain import Pretrain
+from crossray.studies.ablate import Ablate
+from crossray.studies.annotation import AnnotationEfficiency
+from crossray.studies.few_shot import FewShots
+from crossray.studies.repeat import Repeat
 
 GOLDEN = Path(__file__).parent / "golden" / "command_line.txt"
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {

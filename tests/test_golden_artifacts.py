@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from crossray.core.artifacts import MANIFEST, open_artifact, verify
-from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
 from crossray.data.schema import iter_pairs
 from crossray.data.sources.phantom import PhantomSource
-from crossray.distill.encoder import ModelEncoder
-from crossray.evaluation.compare import compare_reports
-from crossray.evaluation.compare_repeats import compare_repeats
+from crossray.evaluation.significance.compare import compare_reports
+from crossray.evaluation.significance.compare_repeats import compare_repeats
 from crossray.index import load_shards, search
-from crossray.index.build import BuildIndex
-from crossray.training.evaluate import Evaluate
+from crossray.models.encoder import ModelEncoder
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.index import BuildIndex
+from crossray.stages.ingest import ingest
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(

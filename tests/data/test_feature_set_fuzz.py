@@ -17,16 +17,16 @@ import pytest
 import scipy.io
 
 from crossray.core.errors import CrossRayError
-from crossray.data.corpus import FeatureCorpus
+from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.data.feature_sets import wikipedia
 from crossray.data.feature_sets.feature_set import FeatureSource
 from crossray.data.feature_sets.file import FeatureFileSource
-from crossray.data.feature_sets.ingest import ingest_features
 from crossray.data.feature_sets.wikipedia import FEATURES, WikipediaFeatureSource
 from crossray.data.feature_sets.xmedia import FEATURES as XMEDIA
 from crossray.data.feature_sets.xmedia import XmediaSource
 from crossray.data.sources.wikipedia import LISTS
-from crossray.data.splits import SPLITS
+from crossray.data.splits.split import SPLITS
+from crossray.stages.ingest_features import ingest_features
 from support.damage import damage_text
 
 DAMAGES = int(os.environ.get("CROSSRAY_DAMAGES", "20"))

@@ -13,14 +13,14 @@ import scipy.sparse
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.corpus import FeatureCorpus
+from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.data.feature_sets.feature_set import FeatureSource
 from crossray.data.feature_sets.file import FeatureFileSource
-from crossray.data.feature_sets.ingest import ingest_features
 from crossray.data.feature_sets.wikipedia import WikipediaFeatureSource
 from crossray.data.feature_sets.xmedia import XmediaSource
 from crossray.data.sources.wikipedia import LISTS
-from crossray.data.splits import Split
+from crossray.data.splits.split import Split
+from crossray.stages.ingest_features import ingest_features
 
 CHANNELS, WIDTH, TRAIN, TEST = 6, 4, 30, 11
 SETS = {"tr": TRAIN, "te": TEST}

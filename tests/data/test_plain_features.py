@@ -15,7 +15,7 @@ from PIL import Image
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data import shards
-from crossray.data.corpus import PairCorpus
+from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.plain_features import (
     BUCKETS,

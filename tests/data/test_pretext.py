@@ -14,7 +14,9 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.data.clinical_terms import load_terms
-from crossray.data.loading import pretext_loader
+from crossray.data.corpora.loading import pretext_loader
+from crossray.data.corpora.sampling import BatchSampler
+from crossray.data.corpora.unimodal import UnimodalCorpus
 from crossray.data.pretext.config import PretextConfig
 from crossray.data.pretext.images import hidden_rectangles
 from crossray.data.pretext.samples import PretextSamples
@@ -25,10 +27,8 @@ from crossray.data.pretext.texts import (
     ordered_or_swapped,
     single_tokens,
 )
-from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.data.transforms import AugmentConfig, training_transform
-from crossray.data.unimodal_corpus import UnimodalCorpus
 from support.pairs import phantom_pairs, read_pairs, write_pairs
 
 GREY = (0.5, 0.5, 0.5)

@@ -226,9 +226,9 @@ import resource
 from io import BytesIO
 import numpy as np, torch
 from PIL import Image
-from crossray.data.fingerprints import fingerprint
-from crossray.data.images import stored_image
-from crossray.data.masks import seen_masks
+from crossray.data.images.fingerprints import fingerprint
+from crossray.data.images.encoded import stored_image
+from crossray.data.images.masks import seen_masks
 from crossray.data.plain_features import thumbnail
 from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform
 grey = (0.5,) * 3

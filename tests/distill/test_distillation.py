@@ -13,7 +13,7 @@ from scipy.stats import entropy
 from crossray.core.errors import CrossRayError
 from crossray.distill import Distillation, DistillationConfig
 from crossray.distill.distillation import start_from_teacher
-from crossray.distill.teaching import text_outputs
+from crossray.distill.teacher_outputs import text_outputs
 from crossray.methods.contract import ClosedForm, PairScores
 from support.tiny import CLOSED_FORM, SHAPE, STUDENT, TINY, batch_of, distillation, taught
 

@@ -10,7 +10,7 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Representation
 from crossray.distill import Distillation, DistillationConfig
-from crossray.distill.teaching import image_outputs
+from crossray.distill.teacher_outputs import image_outputs
 from crossray.encoders.image import ImageTower, ImageTowerConfig
 from crossray.encoders.layers import Layers
 from crossray.recipes import STUDENTS, get_recipe

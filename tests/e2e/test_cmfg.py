@@ -12,14 +12,14 @@ import torch
 from safetensors.torch import load_file
 
 from crossray.core.artifacts import Artifact, open_artifact
-from crossray.distill.models import WEIGHTS, load_model
 from crossray.encoders.text import BertShape
 from crossray.methods.cmfg import Cmfg, CmfgConfig
+from crossray.methods.recipe import Recipe
+from crossray.models.artifact import WEIGHTS, load_model
+from crossray.models.corpora import pair_corpus
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.corpora import pair_corpus
-from crossray.training.evaluate import Evaluate
-from crossray.training.pretrain import Pretrain
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.pretrain import Pretrain
 from support.pairs import phantom_pairs
 from support.wholescores import PairByPair
 

@@ -11,9 +11,9 @@ import pytest
 from crossray.cli import evaluate_job, main
 from crossray.core.artifacts import open_artifact
 from crossray.methods.gpldan import GpldanConfig
+from crossray.methods.recipe import Recipe
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.pretrain import Pretrain
+from crossray.stages.pretrain import Pretrain
 from support.sweeps import write_vectors
 
 

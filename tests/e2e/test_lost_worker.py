@@ -16,11 +16,11 @@ from torch.testing import assert_close
 
 from crossray.cli import main
 from crossray.core.artifacts import open_artifact
-from crossray.distill.models import WEIGHTS
 from crossray.methods.clip import ClipConfig
+from crossray.methods.recipe import Recipe
+from crossray.models.artifact import WEIGHTS
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.pretrain import Pretrain
+from crossray.stages.pretrain import Pretrain
 from support.sweeps import write_vectors
 
 

@@ -13,15 +13,15 @@ from safetensors import safe_open
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.distill.models import WEIGHTS, load_method, load_model
 from crossray.encoders.text import BertShape
 from crossray.evaluation import average_precision
 from crossray.methods.mmach import Mmach, MmachConfig
+from crossray.methods.recipe import Recipe
+from crossray.models.artifact import WEIGHTS, load_method, load_model
+from crossray.models.corpora import pair_corpus
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.corpora import pair_corpus
-from crossray.training.evaluate import Evaluate
-from crossray.training.pretrain import Pretrain
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.pretrain import Pretrain
 from support.pairs import phantom_pairs
 
 

@@ -12,20 +12,20 @@ import pytest
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.corpus import FeatureCorpus, PairCorpus
+from crossray.data.corpora.corpus import FeatureCorpus, PairCorpus
 from crossray.data.doc2vec import Doc2VecConfig
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
 from crossray.encoders.image import ImageTowerConfig
 from crossray.methods.mmdl import MmdlConfig
+from crossray.methods.recipe import Recipe
+from crossray.models.corpora import pair_corpus
+from crossray.models.fitting import make_tokenizer
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.corpora import pair_corpus
-from crossray.training.evaluate import Evaluate
-from crossray.training.features import Features
-from crossray.training.fitting import make_tokenizer
-from crossray.training.pretrain import Pretrain
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.features import Features
+from crossray.stages.pretrain import Pretrain
 from support.taken import taken_cores
 
 ITEMS, LONELY = 96, 24

@@ -17,16 +17,16 @@ from crossray.cli import main
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
-from crossray.data.corpus import FeatureCorpus
+from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.data.tokenization import load_tokenizer
-from crossray.distill.models import load_model
+from crossray.models.artifact import load_model
+from crossray.models.corpora import pair_corpus
+from crossray.models.fitting import fitted
 from crossray.recipes import STUDENTS, get_recipe
-from crossray.training.corpora import pair_corpus
-from crossray.training.distill import Distill
-from crossray.training.evaluate import Evaluate
-from crossray.training.features import Features
-from crossray.training.fitting import fitted
-from crossray.training.pretrain import Pretrain
+from crossray.stages.distill import Distill
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.features import Features
+from crossray.stages.pretrain import Pretrain
 
 DATA = Path(os.environ.get("CROSSRAY_TEST_DATA", "/nowhere")) / "flickr8k"
 COLUMNS = ",".join(f"caption_{number}" for number in range(5))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crossray.core.artifacts import open_artifact
-from crossray.training.repeat import Repeat
+from crossray.studies.repeat import Repeat
 from support.pairs import phantom_pairs
 from support.repeats import assert_sums_up, small_recipe
 

@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import load_file
 
 from crossray.core.artifacts import open_artifact
-from crossray.data.resplit import resplit
-from crossray.data.split_makers import AnnotatedFraction
-from crossray.distill.models import TOKENIZER, WEIGHTS, load_method
+from crossray.data.splits.splitters import AnnotatedFraction
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
 from crossray.methods.hier.config import LEVELS
+from crossray.methods.recipe import Recipe
+from crossray.models.artifact import TOKENIZER, WEIGHTS, load_method
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.evaluate import Evaluate
-from crossray.training.pretrain import Pretrain
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.pretrain import Pretrain
+from crossray.stages.split import resplit
 from support.pairs import phantom_pairs, read_pairs
 from support.repeats import small_recipe
 

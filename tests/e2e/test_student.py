@@ -14,18 +14,18 @@ from safetensors.torch import load_file
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
 from crossray.data.schema import text_entries
 from crossray.data.sources.phantom import PhantomSource
-from crossray.distill.encoder import ModelEncoder
-from crossray.distill.models import WEIGHTS
 from crossray.index import load_shards
-from crossray.index.build import BuildIndex
+from crossray.models.artifact import WEIGHTS
+from crossray.models.encoder import ModelEncoder
 from crossray.recipes import STUDENTS, get_recipe
-from crossray.training.distill import Distill, StudentRecipe
-from crossray.training.embed import Embed
-from crossray.training.evaluate import Evaluate
+from crossray.stages.distill import Distill, StudentRecipe
+from crossray.stages.embed import Embed
+from crossray.stages.evaluate import Evaluate
+from crossray.stages.index import BuildIndex
+from crossray.stages.ingest import ingest
 from support.pairs import read_pairs
 from support.taken import taken_cores
 from support.teachers import untrained_teacher
@@ -123,7 +123,7 @@ def assert_vectors(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("crossray.training.embed._count", refuse)
+        patch.setattr("crossray.stages.embed._count", refuse)
         with pytest.raises(KeyboardInterrupt):
             Embed("student", "pairs", "again").run()
     (part, *_) = sorted(store.glob("runs/embed-*/part-*.parquet"))

@@ -17,7 +17,7 @@ from crossray.evaluation import (
     get_protocol,
     hamming_counts,
 )
-from crossray.evaluation.ranking import order
+from crossray.evaluation.metrics.ranking import order
 
 MMACH = replace(get_protocol("mmach"), ks=(1, 5, 1000))
 QUERIES, ITEMS, BITS, LABELS = 30, 150, 16, 5

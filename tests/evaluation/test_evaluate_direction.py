@@ -22,7 +22,7 @@ from crossray.evaluation import (
     recall_fraction,
     share_label,
 )
-from crossray.evaluation import arrays as evaluation_arrays
+from crossray.evaluation.metrics import arrays as evaluation_arrays
 
 HIER, FLICKR = get_protocol("hier"), get_protocol("flickr")
 

@@ -10,13 +10,13 @@ from PIL import Image
 
 from crossray import cli
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
 from crossray.methods.cca import CcaConfig
 from crossray.methods.image_ranking import ImageRankingConfig
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.models.fitting import fitted, make_tokenizer
 from crossray.recipes import STUDENTS, get_recipe
-from crossray.training.fitting import fitted, make_tokenizer
 from support.pairs import phantom_pairs, read_pairs, write_pairs
 from support.teachers import untrained_teacher
 from support.tiny import IMAGE, TEXT

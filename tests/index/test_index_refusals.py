@@ -14,7 +14,7 @@ import pytest
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.index import load_rows, load_shard, load_shards
-from crossray.index.build import BuildIndex
+from crossray.stages.index import BuildIndex
 from support.vectors import (
     Corpus,
     build_index,

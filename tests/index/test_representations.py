@@ -11,7 +11,6 @@ import pytest
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.index import Modality, load_shards, search, shard_of
-from crossray.index.build import BuildIndex
 from crossray.index.representations import (
     Parts,
     map_representations,
@@ -21,6 +20,7 @@ from crossray.index.representations import (
     to_batch,
     writing,
 )
+from crossray.stages.index import BuildIndex
 from support.bruteforce import float_scores, ranked
 from support.vectors import Corpus, make_corpus, make_queries, make_shards, publish_vectors
 

@@ -18,7 +18,7 @@ from crossray.losses.hard_negatives import ranking_loss
 from crossray.methods.cmfg import Cmfg, CmfgConfig, network
 from crossray.methods.cmfg.model import hardest, patches
 from crossray.methods.cmfg.network import pairwise_scores
-from crossray.training.scoring import Represented, score_corpus, score_represented
+from crossray.model_evaluation.scoring import Represented, score_corpus, score_represented
 from support.corpora import RandomCorpus
 from support.tiny import TINY, batch_of
 

@@ -13,8 +13,8 @@ from torch.nn.functional import cosine_similarity
 
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
-from crossray.data.loading import training_loader
-from crossray.data.sampling import BatchSampler
+from crossray.data.corpora.loading import training_loader
+from crossray.data.corpora.sampling import BatchSampler
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
 from crossray.evaluation import average_precision

@@ -14,8 +14,8 @@ from crossray.encoders.momentum import MomentumEncoder
 from crossray.losses.momentum_contrast import rising_momentum
 from crossray.methods.hier import HierUnimodal, HierUnimodalConfig
 from crossray.methods.hier.unimodal import IMAGE_TASKS, turned
+from crossray.methods.recipe import DeepSpeedConfig
 from crossray.recipes import first_stage, get_recipe
-from crossray.training.config import DeepSpeedConfig
 from support.tiny import UNIMODAL, pretext_batch
 
 

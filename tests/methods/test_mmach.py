@@ -15,7 +15,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
-from crossray.evaluation.hamming import hamming_average_precision
+from crossray.evaluation.hamming.average_precision import hamming_average_precision
 from crossray.losses.common_codes import common_codes
 from crossray.methods.contract import TrainingSet
 from crossray.methods.mmach import Mmach, MmachConfig, MmachTraining

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.measures import MEDIAN_RANK
+from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.methods.ablation import FULL
 from crossray.methods.hier import HierConfig
 from crossray.recipes import get_recipe
 from crossray.recipes.ablations import ABLATIONS, get_ablation
-from crossray.training.ablate import changes, described
-from crossray.training.ablation import FULL
+from crossray.studies.ablate import changes, described
 from support.tiny import CLOSED_FORM, IMAGE, TEXT, TINY
 
 SIZES = {**TINY, **CLOSED_FORM}

@@ -30,7 +30,7 @@ from starlette.testclient import TestClient
 from crossray.cli import main
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.distill.encoder import ModelEncoder
+from crossray.models.encoder import ModelEncoder
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Limits, Replicas, ServingConfig, Topology
 from crossray.serving.launch import deploy

@@ -17,7 +17,7 @@ import torch
 from starlette.testclient import TestClient
 
 from crossray.core.errors import CrossRayError
-from crossray.distill.encoder import Encoded, ModelEncoder
+from crossray.models.encoder import Encoded, ModelEncoder
 from crossray.serving.access_token import digest
 from crossray.serving.config import Limits, ServingConfig
 from crossray.serving.encoding import QueryEncoder

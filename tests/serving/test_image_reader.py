@@ -22,8 +22,8 @@ from PIL import Image
 from pydicom import uid
 
 from crossray.core.errors import CrossRayError
-from crossray.data.grey_range import Range
-from crossray.data.images import stored_image
+from crossray.data.images.encoded import stored_image
+from crossray.data.images.grey_range import Range
 from crossray.data.sources.dicom import DicomReader
 from crossray.data.transforms import evaluation_transform
 from crossray.serving.image_process import Reading

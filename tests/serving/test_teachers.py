@@ -18,8 +18,8 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Representation
 from crossray.data.schema import text_entries
-from crossray.distill.encoder import ModelEncoder
 from crossray.index import Modality
+from crossray.models.encoder import ModelEncoder
 from crossray.serving.lineage import open_lineage
 from crossray.serving.schema import SearchAnswer
 from support.endpoint import DIM, ODD_ID, World, told

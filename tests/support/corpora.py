@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from crossray.core.types import ImageBatch, TextBatch
-from crossray.data.corpus import Corpus
+from crossray.data.corpora.corpus import Corpus
 
 
 class RandomCorpus(Corpus):

@@ -24,10 +24,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from crossray.core.artifacts import Artifact
 from crossray.methods.clip import ClipConfig
+from crossray.methods.recipe import Recipe
 from crossray.recipes import get_recipe
+from crossray.stages.pretrain import Pretrain
 from crossray.training import run
-from crossray.training.config import Recipe
-from crossray.training.pretrain import Pretrain
 from support.nodes import NOTICE, wait_for
 
 # Ray Train may ask for a lost node once more; it waits so long for it, in place of a minute.

@@ -18,11 +18,8 @@ from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.data import shards as pair_shards
 from crossray.data.schema import PAIR_SCHEMA, row_groups
 from crossray.data.tokenization import Tokenizer, train_wordpiece
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
-from crossray.distill.student import StudentConfig
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
-from crossray.index.build import BuildIndex
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.representations import Keep
 from crossray.methods.clip import ClipConfig
@@ -31,7 +28,10 @@ from crossray.methods.contract import MethodConfig
 from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import Hier, HierConfig
 from crossray.methods.mmach import MmachConfig
-from crossray.training.embed import Embedder
+from crossray.methods.student.model import StudentConfig
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.stages.embed import Embedder
+from crossray.stages.index import BuildIndex
 from support import bruteforce
 from support.images import encoded_image
 

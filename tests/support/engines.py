@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.methods.contract import Method, MethodConfig, Phase
+from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from crossray.training.config import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
 from crossray.training.engines import (
     PhaseEngine,
     engines_of,

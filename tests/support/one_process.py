@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from crossray.data.ingest import admit
-from crossray.data.ledger import Ledger
+from crossray.data.ingest_counts import Ledger
+from crossray.data.ingest_worker import UNIT_COLUMN, Worker
 from crossray.data.schema import REJECTED_SCHEMA
 from crossray.data.sources.source import Source
-from crossray.data.work import UNIT_COLUMN, Worker
+from crossray.stages.ingest import admit
 
 
 class Refused(list[dict[str, Any]]):

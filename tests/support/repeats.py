@@ -11,12 +11,12 @@ from scipy import stats
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.config import to_dict
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.encoders.text import BertShape
 from crossray.methods.hier import HierConfig
+from crossray.methods.recipe import Recipe
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.recipes import get_recipe
-from crossray.training.config import Recipe
-from crossray.training.pretrain import Pretrain
+from crossray.stages.pretrain import Pretrain
 
 
 def small_recipe() -> Recipe:

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from crossray.core.types import Batch
-from crossray.distill.models import save_weights
+from crossray.models.artifact import save_weights
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.engine_state import whole_state
 from crossray.training.engines import PhaseEngine

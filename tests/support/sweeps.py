@@ -12,7 +12,7 @@ SPACE = '''
 from dataclasses import replace
 
 from crossray.recipes import get_recipe
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 
 def small():

@@ -9,8 +9,8 @@ import pytest
 import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from crossray.data import room
-from crossray.data.holders import Holder, holders
+from crossray.cluster import room
+from crossray.cluster.holders import Holder, holders
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.config import to_dict
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.models.fitting import fitted, make_tokenizer
 from crossray.recipes import get_recipe
-from crossray.training.fitting import fitted, make_tokenizer
 
 
 def untrained_teacher(pairs: Artifact, out: str) -> Artifact:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 
 from crossray.core.types import Batch, ImageBatch, Pretext, Teaching, TextBatch
-from crossray.distill import Distillation, DistillationConfig, StudentConfig
-from crossray.distill.teaching import image_outputs, text_outputs
+from crossray.distill import Distillation, DistillationConfig
+from crossray.distill.teacher_outputs import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.ath import AthConfig
@@ -23,6 +23,7 @@ from crossray.methods.image_features import ImageFeaturesConfig
 from crossray.methods.image_ranking import ImageRankingConfig
 from crossray.methods.mmach import MmachConfig
 from crossray.methods.mmdl import MmdlConfig
+from crossray.methods.student import StudentConfig
 
 IMAGE = ImageTowerConfig(name="resnet10t", image_size=64)
 SHAPE = BertShape(layers=1, width=32, heads=2, ffn_width=32, dropout=0.0)

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.index.build import BuildIndex
 from crossray.index.kinds import Kind, build
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.part import Part
 from crossray.index.representations import Parts, to_batch, writing
 from crossray.index.shard import Shard
 from crossray.index.sharding import shard_of
+from crossray.stages.index import BuildIndex
 
 
 @dataclass(frozen=True)

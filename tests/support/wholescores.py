@@ -12,9 +12,9 @@ from torch import Tensor
 from crossray.core.artifacts import Artifact
 from crossray.core.types import ImageBatch, Representation
 from crossray.data.transforms import evaluation_transform
-from crossray.distill.models import load_model
 from crossray.encoders.image import normalisation
 from crossray.index.modality import Modality
+from crossray.models.artifact import load_model
 
 Rows = list[Representation]
 

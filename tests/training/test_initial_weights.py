@@ -12,16 +12,16 @@ from safetensors.torch import load_file
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.encoders.text import BertShape
 from crossray.methods.clip import ClipConfig
 from crossray.methods.contract import MethodConfig
 from crossray.methods.mmdl import MmdlConfig
+from crossray.methods.recipe import TokenizerConfig
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
+from crossray.models.fitting import make_tokenizer
 from crossray.recipes import get_recipe
-from crossray.training.config import TokenizerConfig
-from crossray.training.fitting import make_tokenizer
+from crossray.stages.pretrain import Pretrain
 from crossray.training.initial_weights import start_from, tokenizer_of
-from crossray.training.pretrain import Pretrain
 from crossray.training.run import Run
 from support.pairs import phantom_pairs
 from support.repeats import small_recipe

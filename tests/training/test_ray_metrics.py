@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from crossray.studies.sweep.metrics import SweepMetrics
 from crossray.training.ray_metrics import RayMetrics
-from crossray.training.sweep_metrics import SweepMetrics
 from support.metrics import Recorded
 
 

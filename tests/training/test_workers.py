@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from crossray.cluster.room import Need
 from crossray.core.errors import CrossRayError
-from crossray.data.room import Need
+from crossray.methods.recipe import TrainConfig
 from crossray.training import run
-from crossray.training.config import TrainConfig
 from crossray.training.loop import Task
 from crossray.training.workers import worker_need
 from support.repeats import small_recipe

@@ -4,7 +4,7 @@ The paper searches alpha and beta for each data set, prints no grid, and sets la
 """
 
 from crossray.recipes.gpldan import gpldan_pretrained_tiny
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 SPACE = Space(
     gpldan_pretrained_tiny,

@@ -3,7 +3,7 @@
 from ray import tune
 
 from crossray.recipes.hier import hier_pretrained_tiny
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 SPACE = Space(
     hier_pretrained_tiny,

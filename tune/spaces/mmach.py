@@ -1,7 +1,7 @@
 """MMACH: code length, margins (None: a quarter of the bits each) and quantisation weight alpha."""
 
 from crossray.recipes.mmach import mmach_pretrained_tiny
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 SPACE = Space(
     mmach_pretrained_tiny,

@@ -5,7 +5,7 @@ Make the pairs first, beside those of the sweep:
 """
 
 from crossray.recipes.mmdl import mmdl_tiny
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 SPACE = Space(
     mmdl_tiny,

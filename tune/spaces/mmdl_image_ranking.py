@@ -1,7 +1,7 @@
 """The triplet loss that fine-tunes MMDL's image tower: its form and its margin."""
 
 from crossray.recipes.mmdl import image_ranking_tiny
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 SPACE = Space(
     image_ranking_tiny,

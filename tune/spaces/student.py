@@ -3,7 +3,7 @@
 from ray import tune
 
 from crossray.recipes.student import student_pretrained_small
-from crossray.training.sweep import Space
+from crossray.studies.sweep import Space
 
 SPACE = Space(
     student_pretrained_small,

@@ -15,8 +15,8 @@ from ray.dashboard.utils import ray_address_to_api_server_url
 from rich.console import Console
 
 from crossray.cli.running import run_command
+from crossray.cluster.start import find_cluster
 from crossray.core.errors import CrossRayError
-from crossray.data.cluster import find_cluster
 
 _PORTS = {
     "--port": 6379,

@@ -13,12 +13,12 @@ from crossray.cli.running import run_command
 from crossray.core.errors import CrossRayError
 
 if TYPE_CHECKING:
-    from crossray.training.config import Recipe
+    from crossray.methods.recipe import Recipe
 
 
 def evaluate_job(args: Sequence[str] | None = None) -> None:
     """`jobs/evaluate.py`."""
-    from crossray.training.evaluate import Evaluate
+    from crossray.stages.evaluate import Evaluate
 
     default = Evaluate(model=tyro.MISSING, pairs=None, out=tyro.MISSING)
     run_command(lambda: tyro.cli(Evaluate, prog="jobs/evaluate.py", args=args, default=default))
@@ -26,7 +26,7 @@ def evaluate_job(args: Sequence[str] | None = None) -> None:
 
 def index_job(args: Sequence[str] | None = None) -> None:
     """`jobs/index.py`."""
-    from crossray.index.build import BuildIndex
+    from crossray.stages.index import BuildIndex
 
     run_command(lambda: tyro.cli(BuildIndex, prog="jobs/index.py", args=args))
 
@@ -34,7 +34,7 @@ def index_job(args: Sequence[str] | None = None) -> None:
 def pretrain_job(args: Sequence[str] | None = None) -> None:
     """`jobs/pretrain.py`."""
     from crossray.recipes import RECIPES
-    from crossray.training.pretrain import Pretrain
+    from crossray.stages.pretrain import Pretrain
 
     def default(recipe: Recipe) -> Pretrain:
         return Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe)
@@ -50,7 +50,7 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
 def repeat_job(args: Sequence[str] | None = None) -> None:
     """`jobs/repeat.py`."""
     from crossray.recipes import RECIPES
-    from crossray.training.repeat import Repeat
+    from crossray.studies.repeat import Repeat
 
     def default(recipe: Recipe) -> Repeat:
         return Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
@@ -62,7 +62,7 @@ def ablate_job(args: Sequence[str] | None = None) -> None:
     """`jobs/ablate.py`: the grid is found by `--method`, and its recipe may be another."""
     from crossray.recipes import get_recipe
     from crossray.recipes.ablations import ABLATIONS, get_ablation
-    from crossray.training.ablate import Ablate
+    from crossray.studies.ablate import Ablate
 
     def parse() -> Ablate:
         prog = "jobs/ablate.py"
@@ -93,7 +93,7 @@ def ablate_job(args: Sequence[str] | None = None) -> None:
 def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
     """`jobs/annotation_efficiency.py`."""
     from crossray.recipes import FIRST_STAGES, RECIPES, get_recipe
-    from crossray.training.annotation import AnnotationEfficiency
+    from crossray.studies.annotation import AnnotationEfficiency
 
     def default(recipe: Recipe) -> AnnotationEfficiency:
         first = FIRST_STAGES.get(recipe.name)
@@ -107,7 +107,7 @@ def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
 def few_shot_job(args: Sequence[str] | None = None) -> None:
     """`jobs/few_shot.py`."""
     from crossray.recipes import RECIPES
-    from crossray.training.few_shot import FewShots
+    from crossray.studies.few_shot import FewShots
 
     def default(recipe: Recipe) -> FewShots:
         return FewShots(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
@@ -118,7 +118,7 @@ def few_shot_job(args: Sequence[str] | None = None) -> None:
 def features_job(args: Sequence[str] | None = None) -> None:
     """`jobs/features.py`."""
     from crossray.recipes import RECIPES
-    from crossray.training.features import Features
+    from crossray.stages.features import Features
 
     def default(recipe: Recipe) -> Features:
         return Features.of(recipe, pairs=tyro.MISSING, out=tyro.MISSING)
@@ -128,7 +128,7 @@ def features_job(args: Sequence[str] | None = None) -> None:
 
 def embed_job(args: Sequence[str] | None = None) -> None:
     """`jobs/embed.py`."""
-    from crossray.training.embed import Embed
+    from crossray.stages.embed import Embed
 
     run_command(lambda: tyro.cli(Embed, prog="jobs/embed.py", args=args))
 
@@ -136,7 +136,7 @@ def embed_job(args: Sequence[str] | None = None) -> None:
 def distill_job(args: Sequence[str] | None = None) -> None:
     """`jobs/distill.py`."""
     from crossray.recipes import STUDENTS
-    from crossray.training.distill import Distill
+    from crossray.stages.distill import Distill
 
     def default(recipe: Any) -> Distill:
         missing: Any = tyro.MISSING

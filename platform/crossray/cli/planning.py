@@ -43,8 +43,8 @@ class PlanRecipe:
 
     def run(self) -> None:
         """Print the tables."""
+        from crossray.planning import Plan
         from crossray.recipes import RECIPES, STUDENTS, get_recipe
-        from crossray.training.planning import Plan
 
         recipe = get_recipe(self.recipe, {**RECIPES, **STUDENTS})
         Plan(

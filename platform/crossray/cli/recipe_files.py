@@ -30,7 +30,7 @@ class FromSweep:
 
     def content(self) -> dict[str, Any]:
         """What the file says."""
-        from crossray.training.sweep.recipes import recipe_of
+        from crossray.studies.sweep.recipes import recipe_of
 
         return recipe_of(open_artifact(resolve(self.sweep, Path.cwd()), "sweep"), self.pick)
 
@@ -48,7 +48,7 @@ class Named:
     def content(self) -> dict[str, Any]:
         """What the file says."""
         from crossray.recipes import RECIPES, STUDENTS, get_recipe
-        from crossray.training.recipe_files import recipe_to_dict
+        from crossray.stages.recipe_files import recipe_to_dict
 
         return recipe_to_dict(get_recipe(self.recipe, {**RECIPES, **STUDENTS}))
 

@@ -26,7 +26,7 @@ from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.pascal_sentence import PascalSentenceSource
 from crossray.data.sources.phantom import PhantomSource
 from crossray.data.sources.wikipedia import WikipediaSource
-from crossray.data.split_makers import (
+from crossray.data.splits.splitters import (
     AnnotatedFraction,
     FewShot,
     Fold,

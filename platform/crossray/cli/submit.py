@@ -19,8 +19,8 @@ from ray.dashboard.utils import ray_address_to_api_server_url
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from crossray.cli.running import run_command
+from crossray.cluster.start import find_cluster
 from crossray.core.errors import CrossRayError
-from crossray.data.cluster import find_cluster
 
 # What Ray writes into the log of a job before the job itself does.
 _PREAMBLE = re.compile(r"job_manager\.py:\d+ -- Runtime env is|^Running entrypoint for job ")

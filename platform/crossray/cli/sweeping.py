@@ -15,7 +15,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 
 if TYPE_CHECKING:
-    from crossray.training.sweep.sweep import Sweep
+    from crossray.studies.sweep.sweep import Sweep
 
 PROG = "tune/search.py"
 
@@ -34,8 +34,8 @@ def search_job(args: Sequence[str] | None = None) -> None:
 
 
 def _new(space: Path | None, rest: list[str]) -> Sweep:
-    from crossray.training.sweep.space import load_space
-    from crossray.training.sweep.sweep import Sweep
+    from crossray.studies.sweep.space import load_space
+    from crossray.studies.sweep.sweep import Sweep
 
     if space is None:
         raise CrossRayError(
@@ -48,9 +48,9 @@ def _new(space: Path | None, rest: list[str]) -> Sweep:
 
 
 def _resumed(name: str, space: Path | None, rest: list[str]) -> Sweep:
-    from crossray.training.sweep.request import read_request, require_same_space
-    from crossray.training.sweep.space import load_space
-    from crossray.training.sweep.sweep import Sweep
+    from crossray.studies.sweep.request import read_request, require_same_space
+    from crossray.studies.sweep.space import load_space
+    from crossray.studies.sweep.sweep import Sweep
 
     folder = f"{resolve(name)}-trials"
     request = read_request(folder)

@@ -29,7 +29,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
 from crossray.data.feature_sets.feature_set import FeatureSource
-from crossray.data.splits import SPLITS
+from crossray.data.splits.split import SPLITS
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Ingest:
 
     def run(self) -> None:
         """Ingest and say what was published."""
-        from crossray.data.ingest import ingest
+        from crossray.stages.ingest import ingest
 
         out = resolve(self.out, Path.cwd())
         if isinstance(self.source, FeatureSource):
@@ -71,7 +71,7 @@ class Ingest:
         _say(f"pairs {artifact.id[:12]} at {artifact.uri}")
 
     def _features(self, source: FeatureSource, out: str) -> None:
-        from crossray.data.feature_sets.ingest import ingest_features
+        from crossray.stages.ingest_features import ingest_features
 
         if self.label_reports is not None:
             raise CrossRayError(
@@ -102,7 +102,7 @@ class Split:
 
     def run(self) -> None:
         """Split and say what was published."""
-        from crossray.data.resplit import resplit
+        from crossray.stages.split import resplit
 
         pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
         artifact = resplit(pairs, self.maker, resolve(self.out, Path.cwd()))
@@ -142,8 +142,8 @@ class Check:
 
     def run(self) -> None:
         """Print a table of the leaks, or that there are none."""
-        from crossray.data.leaks import LEAK_COLUMNS, find_leaks, leak_table
         from crossray.data.schema import iter_pairs
+        from crossray.data.splits.leaks import LEAK_COLUMNS, find_leaks, leak_table
 
         pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
         leaks = find_leaks(iter_pairs(pairs, LEAK_COLUMNS))
@@ -192,8 +192,12 @@ class Compare:
 
     def run(self) -> None:
         """Print the table."""
-        from crossray.evaluation.compare import TESTS, compare_reports, comparison_table
-        from crossray.evaluation.compare_repeats import compare_repeats, is_repeat
+        from crossray.evaluation.significance.compare import (
+            TESTS,
+            compare_reports,
+            comparison_table,
+        )
+        from crossray.evaluation.significance.compare_repeats import compare_repeats, is_repeat
 
         reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
         if any(is_repeat(report) for report in reports):

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.types import ImageBatch, TextBatch
-from crossray.data.corpus import Corpus, paired_rows, require_items, study_key
+from crossray.data.corpora.corpus import Corpus, paired_rows, require_items, study_key
 from crossray.data.schema import iter_pairs, read_row_group, row_groups, text_entries
-from crossray.data.splits import Split
+from crossray.data.splits.split import Split
 from crossray.data.transforms import small_square, to_rgb
 
 SIDE = 32  # rows and columns of a thumbnail

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact
 from crossray.core.store import filesystem
-from crossray.data.images import ImageFile
-from crossray.data.splits import Split
+from crossray.data.images.encoded import ImageFile
+from crossray.data.splits.split import Split
 
 _SECTION = pa.struct({"name": pa.string(), "start": pa.int32(), "stop": pa.int32()})
 _BOX = pa.struct(

@@ -1,8 +1,7 @@
-"""HIER stage 3: a small student with a shared trunk and hash heads, taught by a teacher."""
+"""Distillation: a small student learns from a teacher's outputs."""
 
 from __future__ import annotations
 
 from crossray.distill.distillation import Distillation, DistillationConfig
-from crossray.distill.student import Student, StudentConfig
 
-__all__ = ["Distillation", "DistillationConfig", "Student", "StudentConfig"]
+__all__ = ["Distillation", "DistillationConfig"]

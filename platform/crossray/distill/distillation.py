@@ -12,9 +12,7 @@ from crossray.core.config import Config
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
-from crossray.distill.student import Student, gathered
-from crossray.distill.teaching import attention_name, hidden_name
-from crossray.distill.whole_scores import whole_scores
+from crossray.distill.teacher_outputs import attention_name, hidden_name
 from crossray.encoders.image import ImageTower
 from crossray.encoders.layers import Layers
 from crossray.encoders.text import TextTower
@@ -26,6 +24,8 @@ from crossray.losses.distillation import (
     score_divergence,
 )
 from crossray.methods.contract import Method, PairScores, same_study
+from crossray.methods.student.model import Student, gathered
+from crossray.models.full_scores import whole_scores
 
 LayerMap = tuple[tuple[int, int], ...]
 

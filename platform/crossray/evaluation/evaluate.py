@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.arrays import Bools, Floats, Ints, row_blocks
-from crossray.evaluation.bootstrap import RESAMPLES, confidence_intervals
-from crossray.evaluation.by_label import ByLabel
-from crossray.evaluation.label_table import LabelTable, label_table
-from crossray.evaluation.leave_one_out import check_same_items, own_columns, without_own
-from crossray.evaluation.lookup_curves import LookupCurves
-from crossray.evaluation.measures import (
+from crossray.evaluation.hamming.lookup_curves import LookupCurves
+from crossray.evaluation.metrics.arrays import Bools, Floats, Ints, row_blocks
+from crossray.evaluation.metrics.by_label import ByLabel
+from crossray.evaluation.metrics.label_table import LabelTable, label_table
+from crossray.evaluation.metrics.leave_one_out import check_same_items, own_columns, without_own
+from crossray.evaluation.metrics.ranking import Order, order
+from crossray.evaluation.protocols.measures import (
     MAP_BY_LABEL,
     MAP_RARE,
     MEDIAN_RANK,
@@ -30,9 +30,15 @@ from crossray.evaluation.measures import (
     reduce,
     table_metric,
 )
-from crossray.evaluation.protocol import Protocol
-from crossray.evaluation.ranking import Order, order
-from crossray.evaluation.rules import RARE, BoundRule, bind_by_label, bind_gains, bind_rules
+from crossray.evaluation.protocols.protocol import Protocol
+from crossray.evaluation.protocols.rules import (
+    RARE,
+    BoundRule,
+    bind_by_label,
+    bind_gains,
+    bind_rules,
+)
+from crossray.evaluation.significance.bootstrap import RESAMPLES, confidence_intervals
 
 ScoreBlocks = Callable[[int, int], ArrayLike]
 TABLE = "by label"

@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.arrays import Bools, Floats, Ints, as_bools
-from crossray.evaluation.bootstrap import RESAMPLES, confidence_intervals
 from crossray.evaluation.evaluate import Curves, DirectionResult, check_judged, count_queries
-from crossray.evaluation.hamming import average_precision_of_counts
-from crossray.evaluation.hamming_counts import HammingCounts, hamming_counts
-from crossray.evaluation.label_table import LabelTable, label_table
-from crossray.evaluation.lookup_curves import lookup_curves
-from crossray.evaluation.mean_over_queries import mean_over_queries
-from crossray.evaluation.measures import MAP, curve_ranks, hit_rates, precisions, recalls
-from crossray.evaluation.protocol import Protocol
-from crossray.evaluation.recall_at_k import hit_rate_of
-from crossray.evaluation.rules import BoundRule, bind_rules
+from crossray.evaluation.hamming.average_precision import average_precision_of_counts
+from crossray.evaluation.hamming.counts import HammingCounts, hamming_counts
+from crossray.evaluation.hamming.lookup_curves import lookup_curves
+from crossray.evaluation.metrics.arrays import Bools, Floats, Ints, as_bools
+from crossray.evaluation.metrics.label_table import LabelTable, label_table
+from crossray.evaluation.metrics.mean_over_queries import mean_over_queries
+from crossray.evaluation.metrics.recall_at_k import hit_rate_of
+from crossray.evaluation.protocols.measures import MAP, curve_ranks, hit_rates, precisions, recalls
+from crossray.evaluation.protocols.protocol import Protocol
+from crossray.evaluation.protocols.rules import BoundRule, bind_rules
+from crossray.evaluation.significance.bootstrap import RESAMPLES, confidence_intervals
 
 Packed = NDArray[np.uint8]
 

@@ -17,15 +17,15 @@ from crossray.core.types import ImageBatch, Representation, TextBatch
 from crossray.data.sentences import split_sentences
 from crossray.data.transforms import evaluation_transform
 from crossray.data.words import Word, words_of
-from crossray.distill.models import load_model
 from crossray.encoders.image import normalisation
 from crossray.explain.background import mean_image
 from crossray.explain.contributions import bit_contributions, dimension_contributions
 from crossray.explain.heat_maps import Cam, heat_maps
 from crossray.explain.scores import Of, pair_scores, repeated
-from crossray.explain.seen import seen_square
+from crossray.explain.visible_area import seen_square
 from crossray.explain.word_shares import word_shares
 from crossray.methods.contract import Alignment
+from crossray.models.artifact import load_model
 
 Arrays = NDArray[np.floating]
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
-from crossray.data.corpus import paired_rows
+from crossray.data.corpora.corpus import paired_rows
 from crossray.data.report_labels import read_sentences, sentence_findings
 from crossray.data.schema import iter_pairs
-from crossray.data.splits import Split
+from crossray.data.splits.split import Split
 from crossray.data.transforms import decode
-from crossray.explain.seen import inside_boxes
+from crossray.explain.visible_area import inside_boxes
 
 _COLUMNS = ("group_id", "image", "texts", "sections", "boxes")
 

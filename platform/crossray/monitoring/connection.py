@@ -8,8 +8,8 @@ from typing import Any
 
 import ray
 
+from crossray.cluster.start import join_cluster
 from crossray.core.errors import CrossRayError
-from crossray.data.cluster import join_cluster
 
 DISCOVERY = "prom_metrics_service_discovery.json"
 _DISCOVERY_SECONDS = 15.0

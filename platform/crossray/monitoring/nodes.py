@@ -15,7 +15,7 @@ import ray
 from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]  # made at import
 from ray.util.metrics import Gauge
 
-from crossray.data.placement import ROLE
+from crossray.cluster.placement import ROLE
 from crossray.monitoring.connection import connect
 
 SECONDS = 5.0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crossray.core.errors import CrossRayError
+from crossray.methods.recipe import Recipe
 from crossray.recipes.cca import cca
 from crossray.recipes.clip import clip_pretrained_tiny
 from crossray.recipes.cmfg import cmfg_base, cmfg_pretrained_tiny, cmfg_tiny
@@ -26,9 +27,8 @@ from crossray.recipes.mmdl import (
     mmdl_tiny,
 )
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
-from crossray.training.config import Recipe
-from crossray.training.distill import StudentRecipe
-from crossray.training.recipe_files import read_recipe
+from crossray.stages.distill import StudentRecipe
+from crossray.stages.recipe_files import read_recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     recipe.__name__: recipe

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from crossray.methods.cca import CcaConfig
+from crossray.methods.recipe import Recipe
 from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
-from crossray.training.config import Recipe
 
 
 def cca() -> Recipe:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from crossray.methods.clip import ClipConfig
+from crossray.methods.recipe import OptimizerConfig, Recipe, TrainConfig
 from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
-from crossray.training.config import OptimizerConfig, Recipe, TrainConfig
 
 
 def clip_pretrained_tiny() -> Recipe:

@@ -6,14 +6,14 @@ from crossray.data.transforms import AugmentConfig
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.gpldan import GpldanConfig
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
-from crossray.training.config import (
+from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
     Recipe,
     TokenizerConfig,
     TrainConfig,
 )
+from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
 
 
 def gpldan_tiny() -> Recipe:

@@ -9,14 +9,14 @@ from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.hier import HierConfig
 from crossray.methods.hier.config import LEVELS
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
-from crossray.training.config import (
+from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
     Recipe,
     TokenizerConfig,
     TrainConfig,
 )
+from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
 
 
 def hier_tiny() -> Recipe:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from crossray.data.transforms import AugmentConfig
 from crossray.methods.hier import HierUnimodalConfig
+from crossray.methods.recipe import Recipe
 from crossray.recipes.hier import hier_base, hier_tiny
-from crossray.training.config import Recipe
 
 _VIEWS = AugmentConfig(min_scale=0.5, aspect=1.2, rotation=10.0, brightness=0.2, contrast=0.2)
 

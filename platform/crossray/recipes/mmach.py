@@ -10,14 +10,14 @@ from crossray.data.transforms import AugmentConfig
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.mmach import MmachConfig
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
-from crossray.training.config import (
+from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
     Recipe,
     TokenizerConfig,
     TrainConfig,
 )
+from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
 
 _SGD = OptimizerConfig(lr=10**-1.5, weight_decay=0.0, schedule="linear", final_lr=10**-4.5)
 _NO_CLIPPING = DeepSpeedConfig(gradient_clipping=0.0)

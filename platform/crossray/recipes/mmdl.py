@@ -12,14 +12,14 @@ from crossray.methods.ath import AthConfig
 from crossray.methods.image_features import ImageFeaturesConfig
 from crossray.methods.image_ranking import ImageRankingConfig
 from crossray.methods.mmdl import MmdlConfig
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
-from crossray.training.config import (
+from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
     Recipe,
     TokenizerConfig,
     TrainConfig,
 )
+from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
 
 _SMALL_CNN = ImageTowerConfig(name="test_byobnet", image_size=112)
 _SMALL_BERT = TextTowerConfig(

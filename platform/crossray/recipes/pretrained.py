@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import TextTowerConfig
-from crossray.training.config import TokenizerConfig
+from crossray.methods.recipe import TokenizerConfig
 
 IMAGENET_MOBILENET = ImageTowerConfig(
     name="mobilenetv2_100",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from crossray.data.transforms import AugmentConfig
-from crossray.distill import DistillationConfig, StudentConfig
+from crossray.distill import DistillationConfig
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, TrainConfig
+from crossray.methods.student import StudentConfig
 from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM
-from crossray.training.config import DeepSpeedConfig, OptimizerConfig, TrainConfig
-from crossray.training.distill import StudentRecipe
+from crossray.stages.distill import StudentRecipe
 
 PATCH_STEM = ImageTowerConfig(
     name="vit_base_patch16_224",

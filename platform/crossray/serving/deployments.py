@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossray.data.placement import role_selector
+from crossray.cluster.placement import role_selector
 from crossray.serving.config import Limits, Replicas
 from crossray.serving.problem import RETRY_SECONDS
 

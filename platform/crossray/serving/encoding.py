@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from crossray.core.errors import CrossRayError
-from crossray.distill.encoder import Encoded, ModelEncoder
 from crossray.index import MODALITIES, Modality
 from crossray.index.arrays import Floats
 from crossray.index.modality import other
 from crossray.index.representations import Parts
+from crossray.models.encoder import Encoded, ModelEncoder
 from crossray.serving.batching import Batcher
 from crossray.serving.config import ServingConfig
 from crossray.serving.image_process import Reading

@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from crossray.core.errors import CrossRayError
-from crossray.data.grey_range import GreyRange
+from crossray.data.images.grey_range import GreyRange
 from crossray.data.rejection import Rejected
 from crossray.data.sources.any_picture import any_picture, any_shape
 

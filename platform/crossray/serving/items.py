@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crossray.core.artifacts import Artifact
-from crossray.data.memory_map import cached_table
+from crossray.data.corpora.memory_map import cached_table
 from crossray.data.schema import PAIR_SCHEMA, read_row_group, row_groups, text_entries
 
 _FACTS = ("item_id", "split", "labels", "meta")

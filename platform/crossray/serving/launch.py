@@ -16,8 +16,8 @@ from ray import serve
 from ray.serve.schema import ApplicationStatusOverview
 from rich.console import Console
 
+from crossray.cluster.start import ensure_ray, join_cluster
 from crossray.core.errors import CrossRayError
-from crossray.data.cluster import ensure_ray, join_cluster
 from crossray.serving.access_token import TOKEN_VARIABLE, provide_token, token_file
 from crossray.serving.application import build_application
 from crossray.serving.config import ServingConfig

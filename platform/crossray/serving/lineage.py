@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.grey_range import GreyRange, parse_grey_range
+from crossray.data.images.grey_range import GreyRange, parse_grey_range
 from crossray.data.sources.dicom import SHORT_SIDE
 from crossray.index.vectors import MODELS
 

@@ -1,1 +1,1 @@
-"""The training loop on Ray Train and DeepSpeed, and the jobs around it."""
+"""The training loop on Ray Train and DeepSpeed."""

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from crossray.core.config import Config, from_dict
 from crossray.core.distributed import rank
-from crossray.distill.models import WEIGHTS, save_weights
+from crossray.models.artifact import WEIGHTS, save_weights
 from crossray.training.engine_state import restore_whole, whole_state
 from crossray.training.engines import PhaseEngine
 

@@ -20,7 +20,7 @@ from crossray.core.distributed import rank
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.methods.contract import Method, Phase
-from crossray.training.config import Recipe
+from crossray.methods.recipe import Recipe
 from crossray.training.engine_state import (
     clock_of,
     parts_of,

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import WORDPIECE, Tokenizer, load_tokenizer
-from crossray.distill.models import TOKENIZER, WEIGHTS
 from crossray.methods.contract import Method, SupervisedConfig
-from crossray.training.config import TokenizerConfig
+from crossray.methods.recipe import TokenizerConfig
+from crossray.models.artifact import TOKENIZER, WEIGHTS
 
 TOWERS = ("image_tower.", "text_tower.")
 

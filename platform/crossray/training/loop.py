@@ -28,34 +28,35 @@ from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem
 from crossray.core.types import Batch, TextBatch
-from crossray.data.corpus import Corpus
-from crossray.data.label_matrix import label_matrix
-from crossray.data.loading import pretext_loader, training_loader
+from crossray.data.corpora.corpus import Corpus
+from crossray.data.corpora.label_matrix import label_matrix
+from crossray.data.corpora.loading import pretext_loader, training_loader
+from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.pretext.samples import PretextSamples
-from crossray.data.sampling import BatchSampler
 from crossray.data.tokenization import Tokenizer
-from crossray.distill import Distillation, Student
-from crossray.distill.models import load_model, method_to_dict, save_weights
+from crossray.distill import Distillation
 from crossray.methods.contract import (
     SupervisedConfig,
     TrainingSet,
     Unimodal,
     UnimodalConfig,
 )
+from crossray.methods.recipe import Recipe
+from crossray.methods.student import Student
+from crossray.model_evaluation.pretext_validation import validate_pretext
+from crossray.model_evaluation.validation import Quality, validate
+from crossray.models.artifact import load_model, method_to_dict, save_weights
+from crossray.models.corpora import pretext_samples, training_corpora
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from crossray.training.config import Recipe
-from crossray.training.corpora import pretext_samples, training_corpora
 from crossray.training.engine_state import whole_state
 from crossray.training.engines import engines_of, gradient_norms, taking_part, turns_of
-from crossray.training.heap import give_back_large_blocks
 from crossray.training.initial_weights import start_from
-from crossray.training.lesson import Lesson, taught_corpora
-from crossray.training.pace import SECONDS_BETWEEN_EPOCHS, SECONDS_WITHOUT_A_LINE, Pace
-from crossray.training.pretext_validation import validate_pretext
+from crossray.training.malloc import give_back_large_blocks
 from crossray.training.ray_metrics import CHECKPOINT_SECONDS, RayMetrics
+from crossray.training.teacher import Lesson, taught_corpora
+from crossray.training.throughput import SECONDS_BETWEEN_EPOCHS, SECONDS_WITHOUT_A_LINE, Pace
 from crossray.training.towers import set_up_towers
 from crossray.training.tracking import Track, Tracker, trackers
-from crossray.training.validation import Quality, validate
 
 
 @dataclass(frozen=True)

@@ -19,24 +19,24 @@ from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2.api.callback import UserCallback
 from rich.console import Console
 
+from crossray.cluster.placement import role_selector
+from crossray.cluster.room import wait_for_room
+from crossray.cluster.start import ensure_ray
 from crossray.core.artifacts import Artifact, Kind, create, inherited_notes, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, is_local, store_root
-from crossray.data.cluster import ensure_ray
-from crossray.data.placement import role_selector
-from crossray.data.room import wait_for_room
 from crossray.data.tokenization import Tokenizer
-from crossray.distill.models import TOKENIZER, WEIGHTS, method_to_dict
-from crossray.distill.student import StudentConfig
 from crossray.methods.contract import MethodConfig
-from crossray.training.config import Recipe
+from crossray.methods.recipe import Recipe
+from crossray.methods.student.model import StudentConfig
+from crossray.model_evaluation.selection import selection_notes
+from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.training.failures import StopRepeatableFailures, failed
-from crossray.training.hubs import with_fewer_hubs
-from crossray.training.lesson import Lesson
+from crossray.training.hubness import with_fewer_hubs
 from crossray.training.loop import Task, train_worker
-from crossray.training.selection import selection_notes
+from crossray.training.teacher import Lesson
 from crossray.training.tracking import Track
 from crossray.training.workers import worker_need, worker_resources
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from crossray.encoders.tower import Tower
-from crossray.training.config import TrainConfig
+from crossray.methods.recipe import TrainConfig
 
 
 def set_up_towers(method: nn.Module, train: TrainConfig) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from crossray.data.placement import role_selector
-from crossray.data.room import Need, node_resources, places_for
-from crossray.training.config import TrainConfig
+from crossray.cluster.placement import role_selector
+from crossray.cluster.room import Need, node_resources, places_for
+from crossray.methods.recipe import TrainConfig
 
 
 def worker_resources(train: TrainConfig) -> dict[str, float]:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
 from crossray.data.clinical_terms import load_terms
+from crossray.data.corpora.unimodal import UnimodalCorpus
 from crossray.data.pretext.config import PretextConfig
 from crossray.data.pretext.images import hidden_rectangles
 from crossray.data.pretext.texts import (
@@ -23,7 +24,6 @@ from crossray.data.pretext.texts import (
     single_tokens,
 )
 from crossray.data.tokenization import Tokenizer
-from crossray.data.unimodal_corpus import UnimodalCorpus
 
 _IMAGE, _TEXT, _MASK = range(3)  # what draws of an item are for
 

@@ -7,8 +7,8 @@ import warnings
 
 from PIL import Image
 
-from crossray.data.grey_range import GreyRange
-from crossray.data.images import stored_image
+from crossray.data.images.encoded import stored_image
+from crossray.data.images.grey_range import GreyRange
 from crossray.data.rejection import Rejected
 from crossray.data.sources.dicom import SHORT_SIDE
 

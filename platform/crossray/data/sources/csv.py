@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, ClassVar
 from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images import ImageFile
+from crossray.data.images.encoded import ImageFile
 from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images import ImageFile
+from crossray.data.images.encoded import ImageFile
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources.layout import numeric
 from crossray.data.sources.source import UNIT_ROWS, FolderSource, Plan
 from crossray.data.sources.study_reports import Reports, open_reports
-from crossray.data.splits import parse_split
+from crossray.data.splits.split import parse_split
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -15,7 +15,7 @@ import pyarrow as pa
 from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images import ImageFile
+from crossray.data.images.encoded import ImageFile
 from crossray.data.missing_values import is_missing, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
@@ -32,7 +32,7 @@ from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import Plan, Source
 from crossray.data.sources.split_words import split_words
 from crossray.data.sources.typed_columns import Role, TypedColumn, find_column
-from crossray.data.splits import Split
+from crossray.data.splits.split import Split
 
 
 @dataclass(frozen=True)

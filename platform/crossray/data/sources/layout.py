@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images import ImageFile
+from crossray.data.images.encoded import ImageFile
 from crossray.data.rejection import Reason, Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sources.columns import MAX_CELL

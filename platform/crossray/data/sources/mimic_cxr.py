@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from crossray.data.images import ImageFile
+from crossray.data.images.encoded import ImageFile
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
@@ -15,7 +15,7 @@ from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labe
 from crossray.data.sources.layout import Cells, Layout, Row, counted, in_units, table, text_file
 from crossray.data.sources.report_sections import read_sections
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits import assign_split, parse_split
+from crossray.data.splits.split import assign_split, parse_split
 
 TABLE = "mimic-cxr-2.0.0-{}.csv"
 FRONTAL = ("PA", "AP")

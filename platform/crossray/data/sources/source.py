@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar
 from tyro.conf import arg
 
 from crossray.core.config import Config, to_dict
+from crossray.data.ingest_worker import Reader
 from crossray.data.rejection import Reason
-from crossray.data.work import Reader
 
 UNIT_ROWS = 64
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crossray.evaluation.page import show_value
-from crossray.evaluation.published.beside import Beside
-from crossray.evaluation.section import Section
+from crossray.evaluation.published.compare import Beside
+from crossray.evaluation.report.page import show_value
+from crossray.evaluation.report.section import Section
 
 TITLE = "Published figures"
 COLUMNS = (

@@ -7,13 +7,13 @@ docstring says which table that is.
 from __future__ import annotations
 
 from crossray.core.errors import CrossRayError
+from crossray.methods.ablation import Ablation
 from crossray.recipes.ablations.cmfg import CMFG
 from crossray.recipes.ablations.gpldan import GPLDAN
 from crossray.recipes.ablations.hier import HIER
 from crossray.recipes.ablations.hier_pretext import HIER_PRETEXT
 from crossray.recipes.ablations.mmach import MMACH
 from crossray.recipes.ablations.mmdl import MMDL
-from crossray.training.ablation import Ablation
 
 ABLATIONS: dict[str, Ablation] = {
     "cmfg": CMFG,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from crossray.methods.ablation import Ablation, vary
 from crossray.methods.cmfg import CmfgConfig
+from crossray.methods.recipe import Recipe
 from crossray.recipes.cmfg import cmfg_tiny
-from crossray.training.ablation import Ablation, vary
-from crossray.training.config import Recipe
 
 
 def variants(base: Recipe) -> dict[str, Recipe]:

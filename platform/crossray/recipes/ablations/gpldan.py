@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise, product
 
-from crossray.evaluation.claims import Claim
+from crossray.evaluation.significance.claims import Claim
+from crossray.methods.ablation import Ablation, vary
 from crossray.methods.gpldan import GpldanConfig
+from crossray.methods.recipe import Recipe
 from crossray.recipes.gpldan import gpldan_tiny
-from crossray.training.ablation import Ablation, vary
-from crossray.training.config import Recipe
 
 ALPHAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0)
 BETAS = (0.01, 0.1, 0.5, 1.0)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossray.evaluation.claims import Claim
+from crossray.evaluation.significance.claims import Claim
+from crossray.methods.ablation import Ablation, vary
 from crossray.methods.hier import HierConfig
 from crossray.methods.hier.config import LEVELS, Level
 from crossray.methods.hier.fusion import FUSIONS
+from crossray.methods.recipe import Recipe
 from crossray.recipes.hier import hier_tiny
-from crossray.training.ablation import Ablation, vary
-from crossray.training.config import Recipe
 
 PARTS: dict[Level, str] = {
     "region_word": "regions",

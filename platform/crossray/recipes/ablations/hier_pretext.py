@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import combinations
 
-from crossray.evaluation.claims import Claim
+from crossray.evaluation.significance.claims import Claim
+from crossray.methods.ablation import FULL, Ablation, vary
 from crossray.methods.hier.unimodal import IMAGE_TASKS
+from crossray.methods.recipe import Recipe
 from crossray.recipes import first_stage, get_recipe
 from crossray.recipes.hier import hier_tiny
-from crossray.training.ablation import FULL, Ablation, vary
-from crossray.training.config import Recipe
 
 NONE = "none"
 CLAIMS = (Claim(FULL, NONE, "mAP@all", "Question 1 (pretext tasks make up for pairs)"),)

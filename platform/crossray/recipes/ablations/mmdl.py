@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crossray.evaluation.claims import Claim
+from crossray.evaluation.significance.claims import Claim
+from crossray.methods.ablation import FULL, Ablation, vary
 from crossray.methods.mmdl import MmdlConfig
 from crossray.methods.mmdl.layers import OUT_ACTS
+from crossray.methods.recipe import Recipe
 from crossray.recipes.mmdl import mmdl_tiny
-from crossray.training.ablation import FULL, Ablation, vary
-from crossray.training.config import Recipe
 
 CLAIMS = (
     Claim(

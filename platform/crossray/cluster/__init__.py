@@ -1,0 +1,1 @@
+"""The Ray that everything runs on: found or started, and which of its nodes do which work."""

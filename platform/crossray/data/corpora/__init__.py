@@ -1,0 +1,1 @@
+"""What methods read: one split of a data set, in batches."""

@@ -1,0 +1,117 @@
+"""Training batches from a corpus, through a torch DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from crossray.core.types import Batch, Teaching, TextBatch
+from crossray.data.corpora.corpus import Corpus
+from crossray.data.corpora.distillation import collate_teaching
+from crossray.data.corpora.item_errors import naming
+from crossray.data.corpora.label_matrix import label_matrix
+from crossray.data.corpora.sampling import BatchSampler
+from crossray.data.pretext.samples import PretextSamples
+
+_Sample = tuple[object, object, int, Teaching | None]
+
+
+class _Samples(Dataset[Any]):
+    def __init__(
+        self,
+        corpus: Corpus,
+        seed: int,
+        label_names: Sequence[str],
+        texts: bool,
+        sentences: float,
+    ) -> None:
+        self.corpus, self.seed, self.texts, self.sentences = corpus, seed, texts, sentences
+        self.labels_NC = label_matrix(corpus.labels, label_names) if label_names else None
+
+    def __len__(self) -> int:
+        return len(self.corpus)
+
+    def __getitem__(self, at: tuple[int, int]) -> _Sample:
+        epoch, row = at
+        with naming(self.corpus.item_ids[row]):
+            if not self.texts:
+                return self.corpus.image(row, epoch), None, row, None
+            choice = np.random.default_rng((self.seed, epoch, row))
+            number = int(choice.integers(self.corpus.text_count(row)))
+            teaching = self.corpus.teaching(row, number)
+            text = self.corpus.text(row, number)
+            if self.sentences < 1 and isinstance(text, list):
+                text = some_sentences(text, self.sentences, choice)
+            return self.corpus.image(row, epoch), text, row, teaching
+
+    def collate(self, samples: Sequence[_Sample]) -> Batch:
+        images, texts, rows, teachings = zip(*samples, strict=True)
+        rows_B = torch.tensor(rows)
+        taught = [teaching for teaching in teachings if teaching is not None]
+        return Batch(
+            image=self.corpus.collate_images(images),
+            text=self.corpus.collate_texts(texts) if self.texts else no_texts(len(rows)),
+            keys_B=self.corpus.keys_N[rows_B],
+            teaching=collate_teaching(taught) if taught else None,
+            labels_BC=None if self.labels_NC is None else self.labels_NC[rows_B],
+            rows_B=rows_B,
+        )
+
+
+def some_sentences(text: Sequence[str], least: float, rng: np.random.Generator) -> list[str]:
+    """At least one sentence of a text, in their order, a share of them uniform in [`least`, 1]."""
+    count = max(1, round(rng.uniform(least, 1) * len(text)))
+    return [text[number] for number in np.sort(rng.choice(len(text), count, replace=False))]
+
+
+def no_texts(rows: int) -> TextBatch:
+    """Texts without a token, for methods that read none."""
+    return TextBatch(torch.zeros(rows, 0, dtype=torch.bool), torch.zeros(rows, 0, dtype=torch.long))
+
+
+def training_loader(
+    corpus: Corpus,
+    sampler: BatchSampler,
+    seed: int,
+    processes: int,
+    label_names: Sequence[str] = (),
+    texts: bool = True,
+    sentences: float = 1.0,
+) -> DataLoader[Batch]:
+    """Micro-batches of one process, in the sampler's order.
+
+    Each item comes with one of its texts, drawn anew every epoch. What is drawn depends on the
+    seed, the epoch and the item only, so neither resuming nor the number of loader processes
+    changes it. `label_names` are the columns of `labels_BC`; without them it is left out. Without
+    `texts` no text is read, and the batches have none. `sentences`: see `AugmentConfig`.
+    """
+    samples = _Samples(corpus, seed, label_names, texts, sentences)
+    return _loader(samples, samples.collate, sampler, processes)
+
+
+def pretext_loader(
+    samples: PretextSamples, sampler: BatchSampler, processes: int
+) -> DataLoader[Batch]:
+    """As `training_loader`, for images and texts that are read apart."""
+    return _loader(samples, samples.collate, sampler, processes)
+
+
+def _loader(
+    samples: Dataset[Any],
+    collate: Callable[[Sequence[Any]], Batch],
+    sampler: BatchSampler,
+    processes: int,
+) -> DataLoader[Batch]:
+    # Without a generator of its own each pass draws a seed from torch's, which would give a resumed
+    # run another dropout.
+    return DataLoader(
+        samples,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=processes,
+        generator=torch.Generator(),
+    )

@@ -1,0 +1,1 @@
+"""Encoded images of unknown origin: bounded, checked, and their boxes and masks."""

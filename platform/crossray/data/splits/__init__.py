@@ -1,0 +1,1 @@
+"""Splits: assigned by group, drawn anew, and checked for leaks."""

@@ -1,0 +1,1 @@
+"""Rankings by Hamming distance, judged from the counts at each distance."""

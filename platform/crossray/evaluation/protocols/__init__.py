@@ -1,0 +1,1 @@
+"""Every choice that changes a number, under one name."""

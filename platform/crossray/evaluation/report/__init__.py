@@ -1,0 +1,1 @@
+"""Reports: numbers for programs, a page and a text for people."""

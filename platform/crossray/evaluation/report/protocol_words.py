@@ -1,0 +1,123 @@
+"""A protocol in sentences, for the reader of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crossray.evaluation.protocols.measures import (
+    MAP_BY_LABEL,
+    MAP_RARE,
+    MEDIAN_RANK,
+    cut_name,
+    ndcg_name,
+    table_metric,
+)
+from crossray.evaluation.protocols.protocol import Protocol
+from crossray.evaluation.report.label_section import label_words
+
+RELEVANCE_WORDS = {
+    "pair": "relevant is the item paired with the query; with several captions an image, any",
+    "share_label": "relevant is every item with at least one label in common; queries without "
+    "labels are excluded",
+    "same_class": "relevant is every item of the query's class; an item has exactly one",
+}
+TIES_WORDS = {
+    "stable": "equal scores keep the order of the database",
+    "expected": "expectation over the random order of equal scores",
+}
+EMPTY_WORDS = {
+    "skip": "queries without a relevant item are left out",
+    "zero": "queries without a relevant item count as 0",
+}
+DENOMINATOR_WORDS = {
+    "found": "the relevant items found above the cut-off",
+    "total": "all relevant items of the database",
+    "min": "the relevant items of the database, at most the cut-off",
+}
+
+
+RANKED_BY_WORDS = {
+    "scores": "the model's score of a query and an item, the cosine of their vectors unless the "
+    "model scores pairs itself",
+    "hamming": "the Hamming distance of their codes",
+}
+
+
+def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
+    """The sentences; `report` is the content of `report.json`."""
+    words = [
+        f"Headline: {', '.join(protocol.headline)}. Ranked by "
+        f"{RANKED_BY_WORDS[protocol.ranked_by]}. Models are selected on the "
+        f"{protocol.selection} split, never on these queries."
+    ]
+    if any(MEDIAN_RANK in metrics for metrics in report["metrics"].values()):
+        words.append(
+            f"R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
+            f"queries with a relevant item in the top K, the median rank that of the best one."
+        )
+    words += [
+        f"mAP@all: {RELEVANCE_WORDS[protocol.ap_relevance]}; over the whole database, divided by "
+        f"{DENOMINATOR_WORDS['total']}.",
+        f"Ties: {TIES_WORDS[protocol.ties]}. Empty queries: {EMPTY_WORDS[protocol.empty]}.",
+        f"Intervals: 95 % percentile bootstrap over query ids, seed {report['seed']}. "
+        f"Chance: the expected value under a random ranking.",
+    ]
+    words += [
+        f"{cut_name(cutoff, denominator)}: divided by {DENOMINATOR_WORDS[denominator]}."
+        for cutoff, denominator in protocol.ap_cuts
+    ]
+    if protocol.database == "others":
+        words.append("Database: all splits but that of the queries.")
+    if protocol.leave_one_out:
+        words.append(
+            "Leave-one-out: each query is taken out of the database while it asks, so it is "
+            "neither found nor relevant, and the database is one item smaller."
+        )
+    if protocol.ndcg_k is not None:
+        words.append(
+            f"{ndcg_name(protocol.ndcg_k)}: an item's gain is the number of labels in common, "
+            f"discounted by log2(rank + 1), as a share of the best order's."
+        )
+    if any("Acc-1" in metrics for metrics in report["metrics"].values()):
+        words.append(
+            "Acc-K: the share of labelled images of which one of the K labels that the model finds "
+            "most probable is right; nothing is searched."
+        )
+    if protocol.mean_of_directions:
+        words.append("Mean: of the two directions; its intervals draw an id's queries of both.")
+    return words + _label_words(protocol, report) + _lookup_words(report)
+
+
+def _label_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
+    words = []
+    if any(MAP_RARE in metrics for metrics in report["metrics"].values()):
+        words.append(
+            f"{MAP_RARE}: relevant is every item with at least one of the rare labels in common; "
+            f"queries without a rare label are excluded."
+        )
+        words.append(
+            f"{MAP_BY_LABEL}: each rare label alone, relevant is every item that carries it; the "
+            f"mean over labels of the mean over the queries that carry the label."
+        )
+    if report["by_label"]:
+        words.append(label_words(table_metric(protocol)[0]))
+    return words
+
+
+def _lookup_words(report: Mapping[str, Any]) -> list[str]:
+    """What hash lookup means, and how often it returns nothing."""
+    words = [
+        f"{direction.replace('_', ' ').capitalize()}, queries that return nothing within radius "
+        f"0, 1, 2: {', '.join(map(str, curves['radius']['queries_without_item'][:3]))}."
+        for direction, curves in report["curves"].items()
+        if "radius" in curves
+    ]
+    if words:
+        words.insert(
+            0,
+            "Within a Hamming radius and among the first N, relevant is every item with at least "
+            "one label in common; precision is the mean over the queries that returned an item, "
+            "recall that over all queries. Equal distances are taken in random order.",
+        )
+    return words

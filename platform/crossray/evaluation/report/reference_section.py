@@ -1,0 +1,99 @@
+"""A plain method beside the model: what the same data gives under the same protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crossray.evaluation.evaluate import DirectionResult
+from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.report.page import show_value
+from crossray.evaluation.report.section import Section
+from crossray.evaluation.significance.bootstrap import paired_bootstraps
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A method's name, what it was fitted on in words, and its results by direction."""
+
+    name: str
+    about: str
+    results: Mapping[str, DirectionResult]
+
+    def as_json(self, model: Mapping[str, DirectionResult], seed: int) -> dict[str, Any]:
+        """For `report.json`: metrics and intervals by direction, as those of the model.
+
+        `differences`: the model's values minus these, query by query, by direction and metric:
+        mean, 95 % interval and p-value of a paired bootstrap in which all texts of an image go
+        together; p-values are not corrected for their number.
+        """
+        return {
+            "name": self.name,
+            "about": self.about,
+            "metrics": {name: result.metrics for name, result in self.results.items()},
+            "intervals": {
+                name: {metric: list(ends) for metric, ends in result.intervals.items()}
+                for name, result in self.results.items()
+            },
+            "differences": {
+                name: _differences(model[name], result, seed)
+                for name, result in self.results.items()
+            },
+        }
+
+
+def _differences(
+    model: DirectionResult, reference: DirectionResult, seed: int
+) -> dict[str, dict[str, float]]:
+    # Only the model may predict labels; medians and queries of which none counts have no mean.
+    names = [
+        name
+        for name, part in model.per_query.items()
+        if name in reference.per_query and name != MEDIAN_RANK and not np.isnan(part).all()
+    ]
+    values, others = (
+        {name: result.per_query[name] for name in names} for result in (model, reference)
+    )
+    found = paired_bootstraps(values, others, seed=seed, groups=model.query_ids)
+    return {
+        name: {
+            "mean": result.mean_difference,
+            "low": result.low,
+            "high": result.high,
+            "p_value": result.p_value,
+        }
+        for name, result in found.items()
+    }
+
+
+def reference_section(report: Mapping[str, Any]) -> Section:
+    """The model and the reference side by side; `report` is the content of `report.json`."""
+    reference = report["reference"]
+    name = reference["name"]
+    rows = [
+        (
+            direction.replace("_", " "),
+            metric,
+            show_value(report["metrics"][direction][metric], metric),
+            show_value(reference["metrics"][direction][metric], metric),
+            " to ".join(show_value(end, metric) for end in ends),
+            _show(reference["differences"][direction].get(metric)),
+        )
+        for direction, intervals in reference["intervals"].items()
+        for metric, ends in intervals.items()
+    ]
+    words = [
+        f"{name} on {reference['about']}, under the same protocol. p: paired bootstrap over the "
+        "queries, not corrected for the number of metrics."
+    ]
+    columns = ("direction", "metric", "model", name, "its 95 % interval", "difference, p")
+    return Section(f"The model beside {name}", words, columns, rows)
+
+
+def _show(difference: Mapping[str, float] | None) -> str:
+    if difference is None:
+        return ""
+    return f"{difference['mean']:+.4f}, {difference['p_value']:.4f}"

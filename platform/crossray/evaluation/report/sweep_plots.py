@@ -1,0 +1,84 @@
+"""The figures of a sweep."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import optuna
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from optuna.visualization.matplotlib import plot_parallel_coordinate
+
+from crossray.evaluation.report.plots import CHANCE, INK
+from crossray.evaluation.report.sweep_trial import SweepTrial, finished, front
+
+
+def plot_front(trials: Sequence[SweepTrial], metric: str, path: Path) -> None:
+    """Save quality against memory of the finished trials, coloured by latency; the front ringed."""
+    done, kept = finished(trials), front(trials)
+    figure = Figure(figsize=(7.0, 4.2), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    timed = [trial.milliseconds for trial in done if trial.milliseconds is not None]
+    if len(timed) == len(done):
+        dots = axes.scatter(*_places(done), c=timed, cmap="viridis_r", zorder=3)
+        figure.colorbar(dots, ax=axes, label="milliseconds a query")
+    else:
+        axes.scatter(*_places(done), color=INK, zorder=3)
+    axes.scatter(
+        *_places(kept), s=130, facecolors="none", edgecolors=INK, linewidths=1.5, label="front",
+        zorder=4,
+    )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_xlabel("megabytes a million items")
+    axes.set_ylabel(f"validation {metric}")
+    axes.grid(alpha=0.25)
+    axes.legend(loc="lower right")
+    figure.savefig(path)
+
+
+def _places(trials: Sequence[SweepTrial]) -> tuple[list[float], list[float]]:
+    """Megabytes and quality of finished trials."""
+    return [trial.megabytes or 0.0 for trial in trials], [trial.quality or 0.0 for trial in trials]
+
+
+def plot_curves(trials: Sequence[SweepTrial], best: SweepTrial, metric: str, path: Path) -> None:
+    """Save the metric of every trial against its epochs; the best trial stands out."""
+    figure = Figure(figsize=(7.0, 4.2), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for trial in trials:
+        epochs = sorted(trial.curve)
+        values = [trial.curve[epoch] for epoch in epochs]
+        shown = {"color": INK, "zorder": 3} if trial is best else {"color": CHANCE, "alpha": 0.5}
+        axes.plot(epochs, values, marker=".", **shown)  # type: ignore[arg-type]
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"validation {metric}")
+    axes.grid(alpha=0.25)
+    figure.savefig(path)
+
+
+def plot_importance(importance: Mapping[str, float], path: Path) -> None:
+    """Save a bar a field, the most important on top."""
+    names = sorted(importance, key=lambda name: importance[name])
+    figure = Figure(figsize=(7.0, 0.8 + 0.4 * len(names)), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.barh(names, [importance[name] for name in names], color=INK)
+    axes.set_xlabel("share of what decides the metric")
+    figure.savefig(path)
+
+
+def plot_parallel(study: optuna.Study, metric: str, path: Path) -> None:
+    """Save the parallel coordinates of the study's trials (Inselberg 1985)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        axes = plot_parallel_coordinate(
+            study, target=lambda trial: float(trial.values[0]), target_name=metric
+        )
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.set_size_inches(9.0, 4.6)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)

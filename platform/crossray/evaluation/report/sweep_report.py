@@ -1,0 +1,190 @@
+"""The report of a sweep: `report.json`, and a page, a text and plots for readers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crossray.evaluation.report.page import show_value
+from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.sections_page import Figure, write_sections
+from crossray.evaluation.report.sweep_plots import (
+    plot_curves,
+    plot_front,
+    plot_importance,
+    plot_parallel,
+)
+from crossray.evaluation.report.sweep_study import importance_of, study_of
+from crossray.evaluation.report.sweep_trial import SweepTrial, finished, front, picked
+from crossray.evaluation.significance.claims import Values
+from crossray.evaluation.significance.corrections import significance_mark
+from crossray.evaluation.significance.variants import check_queries, measured, paired_differences
+
+REPORT = "report.json"
+FRONT = Figure(
+    "front.png", "The front", "Finished trials; rings: no other trial beats them in everything"
+)
+CURVES = Figure("curves.png", "Learning curves", "Every trial; dark: the best")
+PARALLEL = Figure("parallel.png", "Parallel coordinates", "A line a trial, dark where it is good")
+IMPORTANCE = Figure(
+    "importance.png", "What decides", "Importance of each field by PED-ANOVA, shares of 1"
+)
+
+
+def write_sweep_report(
+    directory: Path,
+    trials: Sequence[SweepTrial],
+    contest: Values,
+    metrics: Sequence[str],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write `report.json`, `report.md`, `report.html` and plots; return the JSON's content.
+
+    Args:
+        directory: where the files go.
+        trials: all of the sweep, one or more of them finished.
+        contest: the top trials, the best first, trained with several seeds: by trial and direction
+            a table with one row a query of the validation split, its id and a column a metric; may
+            be empty.
+        metrics: the columns of `contest` that are shown.
+        facts: what goes into the JSON as it is: `recipe` (its name), `metric`, `searched` (how),
+            `test` (metrics of the final pick by direction), `pick` (its name and rule), `seeds`,
+            `lineage` and `notes`.
+
+    The JSON has `trials`, `front` (names), `best`, `knee`, `importance`, `contest` (metrics,
+    intervals and differences to the best) and `epochs` (trained by all trials together).
+    """
+    study = study_of(trials)
+    importance = importance_of(study)
+    best = picked(trials, "best")
+    report: dict[str, Any] = {
+        **facts,
+        "trials": [asdict(trial) for trial in trials],
+        "front": [trial.name for trial in front(trials)],
+        "best": best.name,
+        "knee": picked(trials, "knee").name,
+        "importance": importance,
+        "epochs": sum(max(trial.curve, default=0) for trial in trials),
+        "contest": _contest(contest, metrics),
+    }
+    text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
+    (directory / REPORT).write_text(text + "\n", encoding="utf-8")
+    metric, figures = facts["metric"], [FRONT, CURVES]
+    plot_front(trials, metric, directory / FRONT.name)
+    plot_curves(trials, best, metric, directory / CURVES.name)
+    if study.trials[0].params:
+        plot_parallel(study, metric, directory / PARALLEL.name)
+        figures.append(PARALLEL)
+    if importance:
+        plot_importance(importance, directory / IMPORTANCE.name)
+        figures.append(IMPORTANCE)
+    title = f"Sweep of {facts['recipe']}: {len(trials)} trials by {metric}"
+    sections = _sections(trials, report, contest)
+    write_sections(directory, title, _explanation(report), report, sections, figures)
+    return report
+
+
+def _contest(contest: Values, metrics: Sequence[str]) -> dict[str, Any]:
+    """Metrics, intervals and differences to the first of the top trials, by trial."""
+    if not contest:
+        return {}
+    best = next(iter(contest))
+    check_queries(contest, best)
+    differences = paired_differences(contest, best, metrics, 0)
+    return {
+        name: {**measured(tables, metrics, 0), "differences": differences.get(name, {})}
+        for name, tables in contest.items()
+    }
+
+
+def _explanation(report: Mapping[str, Any]) -> str:
+    return (
+        f"{report['searched']} Trials were judged on validation data by {report['metric']}, the "
+        f"mean of both directions; of codes, where the method makes some. All trials together took "
+        f"{report['epochs']} epochs. Only the final pick, {report['pick']['name']} (the "
+        f"{report['pick']['rule']}), was asked about the test split, once."
+    )
+
+
+def _sections(
+    trials: Sequence[SweepTrial], report: Mapping[str, Any], contest: Values
+) -> list[Section]:
+    names = list(trials[0].values)
+    columns = ["trial", *names, report["metric"], "MB a million items", "ms a query", "epochs"]
+
+    def lines(shown: Sequence[SweepTrial]) -> list[list[str]]:
+        return [[t.name, *(str(t.values[n]) for n in names), *_cells(t)] for t in shown]
+
+    marks = (
+        f"Best: {report['best']}. Knee: {report['knee']}, the nearest to the ideal of all three."
+    )
+    kept = set(report["front"])
+    sections = [
+        Section(
+            "The front",
+            [marks],
+            columns,
+            lines([trial for trial in finished(trials) if trial.name in kept]),
+        )
+    ]
+    if report["test"]:
+        rows = [
+            [direction.replace("_", " "), metric, show_value(value, metric)]
+            for direction, found in report["test"].items()
+            for metric, value in found.items()
+        ]
+        title = f"The pick, {report['pick']['name']}, on the test split"
+        sections.append(Section(title, [], ["direction", "metric", "value"], rows))
+    if contest:
+        sections += _contest_sections(report)
+    others = sorted(
+        (trial for trial in trials if trial.state != "failed"), key=lambda t: -(t.quality or 0.0)
+    )
+    sections.append(
+        Section("All trials", [], [*columns, "state"], [
+            [*line, trial.state] for line, trial in zip(lines(others), others, strict=True)
+        ])
+    )  # fmt: skip
+    failed = [trial for trial in trials if trial.state == "failed"]
+    if failed:
+        rows = [[t.name, *(str(t.values[n]) for n in names), t.error or ""] for t in failed]
+        sections.append(Section("Failed", [], ["trial", *names, "error"], rows, alarm=True))
+    return sections
+
+
+def _contest_sections(report: Mapping[str, Any]) -> list[Section]:
+    best = report["best"]
+    words = [
+        f"Each trained with {report['seeds']} seeds. Differences to {best}: paired bootstrap over "
+        "the validation queries, which are drawn with their values of all seeds; p after Holm over "
+        "all differences; * p < 0.05, ** p < 0.01."
+    ]
+    sections = []
+    for direction, metrics in next(iter(report["contest"].values()))["metrics"].items():
+        rows = []
+        for name, found in report["contest"].items():
+            cells = []
+            for metric in metrics:
+                low, high = found["intervals"][direction][metric]
+                value = show_value(found["metrics"][direction][metric], metric)
+                cell = f"{value} [{show_value(low, metric)}, {show_value(high, metric)}]"
+                difference = found["differences"].get(direction, {}).get(metric)
+                if difference is not None:
+                    mark = significance_mark(difference["p_value"])
+                    cell += f"; {difference['mean']:+.3f}{mark}"
+                cells.append(cell)
+            rows.append([name, *cells])
+        title = f"The top trials over seeds, {direction.replace('_', ' ')}"
+        sections.append(Section(title, words, ["trial", *metrics], rows))
+        words = []
+    return sections
+
+
+def _cells(trial: SweepTrial) -> list[str]:
+    quality = "" if trial.quality is None else f"{trial.quality:.4f}"
+    megabytes = "" if trial.megabytes is None else f"{trial.megabytes:,.0f}"
+    milliseconds = "" if trial.milliseconds is None else f"{trial.milliseconds:.1f}"
+    return [quality, megabytes, milliseconds, str(max(trial.curve, default=0))]

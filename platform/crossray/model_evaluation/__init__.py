@@ -1,0 +1,1 @@
+"""From a model and a corpus to the arrays that `evaluation` judges."""

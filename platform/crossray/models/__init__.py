@@ -1,0 +1,1 @@
+"""Trained models as artifacts: saved, loaded, and ready to encode and score."""

@@ -1,0 +1,86 @@
+"""The corpus that a recipe reads from an artifact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from crossray.core.artifacts import Artifact
+from crossray.data.corpora.corpus import Corpus, FeatureCorpus, PairCorpus
+from crossray.data.corpora.unimodal import Modality, UnimodalCorpus
+from crossray.data.images.boxes import seen_boxes
+from crossray.data.images.masks import seen_masks
+from crossray.data.pretext.samples import PretextSamples
+from crossray.data.splits.split import Split
+from crossray.data.tokenization import Tokenizer
+from crossray.data.transforms import evaluation_transform, training_transform
+from crossray.encoders.image import normalisation
+from crossray.methods.contract import MethodConfig, UnimodalConfig
+from crossray.methods.recipe import Recipe
+
+
+def pair_corpus(
+    method: MethodConfig, pairs: Artifact, split: Split, tokenizer: Tokenizer
+) -> PairCorpus:
+    """A split of a `pairs` artifact as the method's towers want it, not augmented."""
+    mean, std = normalisation(method.image)
+    transform = evaluation_transform(method.image.image_size, mean, std)
+    return PairCorpus(
+        pairs, split, tokenizer, method.text.max_tokens, transform,
+        boxes=seen_boxes if method.reads_boxes else None,
+        masks=partial(seen_masks, image_size=method.image.image_size)
+        if method.reads_masks else None,
+    )  # fmt: skip
+
+
+def training_corpora(
+    recipe: Recipe, source: Artifact, tokenizer: Tokenizer | None
+) -> tuple[Corpus, Corpus]:
+    """The training corpus, augmented where it is pixels, and the validation corpus.
+
+    Only features are read without a tokenizer.
+    """
+    split, pairing = recipe.train.validation_split, recipe.train.images
+    if source.kind == "features":
+        return FeatureCorpus(source, "train", pairing), FeatureCorpus(source, split)
+    assert tokenizer is not None
+    method = recipe.method
+    validation = pair_corpus(method, source, split, tokenizer)
+    mean, std = normalisation(method.image)
+    plain = evaluation_transform(method.image.image_size, mean, std)
+    augmented = training_transform(
+        method.image.image_size, mean, std, recipe.augment, recipe.train.seed
+    )
+    augment, seed = recipe.augment, recipe.train.seed
+    boxes = partial(seen_boxes, augment=augment, seed=seed)
+    masks = partial(seen_masks, image_size=method.image.image_size, augment=augment, seed=seed)
+    training = PairCorpus(
+        source, "train", tokenizer, method.text.max_tokens, plain, augmented,
+        boxes if method.reads_boxes else None, pairing, masks if method.reads_masks else None,
+    )  # fmt: skip
+    return training, validation
+
+
+def pretext_samples(
+    recipe: Recipe, pairs: Artifact, tokenizer: Tokenizer
+) -> tuple[PretextSamples, PretextSamples]:
+    """The training and the validation split of self-supervision, images and texts apart."""
+    method, train, augment = recipe.method, recipe.train, recipe.augment
+    assert isinstance(method, UnimodalConfig)
+    config, size = method.pretext(), method.image.image_size
+    mean, std = normalisation(method.image)
+    upright = replace(augment, rotation=0.0, flip=0.0)
+    # Seeds of their own, lest the views be crops of one place.
+    whole, *views = (
+        training_transform(size, mean, std, how, 3 * train.seed + number)
+        for number, how in enumerate((upright, augment, augment))
+    )
+    modalities: list[Modality] = []
+    modalities += ["images"] if config.images else []
+    modalities += ["texts"] if config.texts else []
+
+    def samples(split: Split) -> PretextSamples:
+        corpus = UnimodalCorpus(pairs, split, whole, (views[0], views[1]), modalities)
+        return PretextSamples(corpus, tokenizer, method.text.max_tokens, config, train.seed)
+
+    return samples("train"), samples(train.validation_split)

@@ -1,0 +1,7 @@
+"""What a run and an endpoint will need, said before they are paid for."""
+
+from __future__ import annotations
+
+from crossray.planning.plan import Plan
+
+__all__ = ["Plan"]

@@ -1,0 +1,1 @@
+"""One file an arrow of the lineage, from raw data to a report."""

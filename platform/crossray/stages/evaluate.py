@@ -1,0 +1,226 @@
+"""Evaluate a model: from a model and a `pairs` artifact to a `report` artifact."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crossray.core.artifacts import (
+    Artifact,
+    check_writable,
+    create,
+    inherited_notes,
+    open_artifact,
+)
+from crossray.core.errors import CrossRayError
+from crossray.core.inspection import print_stage
+from crossray.core.store import resolve
+from crossray.data.corpora.corpus import PairCorpus
+from crossray.data.corpora.joined import JoinedCorpus
+from crossray.data.splits.split import Split
+from crossray.evaluation import DirectionResult, Protocol, get_protocol
+from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
+from crossray.evaluation.published import Measured
+from crossray.evaluation.report.gallery import Gallery
+from crossray.evaluation.report.report import PER_QUERY, REFERENCE_PER_QUERY, write_report
+from crossray.methods.contract import Hashing, Method
+from crossray.model_evaluation.evaluate_model import Held, Judged, judge_method, label_names
+from crossray.model_evaluation.evaluation_data import Search, asked, searched
+from crossray.model_evaluation.example_hits import sample_gallery
+from crossray.model_evaluation.leak_report import look_for_leaks
+from crossray.model_evaluation.selection import selection_of
+from crossray.models.code_scorer import CodeScorer
+from crossray.stages.cca_reference import reference_line
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a model on a split under a protocol and write a report with CCA beside it.
+
+    Attributes:
+        model: a teacher or student artifact: a name in the store, an absolute path or a URI.
+        pairs: the artifact with the data to measure it on.
+        out: the report artifact.
+        features: in place of pairs, features that the model's frozen towers made, or the feature
+            set that it was trained on.
+        split: of the data.
+        protocol: hier, cmfg, mmdl, gpldan, gpldan_labels, mmach or flickr; by default `mmdl` for a
+            model of image search, else `hier` where the data has labels, else `flickr`. mmach needs
+            codes.
+        rerank: candidates a query that get the method's costly scores; as many as there are items
+            scores every pair exactly.
+        codes: bits of the model's codes, to measure them in place of its vectors.
+        rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
+        held: what stands for an item where images ask for images: its image, the mean of its texts,
+            or the mean of both.
+        query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
+            and only they make items relevant by label, as for labels that were held out.
+        seed: of the bootstrap.
+        use_gpu: score on a GPU instead of the CPU.
+    """
+
+    model: str
+    pairs: str | None
+    out: str
+    features: str | None = None
+    split: Split = "test"
+    protocol: str | None = None
+    rerank: int = 100
+    codes: int | None = None
+    rescore: int = 0
+    held: Held = "image"
+    query_labels: str | None = None
+    seed: int = 0
+    use_gpu: bool = False
+
+    def run(self) -> Artifact:
+        """Score, judge and publish; prints one line."""
+        began = time.monotonic()
+        check_writable(out := resolve(self.out))
+        trained = open_artifact(resolve(self.model), ("teacher", "student"))
+        method, data, open_split = asked(trained, self.pairs, self.features)
+        usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
+        usual = "mmdl" if method.config.image_search else usual
+        protocol = get_protocol(self.protocol or usual)
+        self._check_ranking(protocol)
+        method, rerank = self._scorer(method, trained)
+        search = searched(open_split, data, self.split, protocol)
+        corpus, device = search.corpus, "cuda" if self.use_gpu else "cpu"
+        others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
+        print(f"scoring {len(corpus):,} images against {others}", flush=True)
+        chosen = self._chosen_labels()
+        judged = judge_method(
+            method.to(device), search, protocol, rerank, self.seed, device, chosen, self.held
+        )
+        results = judged.results
+        leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
+        reference, remarks = reference_line(
+            trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
+        )
+        if chosen:
+            remarks.append(queries_by_label(", ".join(chosen)))
+        config = self._config(protocol, rerank, chosen)
+        with create(out, "report", config, (trained, data)) as draft:
+            notes = [*inherited_notes((trained, data)), *remarks]
+            lineage: dict[str, dict[str, str]] = {
+                artifact.kind: {"uri": artifact.uri, "id": artifact.id}
+                for artifact in (trained, data)
+            }
+            counts = {"split": self.split, "paired_items": len(corpus)}
+            gallery = None if chosen else _gallery(judged, search, data, self.seed)
+            report = write_report(
+                draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
+                label_names=label_names(corpus, chosen),
+                measured=None if chosen else Measured.on(
+                    data.manifest.config,
+                    data.manifest.metrics.get("splits", {}),
+                    None if self.rescore else self.codes,
+                ),
+                leaks=leaks,
+                selection=selection_of(trained, data),
+                reference=reference,
+            )  # fmt: skip
+            by_direction = dict(zip(protocol.directions, results, strict=True))
+            _write_per_query(draft.path, by_direction, PER_QUERY)
+            if reference is not None:
+                _write_per_query(draft.path, reference.results, REFERENCE_PER_QUERY)
+            draft.notes.extend(notes)
+            draft.metrics.update(
+                report["metrics"],
+                items=len(corpus),
+                seconds=round(time.monotonic() - began, 1),
+                headline=_headline(report["metrics"], protocol),
+            )
+        artifact = open_artifact(out)
+        print_stage(artifact)
+        return artifact
+
+    def _config(self, protocol: Protocol, rerank: int, chosen: tuple[str, ...]) -> dict[str, Any]:
+        """What the report's manifest says of how it was made."""
+        config = {
+            "split": self.split,
+            "protocol": protocol.name,
+            "rerank": rerank,
+            "codes": self.codes,
+            "held": self.held,
+            "seed": self.seed,
+        }
+        return {**config, "query_labels": list(chosen)} if chosen else config
+
+    def _chosen_labels(self) -> tuple[str, ...]:
+        """The labels of the queries, none for all queries."""
+        given = (self.query_labels or "").split(",")
+        return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+
+    def _check_ranking(self, protocol: Protocol) -> None:
+        """Refuse what the protocol cannot rank."""
+        if protocol.ranked_by == "hamming" and self.codes is None:
+            raise CrossRayError(
+                f"protocol {protocol.name!r} ranks codes by their Hamming distance; give a model "
+                "that makes codes and their bits, --codes 64 for instance, or another protocol."
+            )
+        scored = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
+        if self.held != "image" and protocol.directions != IMAGE_TO_IMAGE:
+            raise CrossRayError(
+                f"protocol {protocol.name!r} asks images and texts for each other; leave held out, "
+                "or choose a protocol of images that ask for images."
+            )
+        if self.rescore and not scored:
+            raise CrossRayError(
+                f"protocol {protocol.name!r} ranks by the codes alone and rescores nothing; leave "
+                "rescore out, or choose a protocol of images and texts that ranks scores."
+            )
+
+    def _scorer(self, method: Method, trained: Artifact) -> tuple[Method, int]:
+        """What scores pairs, and how many candidates a query are scored again."""
+        if self.codes is None:
+            return method, self.rerank
+        if not isinstance(method, Hashing):
+            raise CrossRayError(
+                f"{trained.uri} is a {trained.kind} and has no codes; give a model that makes "
+                "some, as every student does, or leave codes out."
+            )
+        if self.codes != method.config.bits:
+            raise CrossRayError(
+                f"{trained.uri} makes codes of {method.config.bits} bits, not {self.codes}; "
+                "ask for those, or train a model with the bits you want."
+            )
+        return CodeScorer(method), self.rescore
+
+
+def queries_by_label(labels: str) -> str:
+    """Who asks, where it is not every item; labels separated by commas."""
+    names = ", ".join(label.strip() for label in labels.split(","))
+    return (
+        f"Queries are the items with any of {names}; the database is the whole split, and no other "
+        "label makes an item relevant."
+    )
+
+
+def _gallery(judged: Judged, search: Search, data: Artifact, seed: int) -> Gallery | None:
+    """Examples, except of features, which have neither pictures nor words."""
+    corpus = search.corpus
+    if data.kind != "pairs" or not isinstance(corpus, PairCorpus | JoinedCorpus):
+        return None
+    return sample_gallery(judged.ranked, corpus, seed, search.queries)
+
+
+def _write_per_query(directory: Path, results: Mapping[Any, DirectionResult], prefix: str) -> None:
+    """The values of every query, one file a direction."""
+    for name, result in results.items():
+        columns = {"query_id": pa.array(result.query_ids.tolist()), **result.per_query}
+        pq.write_table(pa.table(columns), directory / f"{prefix}-{name}.parquet")
+
+
+def _headline(metrics: dict[str, dict[str, float]], protocol: Protocol) -> dict[str, float]:
+    return {
+        f"{metric} {direction.replace('_', ' ')}": values[metric]
+        for metric in protocol.headline
+        for direction, values in metrics.items()
+    }

@@ -1,0 +1,1 @@
+"""Many runs that answer one question: repeats, ablations, shots, annotation, sweeps."""

@@ -1,7 +1,0 @@
-"""What a run and an endpoint will need, said before they are paid for."""
-
-from __future__ import annotations
-
-from crossray.training.planning.plan import Plan
-
-__all__ = ["Plan"]
