@@ -124,6 +124,7 @@ def test_reports_are_compared(store: Path, name: str) -> None:
     assert {line.direction for line in lines} >= {"image_to_text", "text_to_image"}
 
 
+@pytest.mark.usefixtures("ray_cluster")
 def test_what_is_made_again_has_the_same_id(store: Path) -> None:
     """Everything that users have would seem to come from other data."""
     made = open_artifact(str(store / "pairs")).manifest
