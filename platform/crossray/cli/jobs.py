@@ -60,8 +60,7 @@ def repeat_job(args: Sequence[str] | None = None) -> None:
 
 def ablate_job(args: Sequence[str] | None = None) -> None:
     """`jobs/ablate.py`: the grid is found by `--method`, and its recipe may be another."""
-    from crossray.recipes import get_recipe
-    from crossray.recipes.ablations import ABLATIONS, get_ablation
+    from crossray.recipes import ABLATIONS, get_ablation, get_recipe
     from crossray.studies.ablate import Ablate
 
     def parse() -> Ablate:

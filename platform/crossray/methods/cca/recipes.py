@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from crossray.methods.cca import CcaConfig
+from crossray.methods.cca.model import CcaConfig
 from crossray.methods.recipe import Recipe
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.methods.towers import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
 
 
 def cca() -> Recipe:

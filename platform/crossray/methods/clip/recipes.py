@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from crossray.methods.clip import ClipConfig
+from crossray.methods.clip.model import ClipConfig
 from crossray.methods.recipe import OptimizerConfig, Recipe, TrainConfig
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.methods.towers import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
 
 
 def clip_pretrained_tiny() -> Recipe:

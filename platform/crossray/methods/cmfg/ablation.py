@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from crossray.methods.ablation import Ablation, vary
-from crossray.methods.cmfg import CmfgConfig
+from crossray.methods.cmfg.model import CmfgConfig
+from crossray.methods.cmfg.recipes import cmfg_tiny
 from crossray.methods.recipe import Recipe
-from crossray.recipes.cmfg import cmfg_tiny
 
 
 def variants(base: Recipe) -> dict[str, Recipe]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from crossray.data.transforms import AugmentConfig
 from crossray.encoders.image import ImageTowerConfig
-from crossray.encoders.text import BertShape, TextTowerConfig
-from crossray.methods.cmfg import CmfgConfig
+from crossray.encoders.text import TextTowerConfig
+from crossray.methods.cmfg.model import CmfgConfig
 from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
@@ -13,7 +12,15 @@ from crossray.methods.recipe import (
     TokenizerConfig,
     TrainConfig,
 )
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.methods.towers import (
+    IMAGENET_MOBILENET,
+    MILD_AUGMENT,
+    MINILM,
+    MINILM_TOKENIZER,
+    SMALL_BERT,
+    SMALL_CNN,
+    SMALL_TOKENIZER,
+)
 
 
 def cmfg_tiny() -> Recipe:
@@ -21,12 +28,11 @@ def cmfg_tiny() -> Recipe:
 
     Reports have some hundred tokens, so the re-ranker learns from a part of the batch's pairs.
     """
-    shape = BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
     return Recipe(
         name="cmfg_tiny",
         method=CmfgConfig(
-            image=ImageTowerConfig(name="test_byobnet", image_size=112),
-            text=TextTowerConfig(shape=shape),
+            image=SMALL_CNN,
+            text=SMALL_BERT,
             embedding=64,
             grid=4,
             projection="normalised",
@@ -37,8 +43,8 @@ def cmfg_tiny() -> Recipe:
             learn_temperature=True,
             tower_lr=1.0,
         ),
-        tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
-        augment=AugmentConfig(min_scale=0.9, rotation=0.0),
+        tokenizer=SMALL_TOKENIZER,
+        augment=MILD_AUGMENT,
         optimizer=OptimizerConfig(lr=2e-3),
         train=TrainConfig(
             batch_size=32, epochs=7, validation_items=128, rerank=16, checkpoint_every=300

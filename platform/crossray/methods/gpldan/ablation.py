@@ -6,9 +6,9 @@ from itertools import pairwise, product
 
 from crossray.evaluation.significance.claims import Claim
 from crossray.methods.ablation import Ablation, vary
-from crossray.methods.gpldan import GpldanConfig
+from crossray.methods.gpldan.model import GpldanConfig
+from crossray.methods.gpldan.recipes import gpldan_tiny
 from crossray.methods.recipe import Recipe
-from crossray.recipes.gpldan import gpldan_tiny
 
 ALPHAS = (0.01, 0.1, 0.5, 1.0, 5.0, 10.0)
 BETAS = (0.01, 0.1, 0.5, 1.0)

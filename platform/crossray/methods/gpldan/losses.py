@@ -1,7 +1,9 @@
-"""The graph pattern loss: all distances inside a mini-batch agree with those of the inputs.
+"""Losses of GPLDAN: the graph pattern, and telling images from texts.
 
-"Graph Pattern Loss Based Diversified Attention Network for Cross-Modal Retrieval", equations 4 to
-9. Row i of every matrix belongs with row i of every other; distances are `l_p`, one minus a cosine.
+All distances inside a mini-batch agree with those of the inputs ("Graph Pattern Loss Based
+Diversified Attention Network for Cross-Modal Retrieval", equations 4 to 9), and a classifier of
+modalities is made to fail (equations 10 and 11). Row i of every matrix belongs with row i of every
+other; distances are `l_p`, one minus a cosine.
 """
 
 from __future__ import annotations
@@ -128,3 +130,24 @@ def _mean_of_others(matrix_BB: Tensor) -> Tensor:
     """The mean over i not j; 0 for a single row."""
     count = len(matrix_BB)
     return (matrix_BB * _others(matrix_BB)).sum() / max(1, count * (count - 1))
+
+
+def modality_loss(image_logits_B: Tensor, text_logits_B: Tensor) -> Tensor:
+    r"""Equation 10: $L_D = CE(D(v_i), image) + CE(D(t_i), text)$, each a mean over the batch.
+
+    With $D(x)$ the sigmoid of a logit, the probability of an image, the printed cross-entropy of a
+    one-hot label is binary cross-entropy. Returns a scalar >= 0, in nats; 2 ln 2 for a coin.
+    """
+    return _cross_entropy(image_logits_B, 1.0) + _cross_entropy(text_logits_B, 0.0)
+
+
+def deception_loss(image_logits_B: Tensor, text_logits_B: Tensor) -> Tensor:
+    r"""Equation 11, the bracket: $CE(D(v_i), text) + CE(D(t_i), image)$, labels exchanged.
+
+    Returns a scalar >= 0, in nats; its weight, lambda, is the caller's.
+    """
+    return _cross_entropy(image_logits_B, 0.0) + _cross_entropy(text_logits_B, 1.0)
+
+
+def _cross_entropy(logits_B: Tensor, label: float) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits_B, torch.full_like(logits_B, label))

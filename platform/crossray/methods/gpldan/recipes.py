@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from crossray.data.transforms import AugmentConfig
-from crossray.encoders.image import ImageTowerConfig
-from crossray.encoders.text import BertShape, TextTowerConfig
-from crossray.methods.gpldan import GpldanConfig
+from crossray.methods.gpldan.model import GpldanConfig
 from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
     Recipe,
-    TokenizerConfig,
     TrainConfig,
 )
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.methods.towers import (
+    BASE_BERT,
+    BASE_TOKENIZER,
+    BASE_VIT,
+    IMAGENET_MOBILENET,
+    MILD_AUGMENT,
+    MINILM,
+    MINILM_TOKENIZER,
+    SMALL_BERT,
+    SMALL_CNN,
+    SMALL_TOKENIZER,
+)
 
 
 def gpldan_tiny() -> Recipe:
@@ -22,18 +29,17 @@ def gpldan_tiny() -> Recipe:
     The targets are distances of what the towers give, so towers that know nothing teach little:
     it shows the whole path, not what the method is for.
     """
-    shape = BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
     return Recipe(
         name="gpldan_tiny",
         method=GpldanConfig(
-            image=ImageTowerConfig(name="test_byobnet", image_size=112),
-            text=TextTowerConfig(shape=shape),
+            image=SMALL_CNN,
+            text=SMALL_BERT,
             embedding=32,
             attention_width=16,
             classifier_width=64,
         ),
-        tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
-        augment=AugmentConfig(min_scale=0.9, rotation=0.0),
+        tokenizer=SMALL_TOKENIZER,
+        augment=MILD_AUGMENT,
         optimizer=OptimizerConfig(lr=2e-3, weight_decay=1e-4),
         train=TrainConfig(batch_size=64, epochs=7, validation_items=128, checkpoint_every=300),
     )
@@ -67,10 +73,10 @@ def gpldan_base() -> Recipe:
     return Recipe(
         name="gpldan_base",
         method=GpldanConfig(
-            image=ImageTowerConfig(name="vit_base_patch16_224", image_size=224),
-            text=TextTowerConfig(shape=BertShape(layers=12, width=768, heads=12, ffn_width=3072)),
+            image=BASE_VIT,
+            text=BASE_BERT,
         ),
-        tokenizer=TokenizerConfig(vocab_size=30_000, max_tokens=256),
+        tokenizer=BASE_TOKENIZER,
         optimizer=OptimizerConfig(lr=1e-4, weight_decay=1e-4),
         deepspeed=DeepSpeedConfig(zero_stage=2, bf16=True),
         train=TrainConfig(

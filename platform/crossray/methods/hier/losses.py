@@ -1,11 +1,16 @@
-"""Momentum contrast (MoCo, He et al. 2020) and bootstrapping without negatives (BYOL, Grill 2020).
+"""Losses of HIER: pretext tasks of stage 1, and the learned weights of stage 2.
 
-Keys and targets come from an encoder that follows slowly; no gradient reaches it.
+Momentum contrast (MoCo, He et al. 2020) and bootstrapping without negatives (BYOL, Grill et al.
+2020), whose keys and targets come from an encoder that follows slowly and takes no gradient;
+reconstruction of hidden pixels (Pathak et al. 2016, eq. 1, with the absolute difference); rotation
+prediction (Gidaris et al. 2018, eq. 3); masked tokens and the order of two segments; weights of
+several losses that stay positive (Kendall et al. 2018, eq. 10).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -59,3 +64,86 @@ def rising_momentum(first: float, progress: float) -> float:
     $$\mu = 1 - (1 - \mu_0) \frac{\cos(\pi k / K) + 1}{2}$$
     """
     return 1 - (1 - first) * (math.cos(math.pi * progress) + 1) / 2
+
+
+def inpainting_losses(pixels_BCYX: Tensor, painted_BCYX: Tensor, hidden_BYX: Tensor) -> Tensor:
+    r"""Mean absolute difference of each image's hidden pixels; visible ones do not count.
+
+    $$L_{inp} = \frac{\lVert M \odot (x - g(f((1 - M) \odot x))) \rVert_1}{\max(1, |M|)}$$
+
+    with `|M|` the hidden values, of all channels.
+
+    Args:
+        pixels_BCYX: the images as they are.
+        painted_BCYX: what the decoder made of their visible pixels.
+        hidden_BYX: bool, True at hidden pixels.
+
+    Returns:
+        `losses_B`, >= 0, in units of a pixel; 0 for an image with nothing hidden.
+    """
+    hidden_B1YX = hidden_BYX[:, None].to(pixels_BCYX.dtype)
+    difference_B = ((pixels_BCYX - painted_BCYX).abs() * hidden_B1YX).sum(dim=(1, 2, 3))
+    count_B = hidden_B1YX.sum(dim=(1, 2, 3)) * pixels_BCYX.shape[1]
+    return difference_B / count_B.clamp(min=1)
+
+
+def masked_token_losses(logits_MV: Tensor, target_M: Tensor) -> Tensor:
+    r"""Cross-entropy of each of M masked tokens (Devlin et al. 2019, section 3.1).
+
+    $$\ell_m = \mathrm{CE}\big(h_{mlm}(s_m), w_m\big)$$
+
+    Args:
+        logits_MV: over the vocabulary.
+        target_M: long, the tokens that stood there.
+
+    Returns:
+        `losses_M`, >= 0, in nats; their mean is `L_mlm`.
+    """
+    return functional.cross_entropy(logits_MV, target_M, reduction="none")
+
+
+def sentence_order_losses(logit_B: Tensor, ordered_B: Tensor) -> Tensor:
+    r"""Binary cross-entropy of "in their order" for the segments of B texts (Lan et al. 2020).
+
+    $$\ell_b = \mathrm{BCE}\big(h_{sop}(\mathrm{CLS}_b), [\text{in order}]\big)$$
+
+    Args:
+        logit_B: positive where the segments are thought to be in their order.
+        ordered_B: long, 1 in order, 0 swapped, -1 without an order: such texts add 0.
+
+    Returns:
+        `losses_B`, >= 0, in nats; their sum over the number of texts with an order is `L_sop`.
+    """
+    losses_B = functional.binary_cross_entropy_with_logits(
+        logit_B, ordered_B.clamp(min=0).to(logit_B.dtype), reduction="none"
+    )
+    return losses_B * (ordered_B >= 0)
+
+
+def rotation_loss(logits_B4: Tensor, turns_B: Tensor) -> Tensor:
+    r"""Cross-entropy of the quarter turns by which each image was turned.
+
+    $$L_{rot} = \frac1B \sum_b \mathrm{CE}\big(h_{rot}(f(R_{r_b} x_b)), r_b\big)$$
+
+    Args:
+        logits_B4: of 0, 1, 2 and 3 quarter turns.
+        turns_B: long, the turns that were made.
+
+    Returns:
+        A scalar >= 0, in nats.
+    """
+    return functional.cross_entropy(logits_B4, turns_B)
+
+
+def log_variances(weights: Sequence[float]) -> Tensor:
+    """The parameters `s_i = -ln(weight_i)` whose weights `exp(-s_i)` start at `weights`."""
+    return torch.tensor([-math.log(weight) for weight in weights])
+
+
+def uncertainty_weighted(loss: Tensor, log_variance: Tensor) -> Tensor:
+    """`exp(-s) L + s`, minimal in s at `s = ln L`: the weight stays positive and finite.
+
+    Minimising `sum_i w_i L_i` over free weights would drive them to minus infinity (or, with a
+    softmax, onto the smallest loss); the added `s` prevents it.
+    """
+    return torch.exp(-log_variance) * loss + log_variance

@@ -1,4 +1,4 @@
-"""Recipes of HIER, stage 2."""
+"""Recipes of HIER: stage 2, and stage 1 with the same towers, trained without pairs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,28 @@ from dataclasses import replace
 
 from crossray.data.transforms import AugmentConfig
 from crossray.encoders.image import ImageTowerConfig
-from crossray.encoders.text import BertShape, TextTowerConfig
-from crossray.methods.hier import HierConfig
-from crossray.methods.hier.config import LEVELS
+from crossray.methods.hier.config import LEVELS, HierConfig
+from crossray.methods.hier.unimodal import HierUnimodalConfig
 from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
     Recipe,
-    TokenizerConfig,
     TrainConfig,
 )
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.methods.towers import (
+    BASE_BERT,
+    BASE_TOKENIZER,
+    BASE_VIT,
+    IMAGENET_MOBILENET,
+    MILD_AUGMENT,
+    MINILM,
+    MINILM_TOKENIZER,
+    SMALL_BERT,
+    SMALL_RESNET,
+    SMALL_TOKENIZER,
+)
+
+_VIEWS = AugmentConfig(min_scale=0.5, aspect=1.2, rotation=10.0, brightness=0.2, contrast=0.2)
 
 
 def hier_tiny() -> Recipe:
@@ -25,12 +36,11 @@ def hier_tiny() -> Recipe:
     Small pictures, a narrow text tower and a narrow level 2, so that the time goes into steps. All
     levels learn by InfoNCE: from scratch, the hardest negatives alone teach little in few epochs.
     """
-    shape = BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
     return Recipe(
         name="hier_tiny",
         method=HierConfig(
-            image=ImageTowerConfig(name="test_resnet", image_size=64, level=3),
-            text=TextTowerConfig(shape=shape),
+            image=SMALL_RESNET,
+            text=SMALL_BERT,
             embedding=64,
             hidden=256,
             image_pooling="cells",
@@ -42,8 +52,8 @@ def hier_tiny() -> Recipe:
             info_nce=LEVELS,
             temperature=0.07,
         ),
-        tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
-        augment=AugmentConfig(min_scale=0.9, rotation=0.0),
+        tokenizer=SMALL_TOKENIZER,
+        augment=MILD_AUGMENT,
         optimizer=OptimizerConfig(lr=4e-3),
         train=TrainConfig(batch_size=64, epochs=9, validation_items=128, checkpoint_every=300),
     )
@@ -86,13 +96,13 @@ def hier_base() -> Recipe:
     return Recipe(
         name="hier_base",
         method=HierConfig(
-            image=ImageTowerConfig(name="vit_base_patch16_224", image_size=224),
-            text=TextTowerConfig(shape=BertShape(layers=12, width=768, heads=12, ffn_width=3072)),
+            image=BASE_VIT,
+            text=BASE_BERT,
             embedding=256,
             hidden=2048,
             grids=(4, 8),
         ),
-        tokenizer=TokenizerConfig(vocab_size=30_000, max_tokens=256),
+        tokenizer=BASE_TOKENIZER,
         optimizer=OptimizerConfig(lr=5e-5, weight_decay=0.01),
         deepspeed=DeepSpeedConfig(zero_stage=2, bf16=True),
         train=TrainConfig(
@@ -119,3 +129,42 @@ def hier_large() -> Recipe:
         deepspeed=DeepSpeedConfig(zero_stage=3, bf16=True, offload_optimizer=True, accumulation=2),
         train=replace(base.train, recompute=True),
     )
+
+
+def hier_unimodal_tiny() -> Recipe:
+    """The towers of `hier_tiny`, on two CPU cores in minutes; momentum and queue fit few steps."""
+    aligned = hier_tiny()
+    return replace(
+        aligned,
+        name="hier_unimodal_tiny",
+        method=HierUnimodalConfig(
+            image=aligned.method.image,
+            text=aligned.method.text,
+            embedding=64,
+            hidden=256,
+            momentum=0.99,
+            queue=512,
+            decoder=32,
+        ),
+        augment=_VIEWS,
+        train=replace(aligned.train, epochs=5, select_by="last"),
+    )
+
+
+def hier_unimodal_base() -> Recipe:
+    """The towers of `hier_base`, for A100s, in float32: the slow encoder takes thousandths."""
+    aligned = hier_base()
+    return replace(
+        aligned,
+        name="hier_unimodal_base",
+        method=HierUnimodalConfig(
+            image=aligned.method.image, text=aligned.method.text, embedding=256
+        ),
+        augment=_VIEWS,
+        deepspeed=replace(aligned.deepspeed, bf16=False),
+        train=replace(aligned.train, select_by="last"),
+    )
+
+
+# The stage 1 whose towers a recipe of stage 2 starts from.
+FIRST_STAGES = {hier_tiny: hier_unimodal_tiny, hier_base: hier_unimodal_base}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from crossray.evaluation.significance.claims import Claim
 from crossray.methods.ablation import Ablation, vary
+from crossray.methods.mmach.recipes import mmach_pretrained_tiny
 from crossray.methods.recipe import Recipe
-from crossray.recipes.mmach import mmach_pretrained_tiny
 
 # The paper's own exceptions: MLSDCH leads on NUS-WIDE (64 bits, image to text) and on MS COCO
 # (16 bits, text to image).

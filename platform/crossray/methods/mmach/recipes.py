@@ -6,18 +6,23 @@ batches of 128, and each of the three networks in turn for a pass over the train
 
 from __future__ import annotations
 
-from crossray.data.transforms import AugmentConfig
 from crossray.encoders.image import ImageTowerConfig
-from crossray.encoders.text import BertShape, TextTowerConfig
-from crossray.methods.mmach import MmachConfig
+from crossray.methods.mmach.config import MmachConfig
 from crossray.methods.recipe import (
     DeepSpeedConfig,
     OptimizerConfig,
     Recipe,
-    TokenizerConfig,
     TrainConfig,
 )
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
+from crossray.methods.towers import (
+    IMAGENET_MOBILENET,
+    MILD_AUGMENT,
+    MINILM,
+    MINILM_TOKENIZER,
+    SMALL_BERT,
+    SMALL_CNN,
+    SMALL_TOKENIZER,
+)
 
 _SGD = OptimizerConfig(lr=10**-1.5, weight_decay=0.0, schedule="linear", final_lr=10**-4.5)
 _NO_CLIPPING = DeepSpeedConfig(gradient_clipping=0.0)
@@ -28,17 +33,15 @@ def mmach_tiny() -> Recipe:
     return Recipe(
         name="mmach_tiny",
         method=MmachConfig(
-            image=ImageTowerConfig(name="test_byobnet", image_size=112),
-            text=TextTowerConfig(
-                shape=BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
-            ),
+            image=SMALL_CNN,
+            text=SMALL_BERT,
             wide=256,
             narrow=128,
             label_hidden=256,
             optimizer="AdamW",
         ),
-        tokenizer=TokenizerConfig(vocab_size=1500, max_tokens=160),
-        augment=AugmentConfig(min_scale=0.9, rotation=0.0),
+        tokenizer=SMALL_TOKENIZER,
+        augment=MILD_AUGMENT,
         optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.0, schedule="linear"),
         deepspeed=_NO_CLIPPING,
         train=TrainConfig(

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from crossray.evaluation.significance.claims import Claim
 from crossray.methods.ablation import FULL, Ablation, vary
-from crossray.methods.mmdl import MmdlConfig
 from crossray.methods.mmdl.layers import OUT_ACTS
+from crossray.methods.mmdl.model import MmdlConfig
+from crossray.methods.mmdl.recipes import mmdl_tiny
 from crossray.methods.recipe import Recipe
-from crossray.recipes.mmdl import mmdl_tiny
 
 CLAIMS = (
     Claim(

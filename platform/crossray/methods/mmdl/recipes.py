@@ -1,32 +1,25 @@
-"""Recipes of MMDL and of the image-only systems beside it."""
+"""Recipes of MMDL."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from crossray.data.transforms import AugmentConfig
-from crossray.encoders.attention_trunk import NAME as ATH_TRUNK
-from crossray.encoders.image import ImageTowerConfig
-from crossray.encoders.text import BertShape, TextTowerConfig
-from crossray.methods.ath import AthConfig
-from crossray.methods.image_features import ImageFeaturesConfig
-from crossray.methods.image_ranking import ImageRankingConfig
-from crossray.methods.mmdl import MmdlConfig
-from crossray.methods.recipe import (
-    DeepSpeedConfig,
-    OptimizerConfig,
-    Recipe,
-    TokenizerConfig,
-    TrainConfig,
+from crossray.methods.mmdl.model import MmdlConfig
+from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
+from crossray.methods.towers import (
+    ATH_IMAGE,
+    BASE_TOKENIZER,
+    IMAGENET_MOBILENET,
+    LOCALISED_DENSENET,
+    MILD_AUGMENT,
+    MINILM,
+    MINILM_TOKENIZER,
+    MMDL_BERT,
+    SMALL_BERT,
+    SMALL_CNN,
+    SMALL_TOKENIZER,
 )
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER
 
-_SMALL_CNN = ImageTowerConfig(name="test_byobnet", image_size=112)
-_SMALL_BERT = TextTowerConfig(
-    shape=BertShape(layers=1, width=64, heads=2, ffn_width=128, dropout=0.0)
-)
-_SMALL_TOKENIZER = TokenizerConfig(vocab_size=1500, max_tokens=160)
-_MILD = AugmentConfig(min_scale=0.9, rotation=0.0)
 # SDML's settings, with one learning rate because most layers are shared; no weight decay: Adam.
 _ADAM = OptimizerConfig(
     lr=1e-4, weight_decay=0.0, betas=(0.5, 0.999), warmup=0.0, schedule="constant"
@@ -34,10 +27,8 @@ _ADAM = OptimizerConfig(
 _TINY_TRAIN = TrainConfig(
     batch_size=32, epochs=7, validation_items=128, select_by="mAP@10[found]", checkpoint_every=300
 )
-_HALF = (0.5, 0.5, 0.5)
-_TINY = MmdlConfig(image=_SMALL_CNN, text=_SMALL_BERT, hidden=256, embedding=64)
+_TINY = MmdlConfig(image=SMALL_CNN, text=SMALL_BERT, hidden=256, embedding=64)
 _PRETRAINED = MmdlConfig(image=IMAGENET_MOBILENET, text=MINILM, hidden=2048, out_act="l2")
-_ATH_IMAGE = ImageTowerConfig(name=ATH_TRUNK, image_size=256, mean=_HALF, std=_HALF)
 
 
 def mmdl_tiny() -> Recipe:
@@ -45,8 +36,8 @@ def mmdl_tiny() -> Recipe:
     return Recipe(
         name="mmdl_tiny",
         method=_TINY,
-        tokenizer=_SMALL_TOKENIZER,
-        augment=_MILD,
+        tokenizer=SMALL_TOKENIZER,
+        augment=MILD_AUGMENT,
         optimizer=replace(_ADAM, lr=1e-3, warmup=0.1, schedule="cosine"),
         train=_TINY_TRAIN,
     )
@@ -87,10 +78,10 @@ def mmdl_base() -> Recipe:
     return Recipe(
         name="mmdl_base",
         method=MmdlConfig(
-            image=ImageTowerConfig(name="densenet121", image_size=224, localiser="vgg16"),
-            text=TextTowerConfig(shape=BertShape(layers=4, width=256, heads=4, ffn_width=1024)),
+            image=LOCALISED_DENSENET,
+            text=MMDL_BERT,
         ),
-        tokenizer=TokenizerConfig(vocab_size=30_000, max_tokens=256),
+        tokenizer=BASE_TOKENIZER,
         optimizer=_ADAM,
         deepspeed=DeepSpeedConfig(zero_stage=1, bf16=True),
         train=TrainConfig(
@@ -100,49 +91,10 @@ def mmdl_base() -> Recipe:
     )  # fmt: skip
 
 
-def image_ranking_base() -> Recipe:
-    """The image tower of `mmdl_base`, fine-tuned by the ranking loss; A100s."""
-    base = mmdl_base()
-    return replace(
-        base,
-        name="image_ranking_base",
-        method=ImageRankingConfig(image=base.method.image, text=base.method.text),
-        train=replace(base.train, epochs=50),
-    )
-
-
-def image_ranking_tiny() -> Recipe:
-    """The image tower of `mmdl_tiny`, trained by the ranking loss; minutes on two cores."""
-    return replace(
-        mmdl_tiny(),
-        name="image_ranking_tiny",
-        method=ImageRankingConfig(image=_SMALL_CNN, text=_SMALL_BERT),
-    )
-
-
-def image_features() -> Recipe:
-    """The features of frozen MobileNetV2 as they are, or those of a feature set; seconds."""
-    return Recipe(
-        name="image_features",
-        method=ImageFeaturesConfig(image=IMAGENET_MOBILENET, text=MINILM),
-        tokenizer=MINILM_TOKENIZER,
-    )
-
-
-def ath_tiny() -> Recipe:
-    """ATH's own small network from scratch; minutes on two cores."""
-    return replace(
-        mmdl_tiny(),
-        name="ath_tiny",
-        method=AthConfig(image=_ATH_IMAGE, text=_SMALL_BERT),
-        optimizer=replace(_ADAM, lr=1e-3),
-    )
-
-
 def ath_mmdl_tiny() -> Recipe:
     """ATH-MMDL: MMDL on the features before ATH's hash layer; give `--init` a model of `ath_tiny`.
 
     The tower is frozen as it came.
     """
-    method = replace(_TINY, image=replace(_ATH_IMAGE, frozen=True))
+    method = replace(_TINY, image=replace(ATH_IMAGE, frozen=True))
     return replace(mmdl_tiny(), name="ath_mmdl_tiny", method=method)

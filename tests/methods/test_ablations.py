@@ -11,8 +11,7 @@ from crossray.core.errors import CrossRayError
 from crossray.evaluation.protocols.measures import MEDIAN_RANK
 from crossray.methods.ablation import FULL
 from crossray.methods.hier import HierConfig
-from crossray.recipes import get_recipe
-from crossray.recipes.ablations import ABLATIONS, get_ablation
+from crossray.recipes import ABLATIONS, get_ablation, get_recipe
 from crossray.studies.ablate import changes, described
 from support.tiny import CLOSED_FORM, IMAGE, TEXT, TINY
 

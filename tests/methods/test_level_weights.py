@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from crossray.losses.level_weights import log_variances, uncertainty_weighted
+from crossray.methods.hier.losses import log_variances, uncertainty_weighted
 
 
 def test_initial_weights() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from crossray.losses.graph_pattern import (
+from crossray.methods.gpldan.losses import (
     Deviation,
     Distances,
     cosine_distances,

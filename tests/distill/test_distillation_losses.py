@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from crossray.losses.distillation import (
+from crossray.distill.losses import (
     attention_loss,
     embedding_loss,
     hidden_loss,

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from crossray.losses.modality import deception_loss, modality_loss
+from crossray.methods.gpldan.losses import deception_loss, modality_loss
 
 
 def printed(logits: list[float], label: int) -> float:

@@ -11,15 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
 
-from crossray.losses.inpainting import inpainting_losses
-from crossray.losses.masked_tokens import masked_token_losses, sentence_order_losses
-from crossray.losses.momentum_contrast import (
+from crossray.methods.hier.losses import (
     byol_loss,
     enqueued,
+    inpainting_losses,
+    masked_token_losses,
     queue_info_nce,
     rising_momentum,
+    rotation_loss,
+    sentence_order_losses,
 )
-from crossray.losses.rotation import rotation_loss
 
 
 def unit(rows: int, width: int) -> Tensor:

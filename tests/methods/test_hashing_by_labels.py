@@ -7,9 +7,12 @@ import itertools
 import pytest
 import torch
 
-from crossray.losses.common_codes import common_codes, quantisation_error
-from crossray.losses.label_cosine import label_cosine_loss
-from crossray.losses.label_triplets import label_triplet_loss
+from crossray.methods.mmach.losses import (
+    common_codes,
+    label_cosine_loss,
+    label_triplet_loss,
+    quantisation_error,
+)
 
 
 def test_triplets_as_printed() -> None:
