@@ -1,4 +1,4 @@
-"""Cached outputs of frozen towers for pairs that were split anew: the same rows, dealt again."""
+"""Cached outputs of frozen towers for pairs that were split again: the same rows, other splits."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from crossray.data.splits.split import SPLITS
 from crossray.models.artifact import TOKENIZER
 
 
-def deal_features(features: Artifact, pairs: Artifact, out_uri: str) -> Artifact:
+def resplit_features(features: Artifact, pairs: Artifact, out_uri: str) -> Artifact:
     """Write the rows of `features` that are items of `pairs` to `out_uri`, in the splits of these.
 
-    `pairs` were dealt, whole items only, from those that `features` were made from. Raises
+    `pairs` are items of the pairs that `features` were made from, in other splits. Raises
     `CrossRayError` when `features` has no item of a split.
     """
     began = time.monotonic()
     parents = (pairs, features)
     with create(out_uri, "features", features.manifest.config, parents) as draft:
         with FeatureWriter(draft.path) as writer:
-            for rows in _dealt(features, pairs):
+            for rows in _resplit(features, pairs):
                 writer.write(rows)
         if missing := [split for split in SPLITS if not writer.splits.get(split)]:
             raise CrossRayError(
@@ -43,7 +43,7 @@ def deal_features(features: Artifact, pairs: Artifact, out_uri: str) -> Artifact
     return open_artifact(out_uri, "features")
 
 
-def _dealt(features: Artifact, pairs: Artifact) -> Iterator[pa.Table]:
+def _resplit(features: Artifact, pairs: Artifact) -> Iterator[pa.Table]:
     """The rows with their new split; one stored batch is read at a time."""
     splits = {
         row["item_id"]: row["split"]
@@ -54,7 +54,7 @@ def _dealt(features: Artifact, pairs: Artifact) -> Iterator[pa.Table]:
         reader = pa.ipc.open_file(pa.memory_map(str(source)))
         for number in range(reader.num_record_batches):
             rows = pa.Table.from_batches([reader.get_batch(number)])
-            dealt = [splits.get(item) for item in rows["item_id"].to_pylist()]
+            names = [splits.get(item) for item in rows["item_id"].to_pylist()]
             at = rows.schema.get_field_index("split")
-            rows = rows.set_column(at, "split", pa.array(dealt, pa.string()))
+            rows = rows.set_column(at, "split", pa.array(names, pa.string()))
             yield rows.filter(pc.is_valid(rows["split"]))

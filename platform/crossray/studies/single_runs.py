@@ -1,4 +1,4 @@
-"""Single runs of a job that makes several: made once, and taken when the job starts again."""
+"""Single runs of a study: made once, and taken when the study is started again."""
 
 from __future__ import annotations
 
@@ -25,13 +25,21 @@ from crossray.stages.evaluate import Evaluate
 from crossray.stages.pretrain import Pretrain
 from crossray.stages.recipe_files import recipe_to_dict
 from crossray.stages.split import resplit
+from crossray.studies.resplit_features import resplit_features
 
 
 def split_once(pairs: Artifact, maker: SplitMaker, uri: str) -> Artifact:
-    """The pairs as `maker` deals them, made now or before; raises what `made_before` raises."""
+    """The pairs as `maker` splits them, made now or before; raises what `made_before` raises."""
     wanted = maker.identity(maker.deal(read_items(pairs)))
     found = made_before(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
     return found or resplit(pairs, maker, uri)
+
+
+def features_once(name: str, pairs: Artifact, uri: str) -> Artifact:
+    """The features `name` in the splits of `pairs`, made now or before; raises as `made_before`."""
+    given = open_artifact(resolve(name), "features")
+    found = made_before(uri, "features", (pairs, given), lambda _: True)
+    return found or resplit_features(given, pairs, uri)
 
 
 def train_once(job: Pretrain) -> Artifact:
@@ -66,7 +74,7 @@ def evaluate_once(job: Evaluate) -> Artifact:
 def made_before(
     uri: str, kind: Kind, parents: Sequence[Artifact], fits: Callable[[Artifact], bool]
 ) -> Artifact | None:
-    """What an earlier start of the job has published at `uri`.
+    """What an earlier start of the study has published at `uri`.
 
     Raises `CrossRayError` when it is another artifact than would be made now.
     """
