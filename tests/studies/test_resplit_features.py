@@ -16,7 +16,7 @@ from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.data.splits.split import SPLITS
 from crossray.data.splits.splitters import Fold
 from crossray.stages.split import resplit
-from crossray.studies.resplit_features import resplit_features
+from crossray.studies.single_runs import resplit_features
 from support.pairs import read_pairs, write_pairs
 
 ITEMS = 30

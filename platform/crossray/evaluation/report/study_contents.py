@@ -73,11 +73,12 @@ def write_spread(
         "metrics": _each(spreads, lambda spread: spread.mean),
         "intervals": _each(spreads, lambda spread: [spread.low, spread.high]),
         "standard_deviations": _each(spreads, lambda spread: spread.deviation),
+        "baseline": _each(gathered("baseline"), fmean),
         "runs": {name: _each(values, itemgetter(number)) for number, name in enumerate(runs)},
         "over": over,
         "protocol": first["protocol"],
-        **facts,
-        "baseline": _each(gathered("baseline"), fmean),
+        "lineage": facts["lineage"],
+        "notes": facts["notes"],
     }
     protocol = report["protocol"]["name"]
     folds = " Folds share training items, so these intervals are too narrow."

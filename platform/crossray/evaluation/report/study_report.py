@@ -19,7 +19,7 @@ from crossray.evaluation.significance.corrections import significance_mark
 _PANELS = 5  # of the plot in a line, at most
 _COLOURS = (CHANCE, INK)
 
-Values = Mapping[str, Mapping[str, float]]  # by direction and metric
+ByMetric = Mapping[str, Mapping[str, float]]  # by direction and metric
 
 
 class StudyPoint(NamedTuple):
@@ -46,7 +46,7 @@ def write_study(
     report: Mapping[str, Any],
     sections: Sequence[Section],
     points: Sequence[StudyPoint],
-    reference: Values,
+    reference: ByMetric,
     plot: Plot,
     axis: str = "",
 ) -> None:
@@ -71,7 +71,7 @@ def explain(what: str, compared: str, seeds: int) -> str:
 
 
 def tables(
-    heads: Sequence[str], points: Sequence[StudyPoint], baseline: Values | None = None
+    heads: Sequence[str], points: Sequence[StudyPoint], baseline: ByMetric | None = None
 ) -> list[Section]:
     """A table a direction: a row a point and, given `baseline`, one of chance."""
     sections = []
@@ -102,7 +102,7 @@ def _cell(found: Mapping[str, Any], direction: str, metric: str) -> str:
 
 
 def plot_points(
-    points: Sequence[StudyPoint], reference: Values, chance: Values | None, axis: str
+    points: Sequence[StudyPoint], reference: ByMetric, chance: ByMetric | None, axis: str
 ) -> Figure:
     """Every point with its interval; a panel a metric, the directions one below the other.
 
@@ -137,7 +137,7 @@ def plot_points(
     return figure
 
 
-def _lines(metrics: Values) -> Iterator[list[tuple[str, str]]]:
+def _lines(metrics: ByMetric) -> Iterator[list[tuple[str, str]]]:
     """The panels of each line, a direction and a metric each: about as many in every line."""
     for direction, found in metrics.items():
         shown = [(direction, metric) for metric in found if "rank" not in metric]

@@ -11,12 +11,13 @@ from crossray.evaluation.report.page import Plot, show_value, write_pages
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.study_report import StudyPoint, tables
 from crossray.evaluation.report.sweep_plots import (
+    importance_of,
     plot_curves,
     plot_front,
     plot_importance,
     plot_parallel,
+    study_of,
 )
-from crossray.evaluation.report.sweep_study import importance_of, study_of
 from crossray.evaluation.report.sweep_trial import SweepTrial, finished, front, picked
 from crossray.evaluation.significance.claims import Values
 from crossray.evaluation.significance.variants import with_differences
