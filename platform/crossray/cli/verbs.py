@@ -192,12 +192,13 @@ class Compare:
 
     def run(self) -> None:
         """Print the table."""
-        from crossray.evaluation.significance.compare import (
+        from crossray.evaluation.report.compare_reports import (
             TESTS,
+            compare_repeats,
             compare_reports,
             comparison_table,
+            is_repeat,
         )
-        from crossray.evaluation.significance.compare_repeats import compare_repeats, is_repeat
 
         reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
         if any(is_repeat(report) for report in reports):

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
 from crossray.evaluation.report.gallery import Gallery
-from crossray.evaluation.report.section import Section, section_lines
+from crossray.evaluation.report.section import Section, section_lines, show_value
 
 VERDICTS = {"own": "its own", "label": "a label in common", "wrong": "neither"}
 
@@ -90,11 +89,6 @@ def render_page(
         gallery=gallery,
         verdicts=VERDICTS,
     )
-
-
-def show_value(number: float, metric: str) -> str:
-    """A rank with one digit after the point, a fraction with three."""
-    return f"{number:.1f}" if metric == MEDIAN_RANK else f"{number:.3f}"
 
 
 def _render(template: str, **values: Any) -> str:

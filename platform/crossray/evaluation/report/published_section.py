@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crossray.evaluation.published.compare import Beside
-from crossray.evaluation.report.page import show_value
-from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.section import Section, show_value
 
 TITLE = "Published figures"
 COLUMNS = (
