@@ -220,37 +220,35 @@ def write_curves(
     values = {_row(c, f): tables for c, points in curves.items() for f, tables in points.items()}
     bases = {_row(STAGED, f): _row(PLAIN, f) for f in curves.get(STAGED, {})}
     found = with_differences(values, _row(PLAIN, 1), metrics, bases)
-    ratios = {row: _ratios(tables, curves[PLAIN][1.0], metrics) for row, tables in values.items()}
+    full = curves[PLAIN][1.0]
+    measured = {
+        curve: {
+            f"{fraction:g}": {
+                **found[_row(curve, fraction)],
+                "ratios": _ratios(tables, full, metrics),
+            }
+            for fraction, tables in points.items()
+        }
+        for curve, points in curves.items()
+    }
+    kept = ("metrics", "intervals", "ratios")
     report: dict[str, Any] = {
         "curves": {
-            curve: {
-                f"{fraction:g}": {
-                    "metrics": found[row]["metrics"],
-                    "intervals": found[row]["intervals"],
-                    "ratios": ratios[row],
-                }
-                for fraction in points
-                for row in (_row(curve, fraction),)
-            }
-            for curve, points in curves.items()
+            curve: {fraction: {name: point[name] for name in kept} for fraction, point in p.items()}
+            for curve, p in measured.items()
         },
-        "differences": {
-            f"{fraction:g}": found[_row(STAGED, fraction)]["differences"]
-            for fraction in curves.get(STAGED, {})
-        },
+        "differences": {f: point["differences"] for f, point in measured.get(STAGED, {}).items()},
         **facts,
     }
     report["hypothesis"] = _hypothesis(report["curves"])
     points = [
         StudyPoint(
-            (f"{fraction:g}", f"{report['pairs'][f'{fraction:g}']:,}", curve),
-            {**found[_row(curve, fraction)], "ratios": ratios[_row(curve, fraction)]},
-            100 * fraction,
-            curve,
+            (fraction, f"{report['pairs'][fraction]:,}", curve), measured[curve][fraction],
+            100 * float(fraction), curve,
         )
-        for fraction in curves[PLAIN]
-        for curve in curves
-    ]
+        for fraction in measured[PLAIN]
+        for curve in measured
+    ]  # fmt: skip
     claims = _claims(report)
     write_study(
         directory,
@@ -268,7 +266,7 @@ def write_curves(
             *tables(["fraction", "pairs", "trained"], points, report["baseline"]),
         ],
         points,
-        found[_row(PLAIN, 1)]["metrics"],
+        measured[PLAIN]["1"]["metrics"],
         CURVES,
         "% of the pairs",
     )
@@ -321,19 +319,20 @@ def _hypothesis(curves: Mapping[str, Any]) -> dict[str, Any]:
 
 def _claims(report: Mapping[str, Any]) -> list[str]:
     """The hypothesis in sentences, one a curve, direction and metric."""
-    sentences = []
-    for curve, directions in report["hypothesis"]["reached"].items():
-        for direction, metrics in directions.items():
-            for metric, reached in metrics.items():
-                point = report["curves"][curve][f"{SHARE_OF_PAIRS:g}"]
-                ratio = point["ratios"][direction][metric]
-                what = f"{curve}, {direction.replace('_', ' ')}, {metric}"
-                if ratio is None:
-                    sentences.append(f"{what}: all {PLAIN} find nothing, so there is no ratio.")
-                    continue
-                ends = f"[{ratio['low']:.1%}, {ratio['high']:.1%}]"
-                sentences.append(
-                    f"{what}: {ratio['value']:.1%} {ends} of the score of all {PLAIN}; "
-                    f"{SHARE_OF_SCORE:.0%} is {'reached' if reached else 'not reached'}."
-                )
-    return sentences
+    share = f"{SHARE_OF_PAIRS:g}"
+    return [
+        f"{curve}, {direction.replace('_', ' ')}, {metric}: {_claim(ratio)}"
+        for curve, points in report["curves"].items()
+        for direction, ratios in points.get(share, {}).get("ratios", {}).items()
+        for metric, ratio in ratios.items()
+    ]
+
+
+def _claim(ratio: Mapping[str, float] | None) -> str:
+    if ratio is None:
+        return f"all {PLAIN} find nothing, so there is no ratio."
+    verdict = "reached" if ratio["value"] >= SHARE_OF_SCORE else "not reached"
+    return (
+        f"{ratio['value']:.1%} [{ratio['low']:.1%}, {ratio['high']:.1%}] of the score of all "
+        f"{PLAIN}; {SHARE_OF_SCORE:.0%} is {verdict}."
+    )
