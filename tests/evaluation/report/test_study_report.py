@@ -16,7 +16,7 @@ def points(places: list[float] | list[None]) -> list[StudyPoint]:
     made = []
     for number, x in enumerate(places):
         values = {d: dict.fromkeys(METRICS, 0.1 * (number + 1)) for d in ("there", "back")}
-        ends = {d: dict.fromkeys(METRICS, [0.0, 0.5]) for d in values}
+        ends = {d: dict.fromkeys(METRICS, (0.0, 0.5)) for d in values}
         made.append(StudyPoint((f"p{number}",), {"metrics": values, "intervals": ends}, x))
     return made
 
