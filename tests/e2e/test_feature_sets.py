@@ -10,7 +10,7 @@ import pytest
 
 from crossray.cli import evaluate_job, main, pretrain_job
 from crossray.core.artifacts import create, open_artifact
-from crossray.evaluation.report.compare_reports import compare_reports
+from crossray.evaluation.significance.compare import compare_reports
 
 KEYS = ["--image-key", "I_tr", "--text-key", "T_tr", "--label-key", "L_tr"]
 TEST_KEYS = ["--test-image-key", "I_te", "--test-text-key", "T_te", "--test-label-key", "L_te"]

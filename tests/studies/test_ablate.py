@@ -16,8 +16,8 @@ import pytest
 from crossray.cli import main
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.report.compare_reports import compare_reports
 from crossray.evaluation.significance.claims import Claim
+from crossray.evaluation.significance.compare import compare_reports
 from crossray.methods.ablation import FULL, Ablation, vary
 from crossray.methods.recipe import Recipe
 from crossray.models.artifact import load_method

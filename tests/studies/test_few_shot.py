@@ -11,7 +11,7 @@ import pytest
 
 from crossray.core.artifacts import open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.report.compare_reports import compare_reports
+from crossray.evaluation.significance.compare import compare_reports
 from crossray.stages.pretrain import Pretrain
 from crossray.studies.few_shot import FewShots
 from support.pairs import phantom_pairs, read_pairs

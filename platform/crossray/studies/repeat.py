@@ -13,9 +13,9 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.splits.splitters import Fold
 from crossray.data.tokenization import WORDPIECE
-from crossray.evaluation.report.compare_reports import report_content
 from crossray.evaluation.report.study_contents import Over, write_spread
 from crossray.stages.recipe_files import recipe_to_dict
+from crossray.studies.single_runs import report_content
 from crossray.studies.study import Point, SingleRun, Study
 
 SEEDS = 5

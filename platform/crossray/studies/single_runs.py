@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +22,7 @@ from crossray.data.splits.items import read_items
 from crossray.data.splits.split import SPLITS
 from crossray.data.splits.splitters import SplitMaker
 from crossray.data.tokenization import load_tokenizer
-from crossray.evaluation.report import PER_QUERY
-from crossray.evaluation.report.compare_reports import report_content
+from crossray.evaluation.significance.compare import PER_QUERY
 from crossray.methods.recipe import Recipe
 from crossray.models.artifact import TOKENIZER, load_method
 from crossray.models.fitting import fitted, labelled
@@ -145,6 +146,13 @@ def seeded(recipe: Recipe, seed: int) -> Recipe:
 def parameters_of(teacher: Artifact) -> int:
     """How many parameters its model has, frozen ones too."""
     return sum(parameter.numel() for parameter in load_method(teacher).parameters())
+
+
+def report_content(report: Artifact) -> dict[str, Any]:
+    """What `report.json` says."""
+    text = (report.local() / "report.json").read_text(encoding="utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content
 
 
 def pooled_queries(reports: Sequence[Artifact]) -> dict[str, pa.Table]:

@@ -21,7 +21,6 @@ from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.splits.splitters import SplitMaker
-from crossray.evaluation.report.compare_reports import report_content
 from crossray.evaluation.report.study_contents import write_variants
 from crossray.evaluation.significance.claims import Claim
 from crossray.methods.recipe import Recipe
@@ -32,6 +31,7 @@ from crossray.studies.single_runs import (
     features_once,
     parameters_of,
     pooled_queries,
+    report_content,
     seeded,
     split_once,
     train_once,

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from crossray.evaluation.protocols.measures import show_value
 from crossray.evaluation.report.gallery import Gallery
-from crossray.evaluation.report.section import Section, section_lines, show_value
+from crossray.evaluation.report.section import Section, section_lines
 
 VERDICTS = {"own": "its own", "label": "a label in common", "wrong": "neither"}
 

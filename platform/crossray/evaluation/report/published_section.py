@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crossray.evaluation.protocols.measures import show_value
 from crossray.evaluation.published.compare import Beside
-from crossray.evaluation.report.section import Section, show_value
+from crossray.evaluation.report.section import Section
 
 TITLE = "Published figures"
 COLUMNS = (

@@ -33,9 +33,11 @@ from crossray.evaluation.report.published_section import published_section
 from crossray.evaluation.report.reference_section import Reference, reference_section
 from crossray.evaluation.report.section import Section, markdown_cell, section_lines
 from crossray.evaluation.report.selection_section import Selection, selection_section
+from crossray.evaluation.significance.compare import PER_QUERY
 
 DIRECTIONS = CROSS_MODAL
 MEAN = "mean"
+REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 RECALL_PLOT = "recall_at_k.png"
 PRECISION_RECALL_PLOT = "precision_recall.png"
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
-
 
 @dataclass(frozen=True)
 class Section:
@@ -29,11 +27,6 @@ def section_lines(section: Section) -> list[str]:
         lines += ["", _row(section.columns), "|---" * len(section.columns) + "|"]
         lines += map(_row, section.rows)
     return lines
-
-
-def show_value(number: float, metric: str) -> str:
-    """A rank with one digit after the point, a fraction with three."""
-    return f"{number:.1f}" if metric == MEDIAN_RANK else f"{number:.3f}"
 
 
 def markdown_cell(text: str) -> str:

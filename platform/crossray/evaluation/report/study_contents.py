@@ -12,12 +12,13 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.protocols.measures import MEDIAN_RANK, show_value
 from crossray.evaluation.report.page import Plot
-from crossray.evaluation.report.section import Section, show_value
+from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.study_report import StudyPoint, explain, tables, write_study
 from crossray.evaluation.significance.bootstrap import ratio_of_means
-from crossray.evaluation.significance.claims import QUERY_ID, Claim, Values, judge_claims
+from crossray.evaluation.significance.claims import Claim, Values, judge_claims
+from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.spread import spread_of
 from crossray.evaluation.significance.variants import with_differences
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from crossray.evaluation.protocols.measures import show_value
 from crossray.evaluation.report.page import Plot, write_pages
 from crossray.evaluation.report.plots import CHANCE, INK
-from crossray.evaluation.report.section import Section, show_value
+from crossray.evaluation.report.section import Section
 from crossray.evaluation.significance.corrections import significance_mark
 
 _PANELS = 5  # of the plot in a line, at most

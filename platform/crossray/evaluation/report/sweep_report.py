@@ -7,8 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from crossray.evaluation.protocols.measures import show_value
 from crossray.evaluation.report.page import Plot, write_pages
-from crossray.evaluation.report.section import Section, show_value
+from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.study_report import StudyPoint, tables
 from crossray.evaluation.report.sweep_plots import (
     importance_of,

@@ -1,1 +1,1 @@
-"""Intervals, paired tests and their corrections."""
+"""Intervals, paired tests and the comparison of reports."""

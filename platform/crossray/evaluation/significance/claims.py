@@ -13,13 +13,13 @@ from crossray.core.config import Config, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.protocols.measures import MEDIAN_RANK
 from crossray.evaluation.significance.bootstrap import BootstrapResult, paired_bootstrap
+from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.corrections import holm
 
 ALPHA = 0.05
 
 Verdict = Literal["holds", "is not reached", "is reversed", "cannot be told from chance"]
 Values = Mapping[str, Mapping[str, pa.Table]]  # by variant and direction, one row a query
-QUERY_ID = "query_id"  # the column of these tables that is no metric
 
 
 @dataclass(frozen=True)

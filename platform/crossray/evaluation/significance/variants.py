@@ -15,7 +15,8 @@ from crossray.evaluation.significance.bootstrap import (
     confidence_intervals,
     paired_bootstraps,
 )
-from crossray.evaluation.significance.claims import QUERY_ID, Values
+from crossray.evaluation.significance.claims import Values
+from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.corrections import holm
 
 

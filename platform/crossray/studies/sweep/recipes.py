@@ -9,10 +9,10 @@ from typing import Any
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.report.compare_reports import report_content
 from crossray.evaluation.report.sweep_trial import SweepTrial
 from crossray.methods.recipe import Recipe
 from crossray.stages.recipe_files import recipe_to_dict
+from crossray.studies.single_runs import report_content
 from crossray.studies.sweep.space import with_fields
 
 RECIPES = "recipes.json"

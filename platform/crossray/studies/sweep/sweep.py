@@ -26,13 +26,12 @@ from crossray.core.artifacts import (
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve, store_root
-from crossray.evaluation.report.compare_reports import report_content
 from crossray.evaluation.report.sweep_report import write_sweep_report
 from crossray.evaluation.report.sweep_trial import SweepTrial, finished, picked
 from crossray.methods.recipe import Recipe
 from crossray.stages.distill import StudentRecipe
 from crossray.stages.recipe_files import recipe_to_dict
-from crossray.studies.single_runs import evaluate_once
+from crossray.studies.single_runs import evaluate_once, report_content
 from crossray.studies.sweep.progress import SweepProgress
 from crossray.studies.sweep.recipes import write_recipes
 from crossray.studies.sweep.request import Request, write_request

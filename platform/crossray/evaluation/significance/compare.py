@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -15,16 +14,15 @@ from rich.text import Text
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.protocols.measures import MEDIAN_RANK, show_value
 from crossray.evaluation.protocols.protocol import Direction
-from crossray.evaluation.report import PER_QUERY
-from crossray.evaluation.report.section import show_value
 from crossray.evaluation.significance.bootstrap import BootstrapResult, paired_bootstraps
-from crossray.evaluation.significance.claims import QUERY_ID
 from crossray.evaluation.significance.corrections import CORRECTIONS, Correction, significance_mark
-from crossray.evaluation.significance.paired_t_test import TTestResult, paired_t_test
+from crossray.evaluation.significance.paired_t_test import TTestResult
 from crossray.evaluation.significance.permutation import paired_permutation
 
+PER_QUERY = "per_query"  # with a direction, the name of a Parquet file in a report
+QUERY_ID = "query_id"
 _OF_MANY_RUNS = {"ablation", "annotation", "few_shot"}
 
 Test = Literal["bootstrap", "permutation"]
@@ -79,7 +77,7 @@ def compare_reports(
                 "runs."
             )
     for other in reports[1:]:
-        _require_same_terms(reports[0], other, ("split", "protocol"))
+        require_same_terms(reports[0], other, ("split", "protocol"))
     lines: list[tuple[str, str, list[BootstrapResult]]] = []
     for direction in _directions(reports[0]):
         first, *others = (_per_query(report, direction) for report in reports)
@@ -97,61 +95,10 @@ def compare_reports(
         tested = [name for name in shared if name != MEDIAN_RANK]
         results = [_tested(rows, first, tested, seed, test) for rows in others]
         lines += [(direction, name, [r[name] for r in results if name in r]) for name in shared]
-    return _corrected_lines(lines, [report.manifest.metrics for report in reports], correction)
+    return corrected_lines(lines, [report.manifest.metrics for report in reports], correction)
 
 
-def is_repeat(report: Artifact) -> bool:
-    """Whether a report is of repeated runs."""
-    return "repeat" in report.manifest.config
-
-
-def compare_repeats(reports: Sequence[Artifact], correction: Correction = "holm") -> list[Line]:
-    """Every metric that the reports share; differences to the first report, tested by run.
-
-    The paired t-test takes the same seed or fold of both; it calls too many differences of folds
-    more than chance, because folds share training items. `correction` is for the family of all
-    differences. Raises CrossRayError for fewer than two reports, and for reports of single runs, of
-    other data, another split, protocol or other runs than the first.
-    """
-    if len(reports) < 2:
-        raise CrossRayError("a comparison needs two reports or more; name another.")
-    for report in reports:
-        if not is_repeat(report):
-            raise CrossRayError(
-                f"{report.uri} is of a single run and others are of several: compare reports of "
-                "one sort."
-            )
-    for other in reports[1:]:
-        _require_same_terms(reports[0], other, ("split", "protocol", "repeat", "runs"))
-    first, *others = (report_content(report) for report in reports)
-    lines: list[tuple[str, str, list[TTestResult]]] = [
-        (
-            direction,
-            metric,
-            [
-                paired_t_test(_values(other, direction, metric), _values(first, direction, metric))
-                for other in others
-            ],
-        )
-        for direction, metrics in first["metrics"].items()
-        for metric in metrics
-        if all(metric in other["metrics"].get(direction, {}) for other in others)
-    ]
-    return _corrected_lines(lines, [content["metrics"] for content in (first, *others)], correction)
-
-
-def report_content(report: Artifact) -> dict[str, Any]:
-    """What its `report.json` says."""
-    text = (report.local() / "report.json").read_text(encoding="utf-8")
-    content: dict[str, Any] = json.loads(text)
-    return content
-
-
-def _values(content: dict[str, Any], direction: str, metric: str) -> list[float]:
-    return [run[direction][metric] for run in content["runs"].values()]
-
-
-def _corrected_lines(
+def corrected_lines(
     tested: Sequence[tuple[str, str, Sequence[BootstrapResult | TTestResult]]],
     metrics: Sequence[Mapping[str, Mapping[str, float]]],
     correction: Correction,
@@ -218,7 +165,7 @@ def comparison_table(
     return table
 
 
-def _require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -> None:
+def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -> None:
     """Raise CrossRayError for reports on other data or with other `terms` in their config."""
     wanted, found = (_measured_on(report) for report in (first, other))
     if wanted != found:

@@ -15,14 +15,14 @@ from crossray.cli import main
 from crossray.core.artifacts import Artifact, Parent, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import bonferroni, holm, paired_bootstrap, paired_permutation
-from crossray.evaluation.report import PER_QUERY
-from crossray.evaluation.report.compare_reports import (
+from crossray.evaluation.report.report import DIRECTIONS
+from crossray.evaluation.significance.compare import (
+    PER_QUERY,
     Difference,
     Line,
     compare_reports,
     comparison_table,
 )
-from crossray.evaluation.report.report import DIRECTIONS
 
 QUERIES = 60
 
