@@ -50,7 +50,7 @@ def pretrain_job(args: Sequence[str] | None = None) -> None:
 def repeat_job(args: Sequence[str] | None = None) -> None:
     """`jobs/repeat.py`."""
     from crossray.recipes import RECIPES
-    from crossray.studies import Repeat
+    from crossray.studies.repeat import Repeat
 
     def default(recipe: Recipe) -> Repeat:
         return Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
@@ -62,7 +62,7 @@ def ablate_job(args: Sequence[str] | None = None) -> None:
     """`jobs/ablate.py`: the grid is found by `--method`, and its recipe may be another."""
     from crossray.recipes import get_recipe
     from crossray.recipes.ablations import ABLATIONS, get_ablation
-    from crossray.studies import Ablate
+    from crossray.studies.ablate import Ablate
 
     def parse() -> Ablate:
         prog = "jobs/ablate.py"
@@ -93,7 +93,7 @@ def ablate_job(args: Sequence[str] | None = None) -> None:
 def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
     """`jobs/annotation_efficiency.py`."""
     from crossray.recipes import FIRST_STAGES, RECIPES, get_recipe
-    from crossray.studies import AnnotationEfficiency
+    from crossray.studies.annotation import AnnotationEfficiency
 
     def default(recipe: Recipe) -> AnnotationEfficiency:
         first = FIRST_STAGES.get(recipe.name)
@@ -107,7 +107,7 @@ def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
 def few_shot_job(args: Sequence[str] | None = None) -> None:
     """`jobs/few_shot.py`."""
     from crossray.recipes import RECIPES
-    from crossray.studies import FewShots
+    from crossray.studies.few_shot import FewShots
 
     def default(recipe: Recipe) -> FewShots:
         return FewShots(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
