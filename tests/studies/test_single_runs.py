@@ -16,7 +16,7 @@ from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.data.splits.split import SPLITS
 from crossray.data.splits.splitters import Fold
 from crossray.stages.split import resplit
-from crossray.studies.resplit_features import deal_features
+from crossray.studies.single_runs import resplit_features
 from support.pairs import read_pairs, write_pairs
 
 ITEMS = 30
@@ -80,7 +80,7 @@ def test_every_row_goes_where_its_item_went(pairs: Artifact, tmp_path: Path) -> 
     """A fold would be trained on the images of its own test patients."""
     features = publish(pairs, str(tmp_path / "features"))
     fold = resplit(pairs, Fold(2, 3), str(tmp_path / "fold"))
-    dealt = deal_features(features, fold, str(tmp_path / "dealt"))
+    dealt = resplit_features(features, fold, str(tmp_path / "dealt"))
     require_parent(dealt, fold)
     assert dealt.manifest.config == features.manifest.config
     assert dealt.manifest.metrics["items"] == ITEMS
@@ -106,5 +106,5 @@ def test_features_of_other_pairs_are_refused(pairs: Artifact, tmp_path: Path) ->
     others = [n for n in range(ITEMS) if f"i{n}" not in tested]
     features = publish(pairs, str(tmp_path / "features"), others)
     with pytest.raises(CrossRayError, match="has no item of the test split"):
-        deal_features(features, fold, str(tmp_path / "dealt"))
+        resplit_features(features, fold, str(tmp_path / "dealt"))
     assert not (tmp_path / "dealt").exists()
