@@ -28,7 +28,8 @@ from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
 from crossray.evaluation.report.gallery import Gallery
-from crossray.evaluation.report.report import PER_QUERY, REFERENCE_PER_QUERY, write_report
+from crossray.evaluation.report.report import REFERENCE_PER_QUERY, write_report
+from crossray.evaluation.significance.compare import PER_QUERY
 from crossray.methods.contract import Hashing, Method
 from crossray.model_evaluation.evaluate_model import Held, Judged, judge_method, label_names
 from crossray.model_evaluation.evaluation_data import Search, asked, searched

@@ -144,3 +144,8 @@ def recalls(ranking: Cuttable, k_P: Ints) -> Floats:
 def reduce(name: str, value_Q: Floats) -> float:
     """The headline of a metric's values: the median of ranks, the mean of the others."""
     return float(np.nanmedian(value_Q)) if name == MEDIAN_RANK else mean_over_queries(value_Q)
+
+
+def show_value(number: float, metric: str) -> str:
+    """A rank with one digit after the point, a fraction with three."""
+    return f"{number:.1f}" if metric == MEDIAN_RANK else f"{number:.3f}"

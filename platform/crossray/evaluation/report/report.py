@@ -33,10 +33,10 @@ from crossray.evaluation.report.protocol_words import protocol_words
 from crossray.evaluation.report.reference_section import Reference, reference_section
 from crossray.evaluation.report.section import Section, markdown_cell, section_lines
 from crossray.evaluation.report.selection_section import Selection, selection_section
+from crossray.evaluation.significance.compare import PER_QUERY
 
 DIRECTIONS = CROSS_MODAL
 MEAN = "mean"
-PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
 REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 RECALL_PLOT = "recall_at_k.png"
 PRECISION_RECALL_PLOT = "precision_recall.png"
