@@ -52,7 +52,7 @@ VERBS = {
         "Every payload file is read and compared with its digest.",
     ),
     "check": Verb(
-        "artifacts", "Check", "train,cpu",
+        "artifacts", "Check", "models,cpu",
         "Look for leaks between the splits of a `pairs` artifact; exit code 1 when there are any."
         "\n\nA leak is an id, a group, a text or nearly the same image in two splits. Every image "
         "is decoded.",
@@ -68,11 +68,11 @@ VERBS = {
         "(paired t-test).",
     ),
     "explain": Verb(
-        "explain", "Explain", "train,report,cpu",
+        "explain", "Explain", "models,report",
         "Show in one picture why a model gives an image and a text their score.",
     ),
     "explain-check": Verb(
-        "explain", "ExplainCheck", "train,report,cpu",
+        "explain", "ExplainCheck", "models,report",
         "Measure whether heat maps find the findings of pairs with boxes, label by label.\n\n"
         "The text of a finding is what the item's report states about it.",
     ),
