@@ -42,8 +42,7 @@ from crossray.data.splits.splitters import (
     ReportCoverage,
     ZeroShot,
 )
-from crossray.recipes import RECIPES, STUDENTS, get_recipe
-from crossray.recipes.ablations import ABLATIONS
+from crossray.recipes import ABLATIONS, RECIPES, STUDENTS, get_recipe
 from crossray.stages.distill import Distill
 from crossray.stages.embed import Embed
 from crossray.stages.evaluate import Evaluate

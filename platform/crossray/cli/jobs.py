@@ -88,8 +88,7 @@ def repeat_job(given: list[str]) -> Any:
 @_job
 def ablate_job(given: list[str]) -> Any:
     """`jobs/ablate.py`: the grid is found by `--method`, and its recipe may be another."""
-    from crossray.recipes import get_recipe
-    from crossray.recipes.ablations import ABLATIONS, get_ablation
+    from crossray.recipes import ABLATIONS, get_ablation, get_recipe
     from crossray.studies.ablate import Ablate
 
     prog = "jobs/ablate.py"
