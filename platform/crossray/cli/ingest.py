@@ -43,7 +43,7 @@ from crossray.data.splits.splitters import (
     ZeroShot,
 )
 
-Source = (
+AnySource = (
     Annotated[CsvSource, subcommand("csv"), PositionalRequiredArgs]
     | Annotated[PhantomSource, subcommand("phantom"), PositionalRequiredArgs]
     | Annotated[OpenClipartSource, subcommand("openclipart"), PositionalRequiredArgs]
@@ -65,7 +65,7 @@ Source = (
     | Annotated[WikipediaFeatureSource, subcommand("wikipedia-features")]
     | Annotated[XmediaSource, subcommand("xmedia")]
 )
-Maker = (
+AnySplitter = (
     Annotated[GroupShares, subcommand("groups")]
     | Annotated[ZeroShot, subcommand("zero-shot")]
     | Annotated[FewShot, subcommand("few-shot")]
@@ -83,17 +83,17 @@ class Ingest:
         source: where the images and texts, or their vectors, come from.
         out: the artifact: a name in the store, an absolute path, ./path or a URI.
         max_rejected: the largest share of rejected rows that is still a success; a feature set is
-            taken whole or refused.
+            read completely or refused.
         split_seed: seed of the split, where the source gives none.
         label_reports: give rows without labels the CheXpert findings that their radiology report
             states; those that it only suspects count as absent (zeros) or as present (ones).
         grey_range: which values are black and white in images of more than 8 bits: auto is what
-            the file says, else 12 bits where a 16-bit image has no value above 4,095; full is all
-            that the file's values can hold; 0..4095 is these two, for every such image. DICOM
-            says it itself.
+            the file says, else 12 bits where a 16-bit image has no value above 4,095; full is the
+            range of the file's data type; 0..4095 is these two values, for every such image. A
+            DICOM file always says it.
     """
 
-    source: Annotated[Source, arg(name="")]
+    source: Annotated[AnySource, arg(name="")]
     out: str
     max_rejected: float = 0.01
     split_seed: int = 0
@@ -135,12 +135,12 @@ class Split:
     """Split a `pairs` artifact anew, into another.
 
     Attributes:
-        maker: how.
+        splitter: how.
         pairs: a name in the store, an absolute path, ./path or a URI.
         out: the new pairs artifact.
     """
 
-    maker: Annotated[Maker, arg(name="")]
+    splitter: Annotated[AnySplitter, arg(name="")]
     pairs: Annotated[Positional[str], arg(metavar="PAIRS")]
     out: str
 
@@ -149,5 +149,5 @@ class Split:
         from crossray.stages.split import resplit
 
         pairs = open_artifact(resolve(self.pairs, Path.cwd()), "pairs")
-        artifact = resplit(pairs, self.maker, resolve(self.out, Path.cwd()))
+        artifact = resplit(pairs, self.splitter, resolve(self.out, Path.cwd()))
         say(f"pairs {artifact.id[:12]} at {artifact.uri}")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from rich.console import Console
 from tyro.conf import Positional, arg, subcommand
 
+from crossray.cli.running import say
 from crossray.core.artifacts import open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
@@ -122,4 +122,4 @@ class WriteRecipe:
         if self.out.exists():
             raise CrossRayError(f"the file {self.out} exists; choose another, or remove it.")
         self.out.write_text(text, encoding="utf-8")
-        Console(soft_wrap=True).print(f"give it to a job with --recipe {self.out}")
+        say(f"give it to a job with --recipe {self.out}")

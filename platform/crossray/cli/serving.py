@@ -16,7 +16,7 @@ class Serve:
     Attributes:
         index: a name in the store, an absolute path, ./path or a URI.
         topology: `fused` keeps encoder and shards in every replica; `fanout` gives the encoder and
-            each shard deployments of their own, for an index too large for one replica.
+            each shard separate deployments, for an index too large for one replica.
         replicas: of every deployment: a number, or a range such as 1..4 that follows the load.
         port: where the endpoint listens, on this machine only.
         detach: return when the endpoint answers, and leave it running on the cluster.
@@ -43,16 +43,16 @@ class Search:
     """Ask an endpoint for the images of a text, or the texts of an image.
 
     Attributes:
-        text: what is sought.
+        text: the query.
         image: an image file, in place of a text.
-        item: the id of an item of the index, in place of a text; it is not among its own hits.
+        item: the id of an item of the index, in place of a text; it is not among the hits.
         queries: a file of queries, one a line, in place of a text: a text, or a JSON object with
             the fields of a request. The answers are lines of JSON.
         k: how many hits.
         target: what to find; by default images for a text and texts for an image.
         mode: `float` by vectors, `binary` by codes, `rescore` by vectors among the nearest codes.
-        rerank: how many of the best hits, k or more, get the model's whole score and are ordered
-            again by it; the index must hold representations.
+        rerank: how many of the best hits, k or more, are ordered again by the model's re-ranking
+            score; the index must hold representations.
         json: print the answer as a line of JSON.
         url: of the endpoint.
         token: of the endpoint; by default CROSSRAY_TOKEN, or what `crossray serve` made here.
@@ -96,7 +96,7 @@ class Dashboards:
     grafana_port: int = 3000
 
     def run(self) -> None:
-        """Show it until Ctrl-C."""
+        """Serve the dashboards until Ctrl-C."""
         from crossray.monitoring.launch import Dashboards
 
         Dashboards(self.port, self.grafana_port).run()
