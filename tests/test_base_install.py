@@ -115,10 +115,14 @@ def test_a_verb_names_the_extra_that_it_needs(command: str, sentence: str) -> No
         ("check /no/pairs", "there is no artifact at /no/pairs"),
         ("explain /no/model --image X --text Y --out Z", "there is no artifact at /no/model"),
         ("recipe named no_recipe", "there is no recipe 'no_recipe'"),
+        ("serve /no/index", "there is no artifact at /no/index"),
     ],
 )
-def test_a_verb_needs_no_other_extra_than_it_names(command: str, end: str) -> None:
+def test_a_verb_needs_no_other_extra_than_it_names(
+    command: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The advice would have to be followed more than once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where `serve` keeps its token
     run = run_with(VERBS[command.split()[0]].extras, *command.split())
     assert run.stderr.startswith(f"error: {end}")
 
