@@ -7,21 +7,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tyro
 
 from crossray.cli.running import run_command
 from crossray.core.errors import CrossRayError
-
-if TYPE_CHECKING:
-    from crossray.methods.recipe import Recipe
-    from crossray.stages.distill import Distill
-    from crossray.stages.features import Features
-    from crossray.stages.pretrain import Pretrain
-    from crossray.studies.annotation import AnnotationEfficiency
-    from crossray.studies.few_shot import FewShots
-    from crossray.studies.repeat import Repeat
 
 EXTRAS = "train,report,cpu"
 
@@ -60,9 +51,6 @@ def pretrain_job(given: list[str]) -> Any:
     from crossray.recipes import RECIPES, first_stage
     from crossray.stages.pretrain import Pretrain
 
-    def default(recipe: Recipe) -> Pretrain:
-        return Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe)
-
     prog = "jobs/pretrain.py"
     finder = _finder(prog, "--recipe")
     finder.add_argument("--stage", choices=("unimodal", "alignment"), default="alignment")
@@ -70,7 +58,9 @@ def pretrain_job(given: list[str]) -> Any:
     if found.recipe is not None:
         unimodal = found.stage == "unimodal"
         rest = ["--recipe", first_stage(found.recipe) if unimodal else found.recipe, *rest]
-    return _with_recipe(default, RECIPES, prog, rest)
+    return _with_recipe(
+        lambda recipe: Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe), RECIPES, prog, rest
+    )
 
 
 @_job
@@ -79,10 +69,10 @@ def repeat_job(given: list[str]) -> Any:
     from crossray.recipes import RECIPES
     from crossray.studies.repeat import Repeat
 
-    def default(recipe: Recipe) -> Repeat:
-        return Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
-
-    return _with_recipe(default, RECIPES, "jobs/repeat.py", given)
+    return _with_recipe(
+        lambda recipe: Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe),
+        RECIPES, "jobs/repeat.py", given,
+    )  # fmt: skip
 
 
 @_job
@@ -114,11 +104,10 @@ def annotation_efficiency_job(given: list[str]) -> Any:
     from crossray.recipes import FIRST_STAGES, RECIPES, get_recipe
     from crossray.studies.annotation import AnnotationEfficiency
 
-    def default(recipe: Recipe) -> AnnotationEfficiency:
+    def default(recipe: Any) -> AnnotationEfficiency:
         first = FIRST_STAGES.get(recipe.name)
         unimodal = None if first is None else get_recipe(first)
-        missing: Any = tyro.MISSING
-        return AnnotationEfficiency(missing, missing, recipe, unimodal)
+        return AnnotationEfficiency(tyro.MISSING, tyro.MISSING, recipe, unimodal)
 
     return _with_recipe(default, RECIPES, "jobs/annotation_efficiency.py", given)
 
@@ -129,10 +118,10 @@ def few_shot_job(given: list[str]) -> Any:
     from crossray.recipes import RECIPES
     from crossray.studies.few_shot import FewShots
 
-    def default(recipe: Recipe) -> FewShots:
-        return FewShots(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
-
-    return _with_recipe(default, RECIPES, "jobs/few_shot.py", given)
+    return _with_recipe(
+        lambda recipe: FewShots(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe),
+        RECIPES, "jobs/few_shot.py", given,
+    )  # fmt: skip
 
 
 @_job
@@ -141,10 +130,10 @@ def features_job(given: list[str]) -> Any:
     from crossray.recipes import RECIPES
     from crossray.stages.features import Features
 
-    def default(recipe: Recipe) -> Features:
-        return Features.of(recipe, pairs=tyro.MISSING, out=tyro.MISSING)
-
-    return _with_recipe(default, RECIPES, "jobs/features.py", given)
+    return _with_recipe(
+        lambda recipe: Features.of(recipe, pairs=tyro.MISSING, out=tyro.MISSING),
+        RECIPES, "jobs/features.py", given,
+    )  # fmt: skip
 
 
 @_job
@@ -161,11 +150,11 @@ def distill_job(given: list[str]) -> Any:
     from crossray.recipes import STUDENTS
     from crossray.stages.distill import Distill
 
-    def default(recipe: Any) -> Distill:
-        missing: Any = tyro.MISSING
-        return Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe)
-
-    return _with_recipe(default, STUDENTS, "jobs/distill.py", given)
+    missing: Any = tyro.MISSING
+    return _with_recipe(
+        lambda recipe: Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe),
+        STUDENTS, "jobs/distill.py", given,
+    )  # fmt: skip
 
 
 @_job
