@@ -88,8 +88,8 @@ class Ingest:
         label_reports: give rows without labels the CheXpert findings that their radiology report
             states; those that it only suspects count as absent (zeros) or as present (ones).
         grey_range: which values are black and white in images of more than 8 bits: auto is what
-            the file says, else 12 bits where a 16-bit image has no value above 4,095; full is the
-            range of the file's data type; 0..4095 is these two values, for every such image. A
+            the file says, else 12 bits where a 16-bit image has no value above 4,095; full is all
+            that the file's values can hold; 0..4095 is these two values, for every such image. A
             DICOM file always says it.
     """
 
