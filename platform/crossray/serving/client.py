@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from rich.console import Console
@@ -14,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from crossray.core.errors import CrossRayError
-from crossray.index import Mode
 from crossray.serving.access_token import TOKEN_VARIABLE, find_token
-from crossray.serving.schema import Target
+
+if TYPE_CHECKING:  # a client needs neither FAISS nor the endpoint's schema
+    from crossray.index import Mode
+    from crossray.serving.schema import Target
 
 _TRIES = 3
 _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)

@@ -16,14 +16,15 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from crossray.core.errors import CrossRayError
 
-Kind = Literal["hub", "path", "package"]
-_KINDS: dict[str, Kind] = {"hub": "hub", "path": "path", "package": "package"}
+_KINDS: dict[str, Literal["hub", "path", "package"]] = {
+    "hub": "hub", "path": "path", "package": "package",
+}  # fmt: skip
 
 
-class Source(NamedTuple):
+class PretrainedSource(NamedTuple):
     """A parsed source; the name of a `path` is absolute."""
 
-    kind: Kind
+    kind: Literal["hub", "path", "package"]
     name: str
 
 
@@ -34,10 +35,10 @@ class Package(NamedTuple):
     digests: Mapping[str, str]
 
 
-def parse(source: str, what: str, without: str) -> Source:
+def parse(source: str, what: str, without: str) -> PretrainedSource:
     """Split `kind:name`; raises `CrossRayError` for anything else.
 
-    The sentence says `what` was sought (`weights`) and which word does `without` a source.
+    The sentence names `what` the source is for (`weights`) and the word that does `without` one.
     """
     kind, _, name = source.partition(":")
     if kind not in _KINDS or not name or (kind == "path" and not Path(name).is_absolute()):
@@ -45,7 +46,7 @@ def parse(source: str, what: str, without: str) -> Source:
             f"{source!r} is not a source of {what}; use {without!r}, 'hub:ID', 'package:NAME' or "
             "'path:' with the absolute path of a file or folder."
         )
-    return Source(_KINDS[kind], name)
+    return PretrainedSource(_KINDS[kind], name)
 
 
 def download(name: str, what: str, patterns: Sequence[str]) -> Path:

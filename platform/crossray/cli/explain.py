@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from rich.console import Console
 from tyro.conf import Positional, arg
 
+from crossray.cli.running import say
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
@@ -25,7 +26,7 @@ class Explain:
         text: what it is scored with, such as a report or a sentence.
         out: the picture, a PNG file.
         phrase: a part of the text; the heat map then shows what it adds to the score.
-        of: the model's own score, or the cosine of the two embeddings.
+        of: the model's score, or the cosine of the two embeddings.
         cam: the kind of heat map.
         level: of the image tower that the heat map shows, counted from 0; earlier ones are finer.
         background: pairs; a place that occlusion hides then shows the mean of their training
@@ -63,7 +64,7 @@ class Explain:
         save_picture(found, self.out)
         if self.arrays is not None:
             save_arrays(found, self.arrays)
-        Console(soft_wrap=True).print(f"score {found.score:.3f}: {self.out}", highlight=False)
+        say(f"score {found.score:.3f}: {self.out}")
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ class ExplainCheck:
         model: a teacher or student: a name in the store, an absolute path, ./path or a URI.
         pairs: the artifact with the boxes.
         split: of the pairs.
-        items: looked at, a finding.
-        in_report: judge what that text adds to the score of the whole report; by default it is
-            scored alone.
-        of: the model's own score, or the cosine of the two embeddings.
+        items: how many are examined for each finding.
+        in_report: judge what that text adds to the score of the report; by default it is scored
+            alone.
+        of: the model's score, or the cosine of the two embeddings.
         cam: the kind of heat map.
         level: of the image tower that heat maps show, counted from 0; earlier ones are finer.
         background: pairs; a place that occlusion hides then shows the mean of their training

