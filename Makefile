@@ -97,6 +97,7 @@ stop:  ## shut everything down that `make demo` started
 
 docs: install  ## draw the pictures of the docs again
 	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg
+	python docs/images/draw.py
 
 clean: stop
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .slipcover*.json

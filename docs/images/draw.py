@@ -11,7 +11,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 WIDTH, HEIGHT, GAP = 130, 40, 34  # of a box, and between two, in pixels
 STYLE = (
-    "<style>text{font:13px Helvetica,Arial,'DejaVu Sans',sans-serif;fill:#1f2933;text-anchor:middle}"
+    "<style>text{font:13px Helvetica,Arial,'DejaVu Sans',sans-serif;fill:#1f2933}"
     ".small{font-size:11px;fill:#52606d}.box{fill:#e6eef7;stroke:#33567f}"
     ".data{fill:#f3ead8;stroke:#8a6d3b}.line{stroke:#52606d;fill:none;marker-end:url(#tip)}"
     "</style><marker id='tip' viewBox='0 0 8 8' refX='7' refY='4' markerWidth='8' markerHeight='8'"
@@ -36,8 +36,9 @@ def lineage() -> str:
     """From pairs to an endpoint, with the stage that leads from one artifact to the next."""
     step = WIDTH + GAP + 36
     middle = [10 + WIDTH // 2 + number * step for number in range(len(LINEAGE))]
-    parts = [box(10, 80, "pairs", "data")]
-    parts += [box(x - WIDTH // 2, 80, name, "box") for x, name in zip(middle, LINEAGE, strict=True)][1:]
+    parts = []
+    for x, name in zip(middle, LINEAGE, strict=True):
+        parts.append(box(x - WIDTH // 2, 80, name, "data" if name == "pairs" else "box"))
     for x, stage in zip(middle, STAGES, strict=False):
         start = x + WIDTH // 2
         parts.append(arrow(f"M{start + 4} 100H{start + step - WIDTH - 6}"))
@@ -90,9 +91,7 @@ def svg(width: int, height: int, parts: list[str]) -> str:
 
 def box(left: int, top: int, name: str, kind: str) -> str:
     """A named box."""
-    frame = (
-        f'<rect class="{kind}" x="{left}" y="{top}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
-    )
+    frame = f'<rect class="{kind}" x="{left}" y="{top}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
     return frame + text(left + WIDTH // 2, top + HEIGHT // 2 + 5, name)
 
 
