@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,6 @@ def assert_known(program: str, words: list[str]) -> None:
     }
     for word in words:
         assert not word.startswith("--") or word in options | EARLY, (program, word)
-    for flag, name in zip(words, words[1:], strict=False):
+    for flag, name in pairwise(words):
         if flag == "--recipe" and re.fullmatch(r"[a-z0-9_]+", name):
             assert name in {**RECIPES, **STUDENTS}, name
