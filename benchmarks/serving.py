@@ -5,8 +5,8 @@
 Text queries and raw-vector queries through the endpoint (`fused`, HAProxy on, a private Ray),
 compared with the encoder alone, the search alone and an empty Serve application, all in one run,
 one after the other. Without `--index`, clustered random vectors and an untrained student of six
-layers of width 384 are served: what they find means nothing, what they cost does. Prints a table and,
-last, one JSON object: p50 and p95 in milliseconds and requests a second by name and number of
+layers of width 384 are served: what they find means nothing, what they cost does. Prints a table
+and, last, one JSON object: p50 and p95 in milliseconds and requests a second by name and number of
 connections.
 """
 
