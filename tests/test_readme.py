@@ -6,15 +6,25 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 
 import crossray
-from support.pages import README, blocks
+from support.pages import PAGES, README, blocks
 
 
 def test_it_is_read_in_one_sitting() -> None:
     """A newcomer gives a page of five minutes a chance, and one of an hour none."""
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_its_figures_are_those_of_the_pages() -> None:
+    """The first table that a newcomer reads would differ from the page with the measurement."""
+    _, results = README.read_text(encoding="utf-8").split("## Results")
+    figures = set(re.findall(r"0\.\d{3,}", results.split("## ")[0]))
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES if page != README)
+    assert len(figures) > 30
+    assert not {figure for figure in figures if figure not in pages}
 
 
 def test_the_shell_block_parses() -> None:
