@@ -2,7 +2,7 @@
 
     python benchmarks/efficiency.py --teacher TEACHER --student STUDENT --pairs PAIRS [--threads 2]
 
-Each model runs in a process of its own. It encodes one decoded image or text; and it answers one,
+Each model runs in a separate process. It encodes one decoded image or text; and it answers one,
 which is to encode it and to score it against `--candidates` items that were encoded before, without
 the second ranking of the best that HIER's level 2 may add. Ten calls warm up, then `--runs` are
 timed. Prints a table and, last, one JSON object: parameters, milliseconds (median and 95th

@@ -57,7 +57,7 @@ class Benchmark:
         dim: of a vector.
         bits: of a code.
         clusters: that the vectors lie in.
-        queries: that are asked; none of them is stored.
+        queries: how many are searched; none of them is stored.
         target_recall: that IVF and HNSW are tuned to.
         seed: of everything.
     """
@@ -166,7 +166,7 @@ class Benchmark:
 
 
 def milliseconds(queries: Queries, find: Callable[[Queries], Hits]) -> float:
-    """The median time of a query that is asked alone, after each was asked once to warm up."""
+    """The median time of a query that runs alone, after each has run once to warm up."""
     alone = [
         Queries(vector_D[None], code_Y[None]) for vector_D, code_Y in zip(*queries, strict=True)
     ]
