@@ -16,8 +16,8 @@ from crossray.core.types import Batch
 from crossray.data.clinical_terms import load_terms
 from crossray.data.corpora.loading import pretext_loader
 from crossray.data.corpora.sampling import BatchSampler
-from crossray.data.corpora.unimodal import UnimodalCorpus
 from crossray.data.pretext.config import PretextConfig
+from crossray.data.pretext.corpus import UnimodalCorpus
 from crossray.data.pretext.images import hidden_rectangles
 from crossray.data.pretext.samples import PretextSamples
 from crossray.data.pretext.texts import (

@@ -229,7 +229,7 @@ from PIL import Image
 from crossray.data.images.fingerprints import fingerprint
 from crossray.data.images.encoded import stored_image
 from crossray.data.images.masks import seen_masks
-from crossray.data.plain_features import thumbnail
+from crossray.data.corpora.plain_features import thumbnail
 from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform
 grey = (0.5,) * 3
 augment = AugmentConfig(min_scale=0.2, aspect=2.0)

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import ray
-from crossray.data.ingest import ingest
 from crossray.index.build import BuildIndex
 from crossray.training.config import Recipe
 from crossray.training.distill import Distill, StudentRecipe
@@ -23,6 +22,7 @@ from crossray.training.pretrain import Pretrain
 from crossray.training.repeat import Repeat
 
 from crossray.core.artifacts import MANIFEST
+from crossray.data.ingest import ingest
 from crossray.data.phantom import PhantomConfig
 from crossray.data.sources.phantom import PhantomSource
 from crossray.encoders.text import BertShape

@@ -18,11 +18,11 @@ from pydicom.uid import BasicTextSRStorage
 
 from crossray.core.artifacts import Artifact, open_artifact, verify
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_counts import Ledger
+from crossray.data.ingest.counts import Ledger
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.dicom import DicomSource
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.data.transforms import decode
 from crossray.stages import ingest as engine
 from crossray.stages.ingest import ingest

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from crossray.data.ingest_worker import UNIT_COLUMN, Worker
+from crossray.data.ingest.worker import UNIT_COLUMN, Worker
 from crossray.data.sources.source import Source
 
 Encode = Callable[..., bytes]

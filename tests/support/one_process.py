@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import UNIT_COLUMN, Worker
+from crossray.data.ingest.counts import Ledger
+from crossray.data.ingest.worker import UNIT_COLUMN, Worker
 from crossray.data.schema import REJECTED_SCHEMA
 from crossray.data.sources.source import Source
 from crossray.stages.ingest import admit

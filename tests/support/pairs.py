@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.data.ingest_counts import Ledger
+from crossray.data.ingest.counts import Ledger
 from crossray.data.phantom import DISCLAIMER, PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs
 from crossray.data.shards import PairWriter
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 def read_pairs(

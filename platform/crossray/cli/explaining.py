@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.inspection import describe, print_summary
 from crossray.core.store import resolve
 from crossray.data.feature_sets.feature_set import FeatureSource
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from functools import partial
 
 from crossray.core.artifacts import Artifact
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus, PairCorpus
-from crossray.data.corpora.unimodal import Modality, UnimodalCorpus
 from crossray.data.images.boxes import seen_boxes
 from crossray.data.images.masks import seen_masks
+from crossray.data.pretext.corpus import Modality, UnimodalCorpus
 from crossray.data.pretext.samples import PretextSamples
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform, training_transform
 from crossray.encoders.image import normalisation

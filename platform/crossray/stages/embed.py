@@ -27,7 +27,7 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.schema import read_row_group, row_groups, text_entries
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.index.modality import Modality
 from crossray.index.representations import Keep
 from crossray.index.vectors import MODELS

@@ -25,9 +25,9 @@ from crossray.cluster.start import ensure_ray, quiet
 from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.images.grey_range import GreyRange, parse_grey_range
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import BLANK_TEXTS, UNIT_COLUMN, Worker
-from crossray.data.labelling import labelling_identity, with_labels
+from crossray.data.ingest.counts import Ledger
+from crossray.data.ingest.labelling import labelling_identity, with_labels
+from crossray.data.ingest.worker import BLANK_TEXTS, UNIT_COLUMN, Worker
 from crossray.data.report_labels import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter

@@ -13,7 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import study_key
 from crossray.data.corpora.feature_table import FeatureWriter, feature_table
 from crossray.data.feature_sets.feature_set import FeatureRows, FeatureSet, FeatureSource
-from crossray.data.splits.split import SPLITS, Split
+from crossray.data.split import SPLITS, Split
 
 BLOCK_ROWS = 1024
 _SENTENCE = np.zeros(1, dtype=np.int16)

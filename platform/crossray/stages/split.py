@@ -17,11 +17,11 @@ from rich.console import Console
 
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_counts import Ledger
+from crossray.data.ingest.counts import Ledger
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs
 from crossray.data.shards import PairWriter
+from crossray.data.split import SPLITS
 from crossray.data.splits.items import read_items
-from crossray.data.splits.split import SPLITS
 from crossray.data.splits.splitters import Deal, Fate, SplitMaker
 
 TEXT_HALF = "-text"

@@ -13,7 +13,7 @@ from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.feature_table import FeatureWriter
 from crossray.data.schema import iter_pairs
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.models.artifact import TOKENIZER
 
 

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import WORK_SCHEMA
+from crossray.data.ingest.counts import Ledger
+from crossray.data.ingest.worker import WORK_SCHEMA
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.chexpert_labels import LABELS
 from crossray.data.sources.mimic_cxr import TABLE, MimicCxrSource

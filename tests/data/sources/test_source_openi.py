@@ -11,7 +11,7 @@ import pytest
 from crossray.core.errors import CrossRayError
 from crossray.data.sources import openi_tables
 from crossray.data.sources.openi import IMAGES, REPORTS, OpeniSource
-from crossray.data.splits.split import assign_split
+from crossray.data.split import assign_split
 from support.images import encoded_image
 
 Judge = Callable[..., list[dict[str, Any]]]

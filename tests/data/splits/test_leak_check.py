@@ -13,10 +13,10 @@ from crossray.core.errors import CrossRayError
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs
 from crossray.data.shards import PairWriter
+from crossray.data.split import SPLITS
 from crossray.data.splits import leak_check
 from crossray.data.splits.leak_check import LeakCheck, check_leaks
 from crossray.data.splits.leaks import LEAK_COLUMNS, find_leaks
-from crossray.data.splits.split import SPLITS
 
 SPLIT_OF = {0: "val", 1: "test"}  # of ten items; the others train
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossray.core.errors import CrossRayError
+from crossray.data.split import Split
 from crossray.data.splits.folds import assign_folds
 from crossray.data.splits.fractions import ANNOTATED_FRACTIONS, REPORT_COVERAGES, nested_subset
 from crossray.data.splits.held_out import (
@@ -24,7 +25,6 @@ from crossray.data.splits.held_out import (
     without_held_out,
 )
 from crossray.data.splits.items import Items
-from crossray.data.splits.split import Split
 from crossray.data.splits.splitters import ZeroShot
 
 SHARES = sorted({*ANNOTATED_FRACTIONS, *REPORT_COVERAGES}, reverse=True)

@@ -18,7 +18,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Teaching, TextBatch
 from crossray.data.corpora.memory_map import cached_table, map_table
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
 
 Pairing = Literal["paired", "unpaired", "all"]

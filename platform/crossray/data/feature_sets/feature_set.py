@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.source import Origin
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from crossray.data.feature_sets.feature_set import (
     FeatureSource,
     paired_rows,
 )
-from crossray.data.splits.split import SPLITS, Split, assign_split
+from crossray.data.split import SPLITS, Split, assign_split
 
 Keys = tuple[str | None, str | None, str | None]
 

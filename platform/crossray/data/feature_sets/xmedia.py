@@ -12,7 +12,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.feature_sets.arrays import ArrayFile, Labels, label_lists
 from crossray.data.feature_sets.feature_set import FeatureSet, FeatureSource, paired_rows
 from crossray.data.sources.layout import Layout, counted
-from crossray.data.splits.split import Split, hashed_point
+from crossray.data.split import Split, hashed_point
 
 FEATURES = "XMediaFeatures.mat"
 PUBLISHED = {"tr": 4_000, "te": 1_000}

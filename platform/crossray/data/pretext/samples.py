@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 
 from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
 from crossray.data.clinical_terms import load_terms
-from crossray.data.corpora.unimodal import UnimodalCorpus
 from crossray.data.pretext.config import PretextConfig
+from crossray.data.pretext.corpus import UnimodalCorpus
 from crossray.data.pretext.images import hidden_rectangles
 from crossray.data.pretext.texts import (
     IGNORED,

@@ -10,7 +10,7 @@ from typing import ClassVar
 from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labels
 from crossray.data.sources.layout import Cells, Layout, Row, broken, listed, numeric, table
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 TABLES: dict[str, Split] = {"train.csv": "train", "valid.csv": "val"}
 _META = {"Frontal/Lateral": "view", "AP/PA": "projection", "Sex": "sex", "Age": "age"}

@@ -16,7 +16,7 @@ from crossray.data.sentences import as_document
 from crossray.data.sources.layout import numeric
 from crossray.data.sources.source import UNIT_ROWS, FolderSource, Plan
 from crossray.data.sources.study_reports import Reports, open_reports
-from crossray.data.splits.split import parse_split
+from crossray.data.split import parse_split
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

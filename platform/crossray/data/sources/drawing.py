@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 def shuffled(groups: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from crossray.data.sources.flickr_tokens import read_captions
 from crossray.data.sources.layout import Layout, Row, counted, lines, listed
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 TOKENS = "Flickr8k.token.txt"
 PHOTOS = 8_092

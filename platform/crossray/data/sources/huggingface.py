@@ -32,7 +32,7 @@ from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import Plan, Source
 from crossray.data.sources.split_words import split_words
 from crossray.data.sources.typed_columns import Role, TypedColumn, find_column
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from crossray.data.sources.layout import (
     unmatched,
 )
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 PARTS: dict[str, tuple[Split, int]] = {"train": ("train", 60_918), "valid": ("val", 10_437)}
 NAMES = "ImageCLEFmedical_Caption_2023_cui_mapping.csv"

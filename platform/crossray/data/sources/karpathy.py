@@ -9,7 +9,7 @@ from typing import Any
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
 from crossray.data.sources.layout import Row, broken, json_list, read_json
-from crossray.data.splits.split import Split, parse_split
+from crossray.data.split import Split, parse_split
 
 ARCHIVE = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 

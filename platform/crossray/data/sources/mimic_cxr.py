@@ -15,7 +15,7 @@ from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labe
 from crossray.data.sources.layout import Cells, Layout, Row, counted, in_units, table, text_file
 from crossray.data.sources.report_sections import read_sections
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import assign_split, parse_split
+from crossray.data.split import assign_split, parse_split
 
 TABLE = "mimic-cxr-2.0.0-{}.csv"
 FRONTAL = ("PA", "AP")

@@ -13,7 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import retrieval_split, shuffled
 from crossray.data.sources.layout import Layout, Row, counted, lines, listed, read_text
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 IMAGES = 269_648
 CONCEPTS, QUERIES, TRAINING = 21, 2_100, 10_500

@@ -16,7 +16,7 @@ from crossray.data.sources import openi_tables
 from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
 from crossray.data.sources.report_headings import section_of
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import assign_split
+from crossray.data.split import assign_split
 
 REPORTS = "ecgen-radiology"
 IMAGES = "NLMCXR_png"

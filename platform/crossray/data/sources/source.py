@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 from tyro.conf import arg
 
 from crossray.core.config import Config, to_dict
-from crossray.data.ingest_worker import Reader
+from crossray.data.ingest.worker import Reader
 from crossray.data.rejection import Reason
 
 UNIT_ROWS = 64

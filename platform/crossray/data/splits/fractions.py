@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.split import hashed_point
+from crossray.data.split import hashed_point
 
 ANNOTATED_FRACTIONS = (1.0, 0.5, 0.3, 0.2, 0.05)
 REPORT_COVERAGES = (0.25, 0.5, 0.75, 0.9)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.split import Split, hashed_point
+from crossray.data.split import Split, hashed_point
 
 HELD_OUT_SHARE = 0.24
 NEVER_HELD_OUT = ("No Finding", "Support Devices")

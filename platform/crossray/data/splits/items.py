@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.data.schema import iter_pairs
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 _COLUMNS = ("item_id", "group_id", "split", "image", "texts", "labels", "meta")
 _SEPARATORS = re.compile(r"[|;]")

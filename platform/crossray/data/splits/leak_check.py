@@ -15,8 +15,8 @@ from crossray.core.config import from_dict
 from crossray.core.errors import CrossRayError
 from crossray.data.images.fingerprints import NEAR_BITS
 from crossray.data.schema import iter_pairs
+from crossray.data.split import Split
 from crossray.data.splits.leaks import LEAK_COLUMNS, Leak, find_leaks
-from crossray.data.splits.split import Split
 
 IMAGES = 100_000  # of a larger set a sample of as many is compared
 _VERSION = 1

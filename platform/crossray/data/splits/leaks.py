@@ -21,7 +21,7 @@ from rich.text import Text
 from crossray.core.errors import CrossRayError
 from crossray.data.images.fingerprints import NEAR_BITS, fingerprint, nearest_fingerprints
 from crossray.data.schema import text_entries
-from crossray.data.splits.split import SPLITS, Split
+from crossray.data.split import SPLITS, Split
 
 LeakKind = Literal["item id", "group", "text", "image"]
 LEAK_COLUMNS = ("item_id", "group_id", "split", "image", "texts", "sections")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crossray.core.config import Config, to_dict
 from crossray.core.errors import CrossRayError
+from crossray.data.split import SPLITS, assign_split
 from crossray.data.splits.folds import assign_folds
 from crossray.data.splits.fractions import nested_subset
 from crossray.data.splits.held_out import (
@@ -23,7 +24,6 @@ from crossray.data.splits.held_out import (
     without_held_out,
 )
 from crossray.data.splits.items import Items
-from crossray.data.splits.split import SPLITS, assign_split
 
 
 class Fate(IntEnum):

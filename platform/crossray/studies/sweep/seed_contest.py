@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.store import exists
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation.report.sweep_trial import SweepTrial
 from crossray.methods.contract import HashingConfig
 from crossray.stages.evaluate import Evaluate

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from rich.table import Table
 
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_worker import GREY_RANGE
-from crossray.data.labelling import LABELS_FROM, REPORT
+from crossray.data.ingest.labelling import LABELS_FROM, REPORT
+from crossray.data.ingest.worker import GREY_RANGE
 from crossray.data.rejection import PASSED_OVER, Reason
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 
 
 class Ledger:

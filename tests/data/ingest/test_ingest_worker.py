@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import UNIT_COLUMN, WORK_SCHEMA, Worker
+from crossray.data.ingest.counts import Ledger
+from crossray.data.ingest.worker import UNIT_COLUMN, WORK_SCHEMA, Worker
 from crossray.data.schema import PairRow
 from crossray.data.sources.source import Plan, Source
 from crossray.stages.ingest import admit, ingest

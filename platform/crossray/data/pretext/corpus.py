@@ -14,7 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.item_errors import naming
 from crossray.data.corpora.memory_map import cached_table
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 Augmented = Callable[[bytes, int, int], Tensor]
 Modality = Literal["images", "texts"]

@@ -16,7 +16,7 @@ from crossray.data.images.grey_range import GreyRange
 from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, Box, PairRow
-from crossray.data.splits.split import SPLITS, assign_split
+from crossray.data.split import SPLITS, assign_split
 from crossray.data.visible_text import is_visible
 
 MAX_TEXT = 100_000

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from crossray.data.ingest_counts import Ledger
-from crossray.data.labelling import labelled, labelling_identity, with_labels
+from crossray.data.ingest.counts import Ledger
+from crossray.data.ingest.labelling import labelled, labelling_identity, with_labels
 from crossray.data.report_labels import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
