@@ -21,7 +21,7 @@ from crossray.data.report_labels import (
     report_findings,
     sentence_findings,
 )
-from crossray.data.report_labels.phrases import compile_phrases, normal_form
+from crossray.data.report_labels.lexicon import compile_phrases, normal_form
 
 TABLE = Path(__file__).parent / "report_sentences.txt"
 SHORT = {

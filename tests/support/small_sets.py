@@ -24,8 +24,7 @@ from crossray.data.sources import (
     pascal_sentence,
     wikipedia,
 )
-from crossray.data.sources.chexpert import ChexpertSource
-from crossray.data.sources.chexpert_labels import LABELS
+from crossray.data.sources.chexpert import LABELS, ChexpertSource
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.dicom import DicomSource
 from crossray.data.sources.huggingface import HuggingFaceSource

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact
 from crossray.core.store import filesystem
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.split import Split
 
 _SECTION = pa.struct({"name": pa.string(), "start": pa.int32(), "stop": pa.int32()})

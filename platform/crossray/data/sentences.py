@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crossray.data.missing_values import present
+from crossray.data.missing_values import is_visible, present
 from crossray.data.schema import Section
-from crossray.data.visible_text import is_visible
 
 _ALWAYS_OPEN = frozenset(
     {

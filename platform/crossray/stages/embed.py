@@ -6,8 +6,10 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,11 @@ from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.split import Split
 from crossray.index.modality import Modality
-from crossray.index.representations import Keep
+from crossray.index.representations import Keep, Parts, to_batch
 from crossray.index.vectors import MODELS
 from crossray.methods.contract import HashingConfig
 from crossray.models.artifact import method_from_dict, require_towers
 from crossray.models.encoder import Encoded, ModelEncoder
-from crossray.stages.representation_files import RepresentationFiles
 
 AT_A_TIME = 32
 _COLUMNS = ["item_id", "split", "image", "texts", "sections"]
@@ -245,3 +246,40 @@ def _count(folder: Path) -> dict[str, int]:
         for entry in counts.to_pylist():
             rows[entry["values"]] += entry["counts"]
     return rows
+
+
+class RepresentationFiles:
+    """Files beside a part of the vectors; they have hidden names until the block ends well."""
+
+    def __init__(self, folder: str, part: str) -> None:
+        self._system, self._root = filesystem(folder)
+        self._part = part
+        self._open = ExitStack()
+        self._writers: dict[str, pa.RecordBatchWriter] = {}
+
+    def __enter__(self) -> RepresentationFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._open.close()
+        if kind is None:
+            for name in self._writers:
+                self._system.move(f"{self._root}/.{name}", f"{self._root}/{name}")
+
+    def write(self, modality: Modality, rows: Sequence[Parts]) -> None:
+        """Append rows; raises `CrossRayError` as `to_batch`."""
+        name = representations_name(self._part, modality)
+        batch = to_batch(rows)
+        if name not in self._writers:
+            sink = self._open.enter_context(
+                self._system.open_output_stream(f"{self._root}/.{name}")
+            )
+            self._writers[name] = self._open.enter_context(pa.ipc.new_file(sink, batch.schema))
+        self._writers[name].write_batch(batch)
+
+
+def representations_name(part: str, modality: Modality) -> str:
+    """The file with the representations of `part-00007.parquet`'s images: `image-00007.arrow`."""
+    return part.replace("part", modality, 1).replace(".parquet", ".arrow")

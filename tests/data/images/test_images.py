@@ -15,8 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
+from crossray.data.image_file import ImageFile
 from crossray.data.images import encoded as images
-from crossray.data.images.encoded import ImageFile, shown_shape, stored_image
+from crossray.data.images.encoded import shown_shape, stored_image
 from crossray.data.rejection import Rejected
 from crossray.data.transforms import decode
 from support.raster_files import png, tiff

@@ -17,7 +17,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.ingest.counts import Ledger
 from crossray.data.ingest.worker import WORK_SCHEMA
 from crossray.data.schema import PAIR_SCHEMA
-from crossray.data.sources.chexpert_labels import LABELS
+from crossray.data.sources.chexpert import LABELS
 from crossray.data.sources.mimic_cxr import TABLE, MimicCxrSource
 from support.images import encoded_image
 

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 
 from crossray.core.errors import CrossRayError
 from crossray.data.split import Split
-from crossray.data.splits.folds import assign_folds
-from crossray.data.splits.fractions import ANNOTATED_FRACTIONS, REPORT_COVERAGES, nested_subset
+from crossray.data.splits.fractions import (
+    ANNOTATED_FRACTIONS,
+    REPORT_COVERAGES,
+    assign_folds,
+    nested_subset,
+)
 from crossray.data.splits.held_out import (
     DRAWS,
     NEVER_HELD_OUT,

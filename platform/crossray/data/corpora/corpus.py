@@ -86,8 +86,8 @@ class PairCorpus(Corpus):
     """A split of a `pairs` artifact, memory-mapped; images and texts are decoded on reading.
 
     With `boxes` images come with their boxes, which it turns into those of what an epoch shows
-    (`seen_boxes`), and with `masks` with their masks (`seen_masks`). Raises `CrossRayError` where
-    no item has any.
+    (`visible_boxes`), and with `masks` with their masks (`visible_masks`). Raises `CrossRayError`
+    where no item has any.
     """
 
     def __init__(

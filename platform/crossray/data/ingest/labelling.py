@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crossray.data.ingest.worker import Reader
 from crossray.data.report_labels import Policy, labels_of, lexicon, read_sentences, report_findings
 from crossray.data.schema import PairRow
-from crossray.data.sources.source import Plan
+from crossray.data.sources.source import Plan, Reader
 
 LABELS_FROM = "labels_from"
 REPORT = "report"

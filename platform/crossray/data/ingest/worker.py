@@ -6,18 +6,19 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile, admitted_image, shown_shape, stored_mask
+from crossray.data.image_file import ImageFile
+from crossray.data.images.encoded import admitted_image, shown_shape, stored_mask
 from crossray.data.images.grey_range import GreyRange
-from crossray.data.missing_values import present
+from crossray.data.missing_values import is_visible, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, Box, PairRow
+from crossray.data.sources.source import Reader
 from crossray.data.split import SPLITS, assign_split
-from crossray.data.visible_text import is_visible
 
 MAX_TEXT = 100_000
 UNIT_COLUMN = "unit"
@@ -37,16 +38,6 @@ WORK_SCHEMA = pa.schema(
 _WRONG_VALUE = (
     ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pa.ArrowException,
 )  # fmt: skip
-
-
-class Reader(Protocol):
-    """How one importer reads its input, inside a worker."""
-
-    def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The raw rows of a unit in order, each with where it stands in the input."""
-
-    def row(self, raw: Any) -> PairRow:
-        """The pair of a raw row; raises `Rejected`."""
 
 
 @dataclass(frozen=True)

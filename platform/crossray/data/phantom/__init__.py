@@ -18,8 +18,7 @@ from crossray.data.phantom.config import PhantomConfig
 from crossray.data.phantom.labels import label_vocabulary
 from crossray.data.phantom.render import structure_masks
 from crossray.data.phantom.rows import DISCLAIMER, VERSION, make_row
-from crossray.data.phantom.sample import sample_study
-from crossray.data.phantom.streams import patient_of
+from crossray.data.phantom.sample import patient_of, sample_study
 
 __all__ = [
     "DISCLAIMER",

@@ -53,7 +53,7 @@ def label_vocabulary() -> tuple[str, ...]:
     )
 
 
-def labels_of(findings: Iterable[Finding], uncertain: Iterable[Finding] = ()) -> list[str]:
+def study_labels(findings: Iterable[Finding], uncertain: Iterable[Finding] = ()) -> list[str]:
     """Labels of a study in the order of the vocabulary.
 
     Args:

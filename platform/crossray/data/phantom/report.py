@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossray.data.phantom.labels import SUPPORT_DEVICES
-from crossray.data.phantom.phrases import series, wordings
-from crossray.data.phantom.remarks import Pick, remarks
 from crossray.data.phantom.study import Finding, Study
+from crossray.data.phantom.wordings import Pick, remarks, series, wordings
 
 _LUNG = {
     "Consolidation": "focal consolidation",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.corpora.item_errors import naming
+from crossray.data.corpora.loading import naming
 from crossray.data.corpora.memory_map import cached_table
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
 from crossray.data.split import Split

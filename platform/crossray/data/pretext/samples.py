@@ -9,16 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
 from crossray.data.clinical_terms import load_terms
+from crossray.data.corpora.loading import ordered_loader
+from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.pretext.config import PretextConfig
 from crossray.data.pretext.corpus import UnimodalCorpus
-from crossray.data.pretext.images import hidden_rectangles
-from crossray.data.pretext.texts import (
+from crossray.data.pretext.draws import (
     IGNORED,
     Vocabulary,
+    hidden_rectangles,
     mask_units,
     ordered_or_swapped,
     single_tokens,
@@ -155,3 +157,10 @@ class PretextSamples(Dataset[Any]):
 def _stacked(tensors: Sequence[Tensor], dimensions: int) -> Tensor:
     """The tensors as one; without any, a tensor of no rows."""
     return torch.stack(list(tensors)) if tensors else torch.zeros(0, *(1,) * dimensions)
+
+
+def pretext_loader(
+    samples: PretextSamples, sampler: BatchSampler, processes: int
+) -> DataLoader[Batch]:
+    """As `training_loader`, for images and texts that are read independently of each other."""
+    return ordered_loader(samples, samples.collate, sampler, processes)

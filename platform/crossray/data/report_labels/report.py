@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from crossray.data.report_labels.lexicon import Status, lexicon
-from crossray.data.report_labels.phrases import normal_form
+from crossray.data.report_labels.lexicon import Status, lexicon, normal_form
 from crossray.data.report_labels.sentence import sentence_findings, strongest
 from crossray.data.schema import Section
 from crossray.data.sentences import split_sentences

@@ -12,8 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from crossray.data.report_labels.lexicon import Finding, Lexicon, Pattern, Status, lexicon
-from crossray.data.report_labels.phrases import normal_form
+from crossray.data.report_labels.lexicon import (
+    FindingPatterns,
+    Lexicon,
+    Pattern,
+    Status,
+    lexicon,
+    normal_form,
+)
 
 _SEPARATOR = re.compile(r" (?:[,:;/]|and|or|nor)(?= )")
 _LIST = re.compile(r" (?:[,:;/]|and)(?= )")
@@ -74,7 +80,7 @@ def _spans(pattern: Pattern, text: str) -> Iterator[tuple[int, int]]:
         yield from (match.span() for match in pattern.finditer(text))
 
 
-def _mentions(text: str, finding: Finding) -> list[tuple[int, int, str]]:
+def _mentions(text: str, finding: FindingPatterns) -> list[tuple[int, int, str]]:
     """Mentions that do not overlap: of two that do, the one that ends first counts."""
     taken = list(_spans(finding.other, text))
     kinds = (("doubted", finding.doubted), ("named", finding.named), ("denied", finding.denied))

@@ -1,16 +1,46 @@
-"""CheXpert: two tables and a tree of films; it has no reports."""
+"""CheXpert: two tables and a tree of films, without reports.
+
+MIMIC-CXR-JPG has its labels in the same form.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labels
 from crossray.data.sources.layout import Cells, Layout, Row, broken, listed, numeric, table
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.split import Split
+
+LABELS = (
+    "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum",
+    "Fracture", "Lung Lesion", "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other",
+    "Pneumonia", "Pneumothorax", "Support Devices",
+)  # fmt: skip
+SEPARATOR = "|"
+_POSITIVE, _UNCERTAIN, _OTHER = ("1.0", "1"), ("-1.0", "-1"), ("0.0", "0", "")
+
+
+def label_fault(cells: Mapping[str, str]) -> str | None:
+    """What is wrong with the first cell that `read_labels` does not know."""
+    for label in LABELS:
+        if cells[label] not in (*_POSITIVE, *_UNCERTAIN, *_OTHER):
+            return f"{label} is {cells[label]!r:.40}, not 1.0, 0.0, -1.0 or blank"
+    return None
+
+
+def read_labels(cells: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The positive labels, and the uncertain ones for `meta` under `uncertain`.
+
+    Cells are 1.0 (positive), 0.0 (negative), -1.0 (uncertain) or blank (not mentioned).
+    """
+    positive = [label for label in LABELS if cells[label] in _POSITIVE]
+    uncertain = [label for label in LABELS if cells[label] in _UNCERTAIN]
+    return positive, {"uncertain": SEPARATOR.join(uncertain)} if uncertain else {}
+
 
 TABLES: dict[str, Split] = {"train.csv": "train", "valid.csv": "val"}
 _META = {"Frontal/Lateral": "view", "AP/PA": "projection", "Sex": "sex", "Age": "age"}

@@ -12,14 +12,13 @@ from typing import Annotated, Any, BinaryIO, ClassVar
 from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.columns import MAX_CELL, names
 from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
-from crossray.data.sources.source import UNIT_ROWS, Plan, Source
+from crossray.data.sources.source import MAX_CELL, UNIT_ROWS, Plan, Source, names
 from crossray.data.sources.split_words import split_words
 
 Record = tuple[int, int, list[str]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources.layout import numeric

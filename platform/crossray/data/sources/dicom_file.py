@@ -17,7 +17,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from crossray.data.images.limits import check_size
+from crossray.data.image_file import check_size
 from crossray.data.rejection import Reason, Rejected
 
 # Its warnings quote the values that they complain of, and so would name patients in logs.

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 
-from crossray.data.images.jpeg_frame import FrameHeader, frame_header
+from crossray.data.images.file_kinds import FrameHeader, frame_header
 from crossray.data.rejection import Rejected
 from crossray.data.sources.dicom_file import (
     GREY,

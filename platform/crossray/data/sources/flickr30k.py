@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from crossray.data.sources.flickr_tokens import read_captions
+from crossray.data.sources.flickr8k import read_captions
 from crossray.data.sources.karpathy import ARCHIVE, read_karpathy
 from crossray.data.sources.layout import Layout, Row, counted, listed
 from crossray.data.sources.source import FolderSource, Plan

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from crossray.data.sources.flickr_tokens import read_captions
-from crossray.data.sources.layout import Layout, Row, counted, lines, listed
+from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, whole
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.split import Split
 
@@ -53,3 +53,20 @@ class Flickr8kSource(FolderSource):
                 f"first {next(iter(captions))}"
             )
         return listed(rows + rest, images, _LICENCE, notes + count)
+
+
+def read_captions(path: Path) -> tuple[dict[str, list[str]], list[Row]]:
+    """Captions by image name, in the order of their numbers, and the lines that hold none."""
+    numbered: dict[str, list[tuple[int, str]]] = {}
+    rest: list[Row] = []
+    for count, line in enumerate(lines(path), start=1):
+        key, _, caption = line.partition("\t")  # a blank caption has lost its tab
+        name, _, digits = key.rpartition("#")
+        number = whole(digits)
+        if not name or number is None:
+            detail = f"{line[:60]!r} is not 'name.jpg#number<TAB>caption'"
+            rest.append(broken(f"{path.name} line {count}", "malformed row", detail))
+            continue
+        numbered.setdefault(name, []).append((number, caption.strip()))
+    captions = {name: [caption for _, caption in sorted(pairs)] for name, pairs in numbered.items()}
+    return captions, rest

@@ -15,7 +15,7 @@ import pyarrow as pa
 from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.missing_values import is_missing, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
@@ -27,9 +27,8 @@ from crossray.data.sources.arrow_files import (
     read_schema,
     survey,
 )
-from crossray.data.sources.columns import names
 from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import Plan, Source, names
 from crossray.data.sources.split_words import split_words
 from crossray.data.sources.typed_columns import Role, TypedColumn, find_column
 from crossray.data.split import Split

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.rejection import Reason, Rejected
 from crossray.data.schema import PairRow
-from crossray.data.sources.columns import MAX_CELL
-from crossray.data.sources.source import UNIT_ROWS, Plan
+from crossray.data.sources.source import MAX_CELL, UNIT_ROWS, Plan
 
 Row = dict[str, Any]
 _DIGITS = re.compile(r"(\d+)")

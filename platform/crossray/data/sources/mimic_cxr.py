@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labels
+from crossray.data.sources.chexpert import LABELS, label_fault, read_labels
 from crossray.data.sources.layout import Cells, Layout, Row, counted, in_units, table, text_file
 from crossray.data.sources.report_sections import read_sections
 from crossray.data.sources.source import FolderSource, Plan

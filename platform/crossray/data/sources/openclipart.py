@@ -15,7 +15,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sources.source import UNIT_ROWS, Plan, Source

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Protocol
 
 from tyro.conf import arg
 
 from crossray.core.config import Config, to_dict
-from crossray.data.ingest.worker import Reader
 from crossray.data.rejection import Reason
+from crossray.data.schema import PairRow
 
 UNIT_ROWS = 64
+
+
+class Reader(Protocol):
+    """How one importer reads its input, inside a worker."""
+
+    def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        """The raw rows of a unit in order, each with where it stands in the input."""
+
+    def row(self, raw: Any) -> PairRow:
+        """The pair of a raw row; raises `Rejected`."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +89,11 @@ class FolderSource(Source):
     def paths(self) -> tuple[str, ...]:
         """Where the input lies."""
         return ("folder",)
+
+
+MAX_CELL = 16 << 20  # characters
+
+
+def names(columns: str) -> list[str]:
+    """The column names in a comma-separated list."""
+    return [name.strip() for name in columns.split(",") if name.strip()]

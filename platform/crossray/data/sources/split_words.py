@@ -17,7 +17,7 @@ from pathlib import PurePath
 
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
-from crossray.data.sources.columns import names
+from crossray.data.sources.source import names
 from crossray.data.split import SPLITS, Split, parse_split
 
 # Words that speak of splits without naming one; what some call `eval` others call the test set.

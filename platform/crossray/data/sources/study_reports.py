@@ -10,9 +10,9 @@ from pathlib import Path
 
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
-from crossray.data.sources.columns import names
 from crossray.data.sources.csv import decode, records
 from crossray.data.sources.report_sections import has_headings, read_sections
+from crossray.data.sources.source import names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

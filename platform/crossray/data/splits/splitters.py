@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from crossray.core.config import Config, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.data.split import SPLITS, assign_split
-from crossray.data.splits.folds import assign_folds
-from crossray.data.splits.fractions import nested_subset
+from crossray.data.splits.fractions import assign_folds, nested_subset
 from crossray.data.splits.held_out import (
     HELD_OUT_SHARE,
     choose_held_out,

@@ -1,7 +1,7 @@
-"""Which tokens of a text are masked (Devlin et al. 2019, section 3.1), and the order of its halves.
+"""What is drawn for self-supervision: hidden pixels, masked tokens, the order of sentences.
 
-What BERT does to single tokens is done to whole clinical terms here (HIER,
-docs/methods/hier.md).
+What BERT does to single tokens (Devlin et al. 2019, section 3.1) is done to complete clinical terms
+here (HIER, docs/methods/hier.md).
 """
 
 from __future__ import annotations
@@ -14,8 +14,25 @@ from numpy.typing import NDArray
 
 IGNORED = -1
 _MASKED, _REPLACED = 0.8, 0.1  # shares of what is chosen; the rest is kept as it is
+_SMALLEST, _LARGEST = 8, 3  # sides of the rectangles: an eighth to a third of the image's
 
 Ints = NDArray[np.int64]
+
+
+def hidden_rectangles(side: int, area: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """`hidden_YX`: bool, True in random rectangles that cover `area` of a square image.
+
+    They cover it up to the height of the last one, at most a third of `side`, in pixels.
+    """
+    hidden_YX = np.zeros((side, side), dtype=bool)
+    wanted = round(area * side * side)
+    smallest, largest = max(1, side // _SMALLEST), max(1, side // _LARGEST)
+    while (missing := wanted - int(hidden_YX.sum())) > 0:
+        height, width = rng.integers(smallest, largest + 1, size=2).tolist()
+        width = min(width, -(-missing // height))
+        top, left = (int(rng.integers(side - length + 1)) for length in (height, width))
+        hidden_YX[top : top + height, left : left + width] = True
+    return hidden_YX
 
 
 class Vocabulary(NamedTuple):
