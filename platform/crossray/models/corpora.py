@@ -8,7 +8,7 @@ from functools import partial
 from crossray.core.artifacts import Artifact
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus, PairCorpus
 from crossray.data.images.visible_area import visible_boxes, visible_masks
-from crossray.data.pretext.corpus import Modality, UnimodalCorpus
+from crossray.data.pretext.corpus import UnimodalCorpus, UnimodalKind
 from crossray.data.pretext.samples import PretextSamples
 from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
@@ -74,7 +74,7 @@ def pretext_samples(
         training_transform(size, mean, std, how, 3 * train.seed + number)
         for number, how in enumerate((upright, augment, augment))
     )
-    modalities: list[Modality] = []
+    modalities: list[UnimodalKind] = []
     modalities += ["images"] if config.images else []
     modalities += ["texts"] if config.texts else []
 

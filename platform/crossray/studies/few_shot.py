@@ -80,7 +80,7 @@ class FewShots:
         pairs = open_artifact(resolve(self.pairs), "pairs")
         items, makers = read_items(pairs), self._makers()
         for maker in makers.values():  # refused now, not after hours
-            labels = maker.deal(items).held_out
+            labels = maker.split(items).held_out
         print(f"held out: {', '.join(labels)}", flush=True)
         runs = Runs()
         for (shots, draw), maker in makers.items():

@@ -14,7 +14,7 @@ from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import exists, resolve
 from crossray.data.splits.items import read_items
-from crossray.data.splits.splitters import SplitMaker
+from crossray.data.splits.splitters import Splitter
 from crossray.data.tokenization import load_tokenizer
 from crossray.evaluation.report.report import PER_QUERY
 from crossray.methods.recipe import Recipe
@@ -27,9 +27,9 @@ from crossray.stages.recipe_files import recipe_to_dict
 from crossray.stages.split import resplit
 
 
-def split_once(pairs: Artifact, maker: SplitMaker, uri: str) -> Artifact:
+def split_once(pairs: Artifact, maker: Splitter, uri: str) -> Artifact:
     """The pairs as `maker` deals them, made now or before; raises what `made_before` raises."""
-    wanted = maker.identity(maker.deal(read_items(pairs)))
+    wanted = maker.identity(maker.split(read_items(pairs)))
     found = made_before(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
     return found or resplit(pairs, maker, uri)
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, Teaching, TextBatch
+from crossray.core.types import Batch, TeacherOutputs, TextBatch
 from crossray.data.corpora.corpus import Corpus
 from crossray.data.corpora.distillation import collate_teaching
 from crossray.data.corpora.sampling import BatchSampler
 
-_Sample = tuple[object, object, int, Teaching | None]
+_Sample = tuple[object, object, int, TeacherOutputs | None]
 
 
 class _Samples(Dataset[Any]):

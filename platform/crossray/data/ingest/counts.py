@@ -18,7 +18,7 @@ from crossray.data.rejection import PASSED_OVER, Reason
 from crossray.data.split import SPLITS
 
 
-class Ledger:
+class IngestCounts:
     """Checks that reach over rows, and the counts. Memory: one hash an item, two a group."""
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ _WRONG_VALUE = (
 
 
 @dataclass(frozen=True)
-class Worker:
+class IngestWorker:
     """Turns units into tables of `WORK_SCHEMA`, one row for every raw row, in order."""
 
     reader: Reader

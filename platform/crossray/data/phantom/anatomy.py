@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossray.data.phantom.canvas import Field, Frame, smoothstep, texture
-from crossray.data.phantom.study import Finding, Study
+from crossray.data.phantom.study import ChestFinding, Study
 
 AIR = 1.75  # attenuation that a lung of full depth takes from the body
 CARINA = -0.20
@@ -225,6 +225,6 @@ def _heart_half_width(study: Study) -> float:
     return ratio * study.anatomy.half_width
 
 
-def _widening(findings: tuple[Finding, ...]) -> float:
+def _widening(findings: tuple[ChestFinding, ...]) -> float:
     sizes = [f.size for f in findings if f.name == "Enlarged Cardiomediastinum"]
     return 0.075 + 0.06 * sizes[0] if sizes else 0.0

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crossray.data.phantom import PhantomConfig, generate, sample_study
 from crossray.data.phantom.canvas import SIZE
-from crossray.data.phantom.study import Finding
+from crossray.data.phantom.study import ChestFinding
 
 COLUMNS, ROWS = 6, 4
 _CAPTION = 26
@@ -33,7 +33,7 @@ def contact_sheet(config: PhantomConfig) -> Image.Image:
     return sheet
 
 
-def _caption(finding: Finding) -> str:
+def _caption(finding: ChestFinding) -> str:
     what = finding.kind or finding.name.lower()
     return " ".join(word for word in (finding.severity, finding.side, finding.zone, what) if word)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from crossray.data.phantom.anatomy import Chest
 from crossray.data.phantom.canvas import Field, smoothstep, texture
-from crossray.data.phantom.study import Finding, lesion_radius
+from crossray.data.phantom.study import ChestFinding, lesion_radius
 
 _ZONE_DEPTH = {"upper": 0.26, "middle": 0.52, "lower": 0.77}
 # Height of the fluid above the dome of the diaphragm, as a share of the lung.
@@ -25,7 +25,7 @@ def _filled(chest: Chest, markings: Field, share: Field) -> Field:
     return added
 
 
-def _spread(chest: Chest, finding: Finding, width: float, height: float) -> Field:
+def _spread(chest: Chest, finding: ChestFinding, width: float, height: float) -> Field:
     """Squared distance from the middle of the finding's zone, 1 on an ellipse of that size."""
     centre = chest.place(
         finding.side, 0.5 + 0.12 * finding.u, _ZONE_DEPTH[finding.zone] + 0.04 * finding.v
@@ -34,7 +34,7 @@ def _spread(chest: Chest, finding: Finding, width: float, height: float) -> Fiel
     return np.where(chest.on_side(finding.side), dx * dx + dy * dy, np.float32(9))
 
 
-def consolidation(chest: Chest, finding: Finding, markings: Field) -> Field:
+def consolidation(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """A dense lobar opacity with an air bronchogram."""
     rng = np.random.default_rng(finding.seed)
     size = 0.85 + 0.3 * finding.size
@@ -43,7 +43,7 @@ def consolidation(chest: Chest, finding: Finding, markings: Field) -> Field:
     return _filled(chest, markings, share * (1 - 0.6 * _bronchi(chest, finding)))
 
 
-def _bronchi(chest: Chest, finding: Finding) -> Field:
+def _bronchi(chest: Chest, finding: ChestFinding) -> Field:
     """Branching air-filled bronchi that radiate from the hilum through the finding's zone."""
     depth = _ZONE_DEPTH[finding.zone]
     root = chest.place(finding.side, 0.05, 0.5 * (depth + 0.52))
@@ -55,7 +55,7 @@ def _bronchi(chest: Chest, finding: Finding) -> Field:
     return canvas.field()
 
 
-def pneumonia(chest: Chest, finding: Finding, markings: Field) -> Field:
+def pneumonia(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """Patchy opacities scattered over a zone."""
     rng = np.random.default_rng(finding.seed)
     distance = _spread(chest, finding, 0.34, 0.25)
@@ -65,14 +65,14 @@ def pneumonia(chest: Chest, finding: Finding, markings: Field) -> Field:
     return _filled(chest, markings, share)
 
 
-def haze(chest: Chest, finding: Finding, markings: Field) -> Field:
+def haze(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """An unspecific hazy opacity through which vessels stay visible."""
     distance = _spread(chest, finding, 0.30, 0.24)
     added: Field = (0.26 + 0.08 * finding.size) * smoothstep(1 - distance, 0.7) * chest.air
     return added
 
 
-def lesion(chest: Chest, finding: Finding, markings: Field) -> Field:
+def lesion(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """A round nodule or mass: the chord of a sphere of soft tissue."""
     radius = lesion_radius(finding)
     depth = _ZONE_DEPTH[finding.zone] + 0.07 * finding.v
@@ -84,7 +84,7 @@ def lesion(chest: Chest, finding: Finding, markings: Field) -> Field:
     return added
 
 
-def edema(chest: Chest, finding: Finding, markings: Field) -> Field:
+def edema(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """Perihilar haze in the shape of bat wings, wide vessels, and Kerley B lines."""
     rng = np.random.default_rng(finding.seed)
     severe = finding.severity == "severe"
@@ -111,7 +111,7 @@ def _kerley_lines(chest: Chest, rng: np.random.Generator) -> Field:
     return canvas.field() * chest.lung
 
 
-def atelectasis(chest: Chest, finding: Finding, markings: Field) -> Field:
+def atelectasis(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """One or two plates of collapsed lung, lying nearly flat."""
     depth = 0.86 if finding.zone == "lower" else 0.60
     middle = chest.place(finding.side, 0.5 + 0.1 * finding.u, depth + 0.03 * finding.v)
@@ -124,7 +124,7 @@ def atelectasis(chest: Chest, finding: Finding, markings: Field) -> Field:
     return 0.75 * canvas.field() * chest.lung
 
 
-def effusion(chest: Chest, finding: Finding, markings: Field) -> Field:
+def effusion(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """Fluid that fills the costophrenic angle, with a meniscus that climbs the chest wall."""
     low, high = _LEVELS[finding.severity]
     dome = chest.domes[1 if finding.side == "left" else 0]
@@ -136,7 +136,7 @@ def effusion(chest: Chest, finding: Finding, markings: Field) -> Field:
     return added
 
 
-def pneumothorax(chest: Chest, finding: Finding, markings: Field) -> Field:
+def pneumothorax(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """Air without markings outside of a thin pleural line."""
     (low, high), base = _GAPS[finding.severity]
     width = low + (high - low) * finding.size
@@ -150,7 +150,7 @@ def pneumothorax(chest: Chest, finding: Finding, markings: Field) -> Field:
     return added
 
 
-def thickening(chest: Chest, finding: Finding, markings: Field) -> Field:
+def thickening(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """Pleural thickening: a cap over the apex or an uneven band along the chest wall."""
     rng = np.random.default_rng(finding.seed)
     width = 0.07 + 0.04 * finding.size

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crossray.data.phantom import findings_lung as lung
-from crossray.data.phantom import findings_pleura as pleura
+from crossray.data.phantom import findings
 from crossray.data.phantom.acquisition import expose
 from crossray.data.phantom.anatomy import Chest, lung_texture
 from crossray.data.phantom.canvas import SIZE, Field, Frame
@@ -23,18 +22,18 @@ from crossray.data.phantom.skeleton import (
     spine,
     vessels,
 )
-from crossray.data.phantom.study import Finding, Study
+from crossray.data.phantom.study import ChestFinding, Study
 
-_DRAWINGS: dict[str, Callable[[Chest, Finding, Field], Field]] = {
-    "Lung Opacity": lung.haze,
-    "Lung Lesion": lung.lesion,
-    "Edema": lung.edema,
-    "Consolidation": lung.consolidation,
-    "Pneumonia": lung.pneumonia,
-    "Atelectasis": lung.atelectasis,
-    "Pneumothorax": pleura.pneumothorax,
-    "Pleural Effusion": pleura.effusion,
-    "Pleural Other": pleura.thickening,
+_DRAWINGS: dict[str, Callable[[Chest, ChestFinding, Field], Field]] = {
+    "Lung Opacity": findings.haze,
+    "Lung Lesion": findings.lesion,
+    "Edema": findings.edema,
+    "Consolidation": findings.consolidation,
+    "Pneumonia": findings.pneumonia,
+    "Atelectasis": findings.atelectasis,
+    "Pneumothorax": findings.pneumothorax,
+    "Pleural Effusion": findings.effusion,
+    "Pleural Other": findings.thickening,
 }
 _VISIBLE = 0.05  # attenuation above which a pixel belongs to a finding
 Box = tuple[float, float, float, float]
@@ -69,7 +68,7 @@ def render(study: Study) -> Rendering:
     return Rendering(expose(total, study.acquisition), tuple(boxes))
 
 
-def _added(chest: Chest, finding: Finding, markings: Field) -> Field | None:
+def _added(chest: Chest, finding: ChestFinding, markings: Field) -> Field | None:
     """Attenuation of a finding, or None where it changes the shape of the chest instead."""
     if finding.name == SUPPORT_DEVICES:
         return DEVICE_DRAWINGS[finding.kind](chest, finding)
@@ -77,7 +76,7 @@ def _added(chest: Chest, finding: Finding, markings: Field) -> Field | None:
     return drawing(chest, finding, markings) if drawing else None
 
 
-def _reshaped(chest: Chest, finding: Finding) -> NDArray[np.bool_]:
+def _reshaped(chest: Chest, finding: ChestFinding) -> NDArray[np.bool_]:
     """Where the chest has another shape because of a finding."""
     if finding.name == "Cardiomegaly":
         return chest.heart > 0.1

@@ -16,7 +16,7 @@ import numpy as np
 
 from crossray.data.phantom.config import PhantomConfig
 from crossray.data.phantom.labels import DEVICES, LUNG_OPACITY, OPACITIES, SUPPORT_DEVICES
-from crossray.data.phantom.study import Acquisition, Anatomy, Finding, Study
+from crossray.data.phantom.study import Acquisition, Anatomy, ChestFinding, Study
 
 # A block of patients has a fixed number of studies, so that a row finds its patient by division.
 _STUDY_COUNTS = np.repeat([1, 2, 3], [15, 10, 5])
@@ -183,7 +183,7 @@ def _acquisition(seed: int, row: int) -> Acquisition:
     )
 
 
-def _findings(rng: np.random.Generator) -> Iterator[Finding]:
+def _findings(rng: np.random.Generator) -> Iterator[ChestFinding]:
     """The findings of a study, such that none hides another: each claims its part of the lungs."""
     healthy = rng.random() < _HEALTHY
     free = {(side, zone) for side in SIDES for zone in ZONES}
@@ -193,7 +193,7 @@ def _findings(rng: np.random.Generator) -> Iterator[Finding]:
     for kind, rate in _DEVICE_RATES.items():
         if rng.random() < rate:
             side = _device_side(rng, kind)
-            yield _finding(rng, Finding(SUPPORT_DEVICES, side, kind=kind))
+            yield _finding(rng, ChestFinding(SUPPORT_DEVICES, side, kind=kind))
 
 
 def _device_side(rng: np.random.Generator, kind: str) -> str:
@@ -203,17 +203,17 @@ def _device_side(rng: np.random.Generator, kind: str) -> str:
 
 def _instances(
     rng: np.random.Generator, name: str, free: set[tuple[str, str]]
-) -> Iterator[Finding]:
+) -> Iterator[ChestFinding]:
     """One finding, or one a side where it is bilateral; claims cells from ``free``."""
     if name in ("Edema", "Cardiomegaly", "Enlarged Cardiomediastinum"):
-        yield _finding(rng, Finding(name))
+        yield _finding(rng, ChestFinding(name))
         return
     sides = [str(side) for side in rng.permutation(SIDES)]
     if rng.random() >= _BILATERAL.get(name, 0.0):
         sides = sides[:1]
     for side in sides:
         for zone in rng.permutation(_FREE_ZONES.get(name, ("",))):
-            finding = _finding(rng, Finding(name, side, str(zone)))
+            finding = _finding(rng, ChestFinding(name, side, str(zone)))
             cells = {(side, claimed) for claimed in _claims(finding)}
             if cells <= free:
                 free -= cells
@@ -221,7 +221,7 @@ def _instances(
                 break
 
 
-def _claims(finding: Finding) -> tuple[str, ...]:
+def _claims(finding: ChestFinding) -> tuple[str, ...]:
     """Zones of its side that a finding keeps for itself."""
     match finding.name, finding.severity or finding.form:
         case "Fracture", _:
@@ -237,7 +237,7 @@ def _claims(finding: Finding) -> tuple[str, ...]:
     return (finding.zone,)
 
 
-def _finding(rng: np.random.Generator, finding: Finding) -> Finding:
+def _finding(rng: np.random.Generator, finding: ChestFinding) -> ChestFinding:
     """``finding`` with its severity, form and position drawn."""
     severity = form = ""
     if finding.name in _SEVERITIES:

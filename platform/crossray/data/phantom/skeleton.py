@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from crossray.data.phantom.anatomy import Chest
 from crossray.data.phantom.canvas import Canvas, Field
-from crossray.data.phantom.study import Finding, fractured_ribs
+from crossray.data.phantom.study import ChestFinding, fractured_ribs
 
 _POSTERIOR, _ANTERIOR, _POINTS = 10, 6, 24
 _RIB = 0.058
@@ -63,7 +63,7 @@ def _rib_bands(canvas: Canvas, paths: NDArray[np.float64]) -> None:
 
 
 def _broken(
-    paths: NDArray[np.float64], findings: tuple[Finding, ...], side: str
+    paths: NDArray[np.float64], findings: tuple[ChestFinding, ...], side: str
 ) -> list[NDArray[np.float64]]:
     """The ribs, those with a fracture in two pieces that step apart."""
     broken = [f for f in findings if f.name == "Fracture" and f.side == side]
@@ -78,11 +78,11 @@ def _broken(
     return [whole, inner, outer]
 
 
-def _fracture_index(finding: Finding) -> int:
+def _fracture_index(finding: ChestFinding) -> int:
     return 12 + int(2.99 * (finding.u + 1) / 2)
 
 
-def fracture_sites(chest: Chest, finding: Finding) -> NDArray[np.float64]:
+def fracture_sites(chest: Chest, finding: ChestFinding) -> NDArray[np.float64]:
     """Points that bound the displaced parts of the broken ribs, (ribs, points, 2)."""
     chosen = [number - 1 for number in fractured_ribs(finding)]
     cut = _fracture_index(finding)

@@ -17,7 +17,7 @@ import numpy as np
 from crossray.data.phantom.labels import LUNG_OPACITY, SUPPORT_DEVICES
 from crossray.data.phantom.study import (
     CM_PER_UNIT,
-    Finding,
+    ChestFinding,
     Study,
     fractured_ribs,
     lesion_radius,
@@ -120,7 +120,7 @@ _DEVICES = {
 }
 
 
-def wordings(finding: Finding) -> list[str]:
+def wordings(finding: ChestFinding) -> list[str]:
     """All wordings of a finding, facts filled in, without a capital and without a full stop."""
     facts = {
         "side": finding.side,
@@ -138,7 +138,7 @@ def wordings(finding: Finding) -> list[str]:
     ]
 
 
-def _templates(finding: Finding) -> Sequence[str]:
+def _templates(finding: ChestFinding) -> Sequence[str]:
     if finding.name == SUPPORT_DEVICES:
         return _DEVICES[finding.kind]
     if finding.name == "Pleural Other":

@@ -17,8 +17,8 @@ from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
 from crossray.data.split import Split
 
 Augmented = Callable[[bytes, int, int], Tensor]
-Modality = Literal["images", "texts"]
-_COLUMNS: dict[Modality, tuple[str, ...]] = {
+UnimodalKind = Literal["images", "texts"]
+_COLUMNS: dict[UnimodalKind, tuple[str, ...]] = {
     "images": ("image", "item_id"),
     "texts": ("texts", "sections", "item_id"),
 }
@@ -37,14 +37,14 @@ class UnimodalCorpus:
         split: Split,
         whole: Augmented,
         views: tuple[Augmented, Augmented],
-        modalities: Sequence[Modality] = ("images", "texts"),
+        modalities: Sequence[UnimodalKind] = ("images", "texts"),
     ) -> None:
         """`whole` and `views` make pixels_CYX of an encoded image, an epoch and its number.
 
         Raises `CrossRayError` for a split without any item of one of the modalities.
         """
         self._whole, self._views = whole, views
-        self._columns: dict[Modality, pa.Table] = {}
+        self._columns: dict[UnimodalKind, pa.Table] = {}
         for modality in modalities:
             self._columns[modality] = _table(pairs, split, modality)
             if not len(self._columns[modality]):
@@ -84,7 +84,7 @@ class UnimodalCorpus:
         return text_entries(table["texts"][place].as_py(), table["sections"][place].as_py())
 
 
-def _table(pairs: Artifact, split: Split, modality: Modality) -> pa.Table:
+def _table(pairs: Artifact, split: Split, modality: UnimodalKind) -> pa.Table:
     """The rows of a split that have an image, or a text."""
     columns = _COLUMNS[modality]
     schema = pa.schema([PAIR_SCHEMA.field(column) for column in columns])
