@@ -28,7 +28,7 @@ from crossray.data.images.grey_range import GreyRange, parse_grey_range
 from crossray.data.ingest.counts import IngestCounts
 from crossray.data.ingest.labelling import labelling_identity, with_labels
 from crossray.data.ingest.worker import BLANK_TEXTS, UNIT_COLUMN, IngestWorker
-from crossray.data.report_labels import Policy
+from crossray.data.report_labels.report import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter
 from crossray.data.sources.source import Plan, Source

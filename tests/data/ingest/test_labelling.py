@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crossray.data.ingest.counts import IngestCounts
 from crossray.data.ingest.labelling import labelled, labelling_identity, with_labels
-from crossray.data.report_labels import Policy
+from crossray.data.report_labels.report import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.source import Plan, Source

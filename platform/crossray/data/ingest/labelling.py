@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crossray.data.report_labels import Policy, labels_of, lexicon, read_sentences, report_findings
+from crossray.data.report_labels.lexicon import lexicon
+from crossray.data.report_labels.report import Policy, labels_of, read_sentences, report_findings
 from crossray.data.schema import PairRow
 from crossray.data.sources.source import Plan, Reader
 
