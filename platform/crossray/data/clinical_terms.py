@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 class ClinicalTerms:
-    """Finds terms: whole words, without regard to capitals, hyphens and plurals."""
+    """Finds terms: complete words, without regard to capitals, hyphens and plurals."""
 
     def __init__(self, terms: Iterable[str]) -> None:
         """Terms without a letter and of more than `LONGEST` words are left out."""
@@ -88,7 +88,7 @@ def singular(word: str) -> str:
 def load_terms(source: str = BUILT_IN) -> ClinicalTerms:
     """The terms of a source.
 
-    `built-in`: a list of chest radiology's own. An absolute path: a text file with a term a line
+    `built-in`: a list for chest radiology. An absolute path: a text file with a term a line
     (# begins a comment), or UMLS' MRCONSO.RRF, which its user must have licensed; of it English,
     unsuppressed names are read. Raises `CrossRayError` for a file that is not there, not of that
     form or without a term.

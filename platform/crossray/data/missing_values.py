@@ -16,8 +16,8 @@ _WORDS = frozenset(
         "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
     }
 )  # fmt: skip
-# Marks are left out, for alone they have nothing to stand on; so are characters without a glyph of
-# their own (controls, formats, private use) and everything that Unicode lets a font ignore. The
+# Marks are left out, for alone they have nothing to stand on; so are characters without a
+# glyph (controls, formats, private use) and everything that Unicode lets a font ignore. The
 # last class is of letters and symbols that are blank nevertheless, such as U+2800 of Braille.
 _VISIBLE = regex.compile(
     r"(?V1)[[\p{L}\p{N}\p{P}\p{S}]--[\p{Default_Ignorable_Code_Point}"

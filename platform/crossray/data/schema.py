@@ -1,6 +1,6 @@
 """The pair schema: one row an item, Parquet, the first artifact of every lineage.
 
-`texts` has two readings. With empty `sections` every text is a caption of its own, any of which
+`texts` has two readings. With empty `sections` every text is a separate caption, any of which
 describes the image. With `sections` the texts are the sentences of one document in reading order,
 and each section names the half-open range `texts[start:stop]`. `meta["study_id"]`, where present,
 names the study: rows with equal `study_id` show the same study.
@@ -113,7 +113,7 @@ class PairRow(TypedDict, total=False):
 def text_entries(texts: Sequence[str], sections: Sequence[Section]) -> list[list[str]]:
     """The texts that describe an item, each as its sentences.
 
-    A document (with sections) is one text; without sections every caption is a text of its own.
+    A document (with sections) is one text; without sections every caption is a separate text.
     """
     return [list(texts)] if sections else [[text] for text in texts]
 

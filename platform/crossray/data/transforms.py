@@ -43,7 +43,7 @@ class AugmentConfig(Config):
         contrast: the factor lies in 1 +- this, in [0, 1).
         flip: probability of a mirror image; 0 because left and right carry medical meaning.
         sentences: the smallest share of a text's sentences that is shown, in [0, 1], one sentence
-            at least, drawn anew every epoch; 1 for all. Pairs only: features have whole texts.
+            at least, drawn anew every epoch; 1 for all. Pairs only: features have complete texts.
     """
 
     min_scale: float = 0.8
@@ -76,8 +76,8 @@ def decode(data: bytes) -> Tensor:
     """An encoded image as uint8 RGB, shape CYX.
 
     The EXIF orientation is applied, grey is repeated over the channels, 16 bits are scaled to 8,
-    and what is transparent becomes white. Raises `CrossRayError` for anything that is not a whole
-    image, and above `MAX_PIXELS`.
+    and what is transparent becomes white. Raises `CrossRayError` for anything that is not a
+    complete image, and above `MAX_PIXELS`.
     """
     return _decode(data).expand(3, -1, -1).contiguous()
 
@@ -94,7 +94,7 @@ def _decode(data: bytes) -> Tensor:
     except Exception as error:
         raise CrossRayError(
             f"an image cannot be decoded ({type(error).__name__}: {str(error).rstrip('.')}); "
-            "give a whole JPEG, PNG, WebP, BMP, GIF or TIFF file."
+            "give a complete JPEG, PNG, WebP, BMP, GIF or TIFF file."
         ) from None
     grey_or_rgb_YXC = pixels[:, :, None] if pixels.ndim == 2 else pixels
     return torch.from_numpy(grey_or_rgb_YXC).permute(2, 0, 1).contiguous()

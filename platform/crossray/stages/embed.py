@@ -71,8 +71,8 @@ class Embed:
         pairs: the artifact whose items are embedded.
         out: the vectors artifact.
         split: embed this split only.
-        keep: `representations` also keeps what the model's whole score needs to know of every item,
-            by which `search --rerank` orders its best hits again.
+        keep: `representations` also keeps what the model's re-ranking score needs to know of every
+            item, by which `search --rerank` orders its best hits again.
         actors: processes that encode.
         use_gpu: give each of them a GPU.
     """
@@ -120,7 +120,7 @@ class Embed:
         return {"dim": dim, "bits": bits}
 
     def _files(self, system: fs.FileSystem, root: str) -> list[str]:
-        """The whole files of a folder."""
+        """The complete files of a folder."""
         names = (entry.base_name for entry in system.get_file_info(fs.FileSelector(root)))
         return [name for name in names if not name.startswith(".")]
 
@@ -157,9 +157,9 @@ class Embed:
 
 
 class Embedder:
-    """A Ray Data actor: a model over row groups, each written to a file of its own.
+    """A Ray Data actor: a model over row groups, each written to a separate file.
 
-    Representations go to a file a modality beside it, written first.
+    Representations go to one more file a modality, written first.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ def _count(folder: Path) -> dict[str, int]:
 
 
 class RepresentationFiles:
-    """Files beside a part of the vectors; they have hidden names until the block ends well."""
+    """Files for a part of the vectors; they have hidden names until the block ends well."""
 
     def __init__(self, folder: str, part: str) -> None:
         self._system, self._root = filesystem(folder)

@@ -57,7 +57,7 @@ class Features:
         image: the image tower.
         text: the text tower.
         tokenizer: of the text tower.
-        side: average each feature map into this many rows and columns; None keeps it whole.
+        side: average each feature map into this many rows and columns; None keeps the full map.
         dtype: of the stored numbers; float16 halves the size and rounds to 3 decimal digits.
         actors: processes that run the towers.
         texts: what makes the vectors of texts: the tower, one a token, or Doc2Vec, fitted on the
@@ -102,7 +102,7 @@ class Features:
         if not 0 < side <= shape.side or shape.side % side:
             raise CrossRayError(
                 f"side={side} does not divide the {shape.side} rows and columns of the image "
-                "tower's map; choose a divisor, or leave it out to keep the whole map."
+                "tower's map; choose a divisor, or leave it out to keep the full map."
             )
         ensure_ray()
         config = {"image": to_dict(image), "text": to_dict(text), "dtype": self.dtype, "side": side}
@@ -196,9 +196,9 @@ class Towers:
             maps = functional.adaptive_avg_pool2d(self.image(pixels), self.side)
             grids += list(maps.flatten(1).numpy().astype(self.dtype))
         for row in rows:
-            own_states, own_sentences = self._texts(row)
-            states.append(own_states)
-            sentences.append(own_sentences)
+            text_states, text_sentences = self._texts(row)
+            states.append(text_states)
+            sentences.append(text_sentences)
         keys = [study_key(row["item_id"], row["meta"]) for row in rows]
         item_ids, splits, labels = (
             [row[name] for row in rows] for name in ("item_id", "split", "labels")

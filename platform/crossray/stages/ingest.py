@@ -101,7 +101,7 @@ def ingest(
 
 
 def _stopped(error: Exception, out_uri: str, items: int) -> CrossRayError:
-    """What the user is told of an error that is no row's."""
+    """The sentence for an error that no single row caused."""
     cause = error.cause if isinstance(error, RayTaskError) else error
     reason = next(iter(str(cause).splitlines()), type(cause).__name__)  # Ray adds lines
     if isinstance(cause, CrossRayError):

@@ -64,11 +64,11 @@ def _widths(found: FeatureSet, name: str) -> tuple[int, int]:
     """Of the image and of the text vectors, which all splits must share."""
     shapes = {split: (r.image_NC.shape[1], r.text_NW.shape[1]) for split, r in found.splits.items()}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(
+        widths = ", ".join(
             f"{image} and {text} in {split}" for split, (image, text) in shapes.items()
         )
         raise CrossRayError(
-            f"the image and text vectors of {name} are not equally long in all splits ({told}); "
+            f"the image and text vectors of {name} are not equally long in all splits ({widths}); "
             "give arrays that one extractor made."
         )
     return next(iter(shapes.values()))

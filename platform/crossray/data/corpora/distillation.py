@@ -1,4 +1,4 @@
-"""A teacher's outputs on disk, and the corpus that gives them out beside images and texts."""
+"""A teacher's outputs on disk, and the corpus that adds them to images and texts."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def _pack_all(parts: Sequence[Representation]) -> list[bytes]:
 
 
 def _unpack(data: bytes) -> Representation:
-    def whole(tensor: Tensor) -> Tensor:
+    def full(tensor: Tensor) -> Tensor:
         return tensor.float() if tensor.is_floating_point() else tensor
 
-    return {name: whole(tensor) for name, tensor in load(data).items()}
+    return {name: full(tensor) for name, tensor in load(data).items()}
 
 
 class DistillationCorpus(Corpus):
@@ -129,6 +129,6 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     shape = np.array([tensor.shape for tensor in tensors]).max(axis=0, initial=0).tolist()
     padded = []
     for tensor in tensors:
-        missing = [(0, whole - own) for own, whole in zip(tensor.shape, shape, strict=True)]
+        missing = [(0, longest - size) for size, longest in zip(tensor.shape, shape, strict=True)]
         padded.append(functional.pad(tensor, [n for pair in reversed(missing) for n in pair]))
     return torch.stack(padded)

@@ -100,7 +100,7 @@ def ordered_loader(
     processes: int,
 ) -> DataLoader[Batch]:
     """`samples` as the batches of `sampler`, in its order, by so many processes."""
-    # Without a generator of its own each pass draws a seed from torch's, which would give a resumed
+    # Without a generator each pass draws a seed from torch's, which would give a resumed
     # run another dropout.
     return DataLoader(
         samples,

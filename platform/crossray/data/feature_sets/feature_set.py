@@ -51,7 +51,7 @@ class FeatureSource(Origin):
 
     @abstractmethod
     def features(self, seed: int) -> FeatureSet:
-        """Read the whole set; `seed` draws what the set does not say. Raises `CrossRayError`."""
+        """Read all of the set; `seed` draws what the set does not say. Raises `CrossRayError`."""
 
 
 def paired_rows(

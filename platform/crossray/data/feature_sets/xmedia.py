@@ -51,14 +51,14 @@ class XmediaSource(FeatureSource):
         labels = dict(zip(PUBLISHED, self._labels(file), strict=True))
         parts = {}
         for part, published in PUBLISHED.items():
-            own, split = labels[part], {"tr": "train", "te": "test"}[part]
+            names, split = labels[part], {"tr": "train", "te": "test"}[part]
             image, text = file.vectors(f"I_{part}_CNN"), file.vectors(f"T_{part}_BOW")
-            parts[part] = paired_rows(split, image, text, own, FEATURES)
-            notes += counted(len(own), published, f"{split} pairs")
+            parts[part] = paired_rows(split, image, text, names, FEATURES)
+            notes += counted(len(names), published, f"{split} pairs")
         test = parts["te"]
-        own_split = stratified(test.item_ids, labels["te"], seed)
-        val = [row for row, split in enumerate(own_split) if split == "val"]
-        rest = [row for row, split in enumerate(own_split) if split == "test"]
+        split_of_row = stratified(test.item_ids, labels["te"], seed)
+        val = [row for row, split in enumerate(split_of_row) if split == "val"]
+        rest = [row for row, split in enumerate(split_of_row) if split == "test"]
         splits = {"train": parts["tr"], "val": test.take(val), "test": test.take(rest)}
         return FeatureSet({s: rows for s, rows in splits.items() if len(rows)}, tuple(notes))  # type: ignore[misc]
 
@@ -80,7 +80,7 @@ def stratified(item_ids: tuple[str, ...], labels: Labels, seed: int) -> list[Spl
     """`val` for the share `VALIDATION` of the rows of every class, `test` for the others."""
     splits: list[Split] = ["test"] * len(item_ids)
     for name in sorted(set(labels)):
-        rows = [row for row, own in enumerate(labels) if own == name]
+        rows = [row for row, names in enumerate(labels) if names == name]
         rows.sort(key=lambda row: hashed_point(seed, item_ids[row]))
         for row in rows[: round(VALIDATION * len(rows))]:
             splits[row] = "val"

@@ -1,4 +1,4 @@
-"""What a file is that is no image of a format that ingest reads, told by its bytes."""
+"""What kind of file it is, by its first bytes, where ingest does not read its format."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _BRANDS = (
 
 
 def unread_kind(data: bytes) -> str | None:
-    """What the file is and what to do, where its first bytes tell; else None."""
+    """What the file is and what to do, where its first bytes show it; else None."""
     head = data[:1024]
     if head[128:132] == b"DICM":
         return "the file is DICOM; ingest its folder with `crossray ingest dicom`"

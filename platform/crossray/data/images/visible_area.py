@@ -115,13 +115,13 @@ def visible_masks(
     """
     if not masks:
         return torch.zeros(0, CELLS, CELLS)
-    # One at a time: whole masks are as large as their image.
-    whole_1YX = (_decoded(mask)[None] for mask in masks)
+    # One at a time: a decoded mask is as large as its image.
+    decoded_1YX = (_decoded(mask)[None] for mask in masks)
     if epoch is None:
-        seen_RYX = torch.cat([evaluation_view(mask_1YX, image_size) for mask_1YX in whole_1YX])
+        seen_RYX = torch.cat([evaluation_view(mask_1YX, image_size) for mask_1YX in decoded_1YX])
     else:
         draws = training_draws(seed, epoch, index)
-        crops = [cropped(mask_1YX, image_size, augment, draws, "crop") for mask_1YX in whole_1YX]
+        crops = [cropped(mask_1YX, image_size, augment, draws, "crop") for mask_1YX in decoded_1YX]
         seen_RYX = torch.cat(crops)
         if augment.rotation:
             seen_RYX = rotated(seen_RYX, augment, draws, [0.0] * len(seen_RYX))

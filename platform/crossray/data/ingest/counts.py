@@ -1,4 +1,4 @@
-"""What an ingest remembers over all rows: identities as hashes, counts, and the verdict."""
+"""What an ingest remembers of all rows: identities as hashes, counts, and the verdict."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crossray.data.split import SPLITS
 
 
 class IngestCounts:
-    """Checks that reach over rows, and the counts. Memory: one hash an item, two a group."""
+    """Checks across rows, and the counts. Memory: one hash an item, two a group."""
 
     def __init__(self) -> None:
         self._items: set[int] = set()
@@ -37,7 +37,7 @@ class IngestCounts:
         self._first: dict[str, str] = {}
 
     def admit(self, item_id: str, group_id: str, split: str) -> tuple[Reason, str] | None:
-        """Enter an item, or say why it may not stand beside the ones before it."""
+        """Enter an item, or say why it contradicts the ones before it."""
         item, group = _hash(item_id), _hash(group_id)
         if item in self._items:
             return "duplicate id", f"an earlier row has the id {item_id!r}"

@@ -188,7 +188,7 @@ class Chest:
 
 
 def lung_texture(chest: Chest) -> Field:
-    """Fine structure of the lungs, the patient's own up to its position on the film."""
+    """Fine structure of the lungs, particular to the patient up to its position on the film."""
     rng = np.random.default_rng(chest.anatomy.seed)
     return 0.07 * texture(rng, 56) * chest.lung
 

@@ -10,7 +10,7 @@ from crossray.data.phantom.labels import FINDINGS, NO_FINDING
 
 @dataclass(frozen=True)
 class PhantomConfig:
-    """The whole description of a phantom data set: row `i` is a pure function of it and `i`.
+    """The complete description of a phantom data set: row `i` is a pure function of it and `i`.
 
     Attributes:
         items: number of rows, 1 or more.

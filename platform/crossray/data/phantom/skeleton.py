@@ -42,8 +42,8 @@ def ribs(chest: Chest) -> Field:
     back, front = chest.frame.new_canvas(), chest.frame.new_canvas()
     compacted = []
     for side in ("right", "left"):
-        whole, *broken = _broken(posterior_ribs(chest, side), chest.study.drawn, side)
-        for paths in (whole, *broken):
+        intact, *broken = _broken(posterior_ribs(chest, side), chest.study.drawn, side)
+        for paths in (intact, *broken):
             _rib_bands(back, paths)
         if broken:
             inner, outer = broken
@@ -71,11 +71,11 @@ def _broken(
         return [paths]
     chosen = [number - 1 for number in fractured_ribs(broken[0])]
     cut = _fracture_index(broken[0])
-    whole = np.delete(paths, chosen, axis=0)
+    intact = np.delete(paths, chosen, axis=0)
     inner, outer = paths[chosen, : cut - 1].copy(), paths[chosen, cut + 2 :].copy()
     inner[..., 1] += 0.034 * np.linspace(0, 1, cut - 1) ** 3
     outer[..., 1] -= 0.045 * np.linspace(1, 0, outer.shape[1]) ** 2
-    return [whole, inner, outer]
+    return [intact, inner, outer]
 
 
 def _fracture_index(finding: ChestFinding) -> int:

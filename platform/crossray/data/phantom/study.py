@@ -24,7 +24,7 @@ class ChestFinding:
         form: how it presents: apical or lateral thickening, jugular or subclavian line.
         size: position within the range of its severity, in [0, 1].
         u, v: position within the range of its zone, in [-1, 1].
-        seed: of its own texture, so that it looks the same whatever else is in the picture.
+        seed: of its texture, so that it looks the same whatever else is in the picture.
     """
 
     name: str

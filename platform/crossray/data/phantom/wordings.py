@@ -189,7 +189,7 @@ class Remarks:
     phrases: tuple[str, ...]
 
 
-# What is beside the point of a film is seen more often than it is reported.
+# What a film is not taken for is seen more often than it is reported.
 _MENTIONED = 0.2
 _VOLUMES = {
     "low": ("Lung volumes are low.", "Low lung volumes.", "Shallow inspiration."),

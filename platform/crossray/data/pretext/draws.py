@@ -65,7 +65,7 @@ def chosen_units(unit_T: Ints, share: float, rng: np.random.Generator) -> Ints:
 def mask_units(
     tokens_T: Ints, unit_T: Ints, share: float, vocabulary: Vocabulary, rng: np.random.Generator
 ) -> Masked:
-    """Mask whole units: 80 % become mask tokens, 10 % random tokens, 10 % stay as they are."""
+    """Mask complete units: 80 % become mask tokens, 10 % random tokens, 10 % stay as they are."""
     seen_T, targets_T = tokens_T.copy(), np.full_like(tokens_T, IGNORED)
     for unit in chosen_units(unit_T, share, rng):
         of_unit_T = unit_T == unit

@@ -84,8 +84,8 @@ class PretextSamples(Dataset[Any]):
     def _image(self, epoch: int, row: int) -> _Image:
         rng, config = self._rng(_IMAGE, epoch, row), self._config
         views = self.corpus.views(row, epoch) if config.views else ()
-        whole_CYX = self.corpus.whole(row, epoch) if config.whole or not views else views[0]
-        views_VCYX = torch.stack(views) if views else whole_CYX.new_zeros((0, *whole_CYX.shape))
+        upright_CYX = self.corpus.whole(row, epoch) if config.whole or not views else views[0]
+        views_VCYX = torch.stack(views) if views else upright_CYX.new_zeros((0, *upright_CYX.shape))
         turns, *view_turns = rng.integers(4, size=3).tolist()
         if views and config.turned_views:
             views_VCYX = torch.stack(
@@ -94,8 +94,8 @@ class PretextSamples(Dataset[Any]):
                     for view, times in zip(views_VCYX, view_turns, strict=True)
                 ]
             )
-        hidden_YX = hidden_rectangles(whole_CYX.shape[-1], config.hidden_area, rng)
-        return _Image(whole_CYX, views_VCYX, turns, hidden_YX)
+        hidden_YX = hidden_rectangles(upright_CYX.shape[-1], config.hidden_area, rng)
+        return _Image(upright_CYX, views_VCYX, turns, hidden_YX)
 
     def _text(self, epoch: int, row: int) -> _Text:
         rng, entries = self._rng(_TEXT, epoch, row), self.corpus.entries(row)

@@ -59,9 +59,9 @@ def _open_arrow(file: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         return stream.schema, iter(stream)
     except pa.ArrowInvalid:
         source.seek(0)
-        whole = pa.ipc.open_file(source)
-        batches = (whole.get_batch(index) for index in range(whole.num_record_batches))
-        return whole.schema, batches
+        reader = pa.ipc.open_file(source)
+        batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+        return reader.schema, batches
 
 
 class ForwardReader(Generic[Row]):

@@ -1,4 +1,4 @@
-"""A CSV table (UTF-8, header line, comma) beside a folder of images."""
+"""A CSV table (UTF-8, header line, comma) with a folder of images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CsvSource(Source):
     Attributes:
         table: the CSV file.
         images: folder of the images; without it the items have no image.
-        text_columns: columns of texts, comma-separated; every filled cell is a caption of its own.
+        text_columns: columns of texts, comma-separated; every filled cell is a separate caption.
             Without any the items have no text.
         image_column: column of the image's path within the folder.
         document: the text columns are the sections of a report, named after their columns, and
@@ -43,7 +43,7 @@ class CsvSource(Source):
         id_column: column of the item's id; without it, the image's path, else the line's number.
         group_captions: rows with one id are one item with the captions of all of them.
         group_column: column of the patient, case or photo, which never crosses a split; without
-            it every item is a group of its own.
+            it every item is a separate group.
         split_column: column that holds train, val or test; without it the split is drawn.
         split_map: what a word of the split column means, such as restval=train; `*` stands for any
             characters.

@@ -1,4 +1,4 @@
-"""A folder tree of DICOM files, with reports of the studies beside it."""
+"""A folder tree of DICOM files, with reports of the studies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class DicomSource(FolderSource):
         reports: a folder of text files named `<study>.txt`, or a CSV table; the study is its
             instance UID or its accession number. Without it the items have no text.
         study_column: the table's column of studies.
-        text_columns: the table's columns of texts, comma-separated: one of whole reports, or
+        text_columns: the table's columns of texts, comma-separated: one of complete reports, or
             several that are the sections.
     """
 

@@ -38,7 +38,7 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 _PREAMBLE = 128
-# The file's own group and the object's first, in either byte order.
+# The file's group and the object's first, in either byte order.
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)
@@ -90,7 +90,7 @@ def _dataset(data: bytes, start: int) -> Dataset:
         stop_when=lambda tag, vr, length: tag.group > 2,
     )  # fmt: skip
     _check_class(str(meta.get("MediaStorageSOPClassUID", "")))
-    # Before the rest is read: a deflated object is inflated whole, to whatever size.
+    # Before the rest is read: all of a deflated object is inflated, to whatever size.
     if start or meta:
         _check_syntax(str(meta.get("TransferSyntaxUID", "")))
     return pydicom.dcmread(BytesIO(data), specific_tags=TAGS, force=True)

@@ -22,7 +22,7 @@ def dicom_picture(data: bytes, name: str, short_side: int) -> bytes:
     """The image of a DICOM file as a greyscale PNG of 8 bits.
 
     Args:
-        data: the whole file.
+        data: the complete file.
         name: the file's name; a file with a name of DICOM's that is none counts as broken.
         short_side: the shorter side in pixels at most; larger images are reduced.
 
@@ -72,7 +72,7 @@ def greys(stored_HW: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     tables = dataset.get("VOILUTSequence")
     if tables and "LUTData" in tables[0]:
         entries_N, first = table_entries(tables[0], dataset, signed=_least_unit(dataset) < 0)
-        # White is what the entries' own bits hold: some tables claim 16 bits and have 12.
+        # White is what the bits of the entries hold: some tables claim 16 bits and have 12.
         white = (1 << int(entries_N.max()).bit_length()) - 1
         levels_V = looked_up(units_V, entries_N, first) / white
     elif (center := _number(dataset, "WindowCenter")) is not None and (

@@ -109,7 +109,7 @@ def _decoded(dataset: Dataset) -> tuple[NDArray[Any], int]:
     syntax = dataset.file_meta.TransferSyntaxUID
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     if syntax in JPEG_2000:
-        # Some wrap the codestream in a file format, whose own account of the size is not read.
+        # Some wrap the codestream in a file format, whose account of the size is not read.
         frame = frame[max(0, frame.find(_START_OF_CODESTREAM)) :]
     header = _codestream_header(frame) if syntax in JPEG_2000 else _jpeg_header(frame)
     expected = (dataset.Rows, dataset.Columns, 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from crossray.data.sources.layout import Layout, Row, broken, counted, lines, listed, whole
+from crossray.data.sources.layout import Layout, Row, broken, counted, integer, lines, listed
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.split import Split
 
@@ -62,7 +62,7 @@ def read_captions(path: Path) -> tuple[dict[str, list[str]], list[Row]]:
     for count, line in enumerate(lines(path), start=1):
         key, _, caption = line.partition("\t")  # a blank caption has lost its tab
         name, _, digits = key.rpartition("#")
-        number = whole(digits)
+        number = integer(digits)
         if not name or number is None:
             detail = f"{line[:60]!r} is not 'name.jpg#number<TAB>caption'"
             rest.append(broken(f"{path.name} line {count}", "malformed row", detail))

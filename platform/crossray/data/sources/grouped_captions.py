@@ -29,7 +29,7 @@ class Groups:
         self._last: list[list[int]] = []
 
     def add(self, item_id: str, *place: int) -> None:
-        """Enter the row that stands at `place`; one without an id is an item of its own.
+        """Enter the row that stands at `place`; one without an id is a separate item.
 
         Every run is the place of its first row and the number of its rows.
         """

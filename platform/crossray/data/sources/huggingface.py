@@ -45,7 +45,7 @@ class HuggingFaceSource(Source):
     Attributes:
         path: a folder, a glob, a file, or the id of a data set on the hub.
         image_column: column of images: structs of `bytes` and `path`, bytes, or paths. A path is
-            sought beside its file, then in the folder that was given.
+            sought next to its file, then in the folder that was given.
         text_columns: columns of texts, comma-separated: strings or lists of strings.
         document: the text columns are the sections of a report, named after their columns, and
             are split into sentences.
@@ -88,7 +88,7 @@ class HuggingFaceSource(Source):
             root, name, files = "", "", self._download()
         splits: list[Split | None] = [None] * len(files)
         if self.split_column is None:
-            splits = split_words(self.split_map).files([own for own, _ in files], name)
+            splits = split_words(self.split_map).files([path for path, _ in files], name)
         units: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
         for (_, file), split in zip(files, splits, strict=True):
@@ -245,10 +245,10 @@ class HuggingFaceReader:
             return data
         if path is None or is_missing(path):
             raise Rejected("missing image", "the image is null")
-        own = Path(file).parent
-        root = self.folder or str(own)
-        if os.path.isfile(own / path):  # noqa: PTH113 - Path.is_file raises for a name too long
-            path = os.path.relpath(own / path, root)
+        home = Path(file).parent
+        root = self.folder or str(home)
+        if os.path.isfile(home / path):  # noqa: PTH113 - Path.is_file raises for a name too long
+            path = os.path.relpath(home / path, root)
         return ImageFile(root, path)
 
 

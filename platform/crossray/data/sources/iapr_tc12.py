@@ -14,12 +14,12 @@ from crossray.data.sources.layout import (
     Row,
     broken,
     counted,
+    integer,
     is_broken,
     lines,
     listed,
     numeric,
     unmatched,
-    whole,
 )
 from crossray.data.sources.source import FolderSource, Plan
 
@@ -122,12 +122,14 @@ def _labels(regions: Path) -> tuple[dict[str, list[str]], list[Row]]:
     for path in files:
         for count, line in enumerate(lines(path), start=1):
             cells = line.split()
-            label = whole(cells[-1])
-            if len(cells) != 3 or label is None or None in map(whole, cells):
+            label = integer(cells[-1])
+            if len(cells) != 3 or label is None or None in map(integer, cells):
                 where = f"{path.parent.name}/{path.name} line {count}"
                 detail = f"{line[:40]!r} is not three numbers (photo, region, label)"
                 rest.append(broken(where, "malformed row", detail))
                 continue
             numbers.setdefault(cells[0], set()).add(label)
-    labels = {photo: [f"label-{label}" for label in sorted(own)] for photo, own in numbers.items()}
+    labels = {
+        photo: [f"label-{label}" for label in sorted(found)] for photo, found in numbers.items()
+    }
     return labels, rest

@@ -71,7 +71,7 @@ def lines(path: Path) -> list[str]:
 
 
 def text_file(folder: Path, name: str) -> str:
-    """The text of a row's own file in `folder`; the name is not trusted.
+    """The text of a row's file in `folder`; the name is not trusted.
 
     Raises `Rejected` when there is no such file or it is not UTF-8.
     """
@@ -150,8 +150,8 @@ def _by_value(digits: str) -> tuple[int, str]:
     return len(value), value
 
 
-def whole(cell: str) -> int | None:
-    """The number that a cell holds, None where it is no whole number of up to 18 digits."""
+def integer(cell: str) -> int | None:
+    """The number that a cell holds, None where it is no integer of up to 18 digits."""
     return int(cell) if cell.isdecimal() and len(cell) <= 18 else None
 
 

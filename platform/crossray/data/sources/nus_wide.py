@@ -174,10 +174,10 @@ def _ten(rows: list[Row]) -> list[Row]:
     classes: dict[str, dict[str, Row]] = {label: {} for label in TEN}
     listed_times = Counter(row["group_id"] for row in rows)
     for row in rows:
-        own = [label for label in row["labels"] if label in classes]
+        named = [label for label in row["labels"] if label in classes]
         # A photo that is listed twice could be drawn for two classes, and so for two splits.
-        if len(own) == 1 and listed_times[row["group_id"]] == 1:
-            classes[own[0]][row["group_id"]] = {**row, "labels": own}
+        if len(named) == 1 and listed_times[row["group_id"]] == 1:
+            classes[named[0]][row["group_id"]] = {**row, "labels": named}
     chosen: dict[str, Row] = {}
     for label, photos in classes.items():
         order = shuffled(photos)

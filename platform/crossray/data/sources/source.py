@@ -28,7 +28,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What an importer found when it looked over its whole input, and how to read it.
+    """What an importer found when it looked over its input, and how to read it.
 
     `units` are the tasks in order, JSON values of about `UNIT_ROWS` rows each; `rows` is their
     number of rows; `notes` go to the manifest; `remedies` say what to do where most rows are

@@ -34,7 +34,7 @@ class SplitWords:
     mapped: tuple[tuple[str, Split], ...] = ()
 
     def split(self, word: str) -> Split | None:
-        """The split that a whole word means; None if it is unknown."""
+        """The split that a word means; None if it is unknown."""
         return self._mapped(word) or parse_split(word)
 
     def cell(self, word: str) -> Split:
@@ -51,8 +51,8 @@ class SplitWords:
     def files(self, paths: Sequence[str], folder: str) -> list[Split | None]:
         """The split of every file; None for all of them where no name speaks of one.
 
-        `paths` are relative to the `folder` that was given. Its own name counts where none of the
-        paths names a split. Raises `CrossRayError` for a file that names none beside files that
+        `paths` are relative to the `folder` that was given. Its name counts where none of the
+        paths names a split. Raises `CrossRayError` for a file that names none among files that
         do, and for names that speak of a split without naming it.
         """
         found = [self._file(path) for path in paths]
@@ -107,7 +107,7 @@ def split_words(entries: tuple[str, ...]) -> SplitWords:
 
 
 def _parts(path: str) -> list[str]:
-    """The names of a file's folders and its own, without its ending and the number of its shard."""
+    """The names of a file's folders and of the file, without ending and shard number."""
     *folders, file = PurePath(path).parts
     return [*folders, _SHARD.sub("", PurePath(file).stem)]
 

@@ -1,4 +1,4 @@
-"""Reports of studies beside their images: a folder of text files, or a CSV table."""
+"""Reports of studies, for their images: a folder of text files, or a CSV table."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TableReports:
     def parts(self, studies: Sequence[str]) -> dict[str, str]:
         """The sections of the report under the first of the names `studies` that has one.
 
-        Several columns are the sections, named after them; one column is a whole report. Raises
+        Several columns are the sections, named after them; one column is a complete report. Raises
         `Rejected` when there is none or it is not UTF-8.
         """
         place = next((self.rows[study] for study in studies if study in self.rows), None)

@@ -42,7 +42,7 @@ class TypedColumn:
     classes: tuple[str, ...]
 
     def value(self, cell: Any) -> Any:
-        """What a cell of the whole column holds for this field."""
+        """What a cell of the column, as one value, holds for this field."""
         for name in self.fields:
             if isinstance(cell, list):
                 cell = [each[name] for each in cell if each is not None]

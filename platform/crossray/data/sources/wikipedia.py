@@ -15,10 +15,10 @@ from crossray.data.sources.layout import (
     Row,
     broken,
     counted,
+    integer,
     lines,
     listed,
     text_file,
-    whole,
 )
 from crossray.data.sources.source import FolderSource, Plan
 
@@ -79,7 +79,7 @@ def category_line(line: str, categories: Sequence[str]) -> tuple[str, str, str]:
     Raises `Rejected` for any other line.
     """
     cells = line.split("\t")
-    number = whole(cells[-1])
+    number = integer(cells[-1])
     if len(cells) != 3 or number is None or not 1 <= number <= len(categories):
         known = f"text, image and category (1 to {len(categories)})"
         raise Rejected("malformed row", f"{line[:80]!r} is not {known}")

@@ -21,7 +21,7 @@ def nested_subset(
     """Which items [N] stay as they are: round(`fraction` N) of them, balanced and nested.
 
     For one seed the subset of a smaller fraction lies within that of a larger one. Items are
-    stratified by their rarest label, and those without labels are a stratum of their own: of each
+    stratified by their rarest label, and those without labels are a separate stratum: of each
     stratum of n items the subset holds fraction n, give or take 2. The order of the items changes
     nothing. Raises CrossRayError for a fraction out of (0, 1] and for lists of different lengths.
     """
@@ -40,10 +40,10 @@ def nested_subset(
     place_N = np.empty(len(item_ids))
     for name, rows in strata.items():
         rows.sort(key=lambda row: hashed_point(seed, "annotated", item_ids[row]))
-        # Strata start at places of their own, else all small ones would enter at one fraction.
+        # Strata start at different places, else all small ones would enter at one fraction.
         place_N[rows] = (np.arange(len(rows)) + hashed_point(seed, "stratum", name)) / len(rows)
     kept_N = np.zeros(len(item_ids), dtype=bool)
-    # Equal places are told apart by the ids, not by the order of the items.
+    # Equal places are ordered by the ids, not by the order of the items.
     order = np.lexsort((np.asarray(item_ids, dtype=str), place_N))
     kept_N[order[: round(fraction * len(item_ids))]] = True
     return kept_N

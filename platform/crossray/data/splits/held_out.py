@@ -48,9 +48,9 @@ def without_held_out(
 ) -> NDArray[np.bool_]:
     """Which items [N] remain: all of test, and in train and val the groups without such a label.
 
-    A group (patient) goes whole when any of its items, of whatever split, carries a held-out label:
-    its other films may show the same finding unnamed. Give uncertain labels with the certain ones,
-    so that they count as carried. Raises CrossRayError for a held-out label that no item carries.
+    A group (patient) goes with all its items when one of them, of whatever split, carries a
+    held-out label: its other films may show the same finding unnamed. Give uncertain labels with
+    the certain ones, so that they count as carried. Raises CrossRayError for a held-out label that no item carries.
     """
     _check_carried(labels, held_out)
     rows = list(zip(group_ids, splits, labels, strict=True))

@@ -26,7 +26,7 @@ class Items:
         item_ids: unique.
         group_ids: the patient, case or source photo of an item.
         splits: where the items stand.
-        studies: `meta["study_id"]`, or the item's own id; films of a study share its text.
+        studies: `meta["study_id"]`, or the item's id; films of a study share its text.
         labels: what an item carries.
         uncertain: labels that `meta["uncertain"]` names.
         paired_N: whether an item has both an image and a text.
@@ -70,7 +70,7 @@ def read_items(pairs: Artifact) -> Items:
         item_ids,
         columns["group_id"],
         columns["split"],
-        [meta.get("study_id") or own for meta, own in zip(metas, item_ids, strict=True)],
+        [meta.get("study_id") or item for meta, item in zip(metas, item_ids, strict=True)],
         columns["labels"],
         [[name for name in _SEPARATORS.split(meta.get("uncertain", "")) if name] for meta in metas],
         np.array(columns["paired"], dtype=bool),

@@ -84,7 +84,7 @@ def find_leaks(tables: Iterable[pa.Table], looks_at: Selects | None = None) -> l
     """Compare every split with every other; empty when nothing crosses them.
 
     `tables` hold the columns `LEAK_COLUMNS` of a pairs artifact, as `iter_pairs` gives them. One
-    table is in memory at a time, beside ids, hashes and fingerprints; the comparisons of the last
+    table is in memory at a time, with all ids, hashes and fingerprints; the comparisons of the last
     grow with the product of the splits' sizes. Twins within one split are no leak. Captions of a
     few words repeat by chance: the count says how often. `looks_at`, asked for the item id and the
     split of each image, says which are compared, by default all. Raises CrossRayError for an image
@@ -233,7 +233,7 @@ def check_leaks(pairs: Artifact, split: Split, images: int = IMAGES) -> LeakChec
     sample = _Sample(_shares(pairs.manifest.metrics["splits"], split, images))
     choice = "-".join(f"{share:.6f}" for share in sample.shares.values())
     path = cache_dir() / "leaks" / f"{pairs.id}-{_VERSION}-{NEAR_BITS}-{choice}.json"
-    with suppress(OSError, ValueError, CrossRayError):  # not there, or not whole
+    with suppress(OSError, ValueError, CrossRayError):  # not there, or not complete
         return from_dict(LeakCheck, json.loads(path.read_text(encoding="utf-8")))
     leaks = find_leaks(iter_pairs(pairs, LEAK_COLUMNS), sample)
     check = LeakCheck(tuple(leaks), sample.taken, pairs.manifest.metrics["images"])
@@ -245,9 +245,12 @@ def _shares(items: dict[Split, int], split: Split, images: int) -> dict[Split, f
     """The share of each split's images that is compared."""
     if sum(items.values()) <= images:
         return dict.fromkeys(items, 1.0)
-    own = min(items[split], images // 2)
+    tested = min(items[split], images // 2)
     others = sum(items.values()) - items[split]
-    shares = {True: own / max(1, items[split]), False: min(1.0, (images - own) / max(1, others))}
+    shares = {
+        True: tested / max(1, items[split]),
+        False: min(1.0, (images - tested) / max(1, others)),
+    }
     return {name: shares[name == split] for name in items}
 
 
