@@ -33,11 +33,7 @@ from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
-from crossray.encoders.image import (
-    ImageTower,
-    ImageTowerConfig,
-    normalisation,
-)
+from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
 from crossray.encoders.text import TextTower, TextTowerConfig, given_texts
 from crossray.methods.recipe import Recipe, TokenizerConfig
 from crossray.models.artifact import TOKENIZER

@@ -14,15 +14,7 @@ from pydicom.pixels import get_decoder
 
 from crossray.data.images.file_kinds import FrameHeader, frame_header
 from crossray.data.rejection import Rejected
-from crossray.data.sources.dicom_file import (
-    GREY,
-    JPEG,
-    JPEG_2000,
-    JPEG_LS,
-    NATIVE,
-    REMEDY,
-    damage,
-)
+from crossray.data.sources.dicom_file import GREY, JPEG, JPEG_2000, JPEG_LS, NATIVE, REMEDY, damage
 
 # The decoder that pydicom takes. GDCM, which it would prefer where it is installed, ends the
 # process on some damaged frames.

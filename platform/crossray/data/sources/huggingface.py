@@ -20,13 +20,7 @@ from crossray.data.missing_values import is_missing, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.arrow_files import (
-    SUFFIXES,
-    ForwardReader,
-    read_batches,
-    read_schema,
-    survey,
-)
+from crossray.data.sources import arrow_files
 from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import Plan, Source, names
 from crossray.data.sources.split_words import split_words
@@ -92,7 +86,7 @@ class HuggingFaceSource(Source):
         units: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
         for (_, file), split in zip(files, splits, strict=True):
-            schema, parts = survey(file)
+            schema, parts = arrow_files.survey(file)
             self.columns(schema, file)
             for part, rows in enumerate(parts):
                 units.append(
@@ -132,7 +126,7 @@ class HuggingFaceSource(Source):
             while glob.has_magic(str(folder)):
                 folder = folder.parent
         found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - folders may be wild, too
-        files = sorted(Path(file) for file in found if file.endswith(SUFFIXES))
+        files = sorted(Path(file) for file in found if file.endswith(arrow_files.SUFFIXES))
         return folder, [(os.path.relpath(file, folder), str(file.absolute())) for file in files]
 
     def _download(self) -> list[tuple[str, str]]:
@@ -184,7 +178,7 @@ class HuggingFaceReader:
             for where, row in self._rows(unit):
                 yield where, [(where, row)]
             return
-        forward = ForwardReader(lambda number: self._rows(unit["parts"][number]))
+        forward = arrow_files.ForwardReader(lambda number: self._rows(unit["parts"][number]))
         for runs in unit["items"]:
             rows = [row for number, *run in runs for row in forward.rows(str(number), *run)]
             yield rows[0][0], rows
@@ -192,11 +186,11 @@ class HuggingFaceReader:
     def _rows(self, part: dict[str, Any], only: str | None = None) -> Iterator[tuple[str, Any]]:
         """The rows of one row group, with `only` one of the columns."""
         file, index = part["file"], part["first"]
-        columns = self.source.columns(read_schema(file), file)
+        columns = self.source.columns(arrow_files.read_schema(file), file)
         if only is not None:
             columns = {only: columns[only]}
         read = list(dict.fromkeys(column.column for column in columns.values()))
-        for batch in read_batches(file, part["part"], read):
+        for batch in arrow_files.read_batches(file, part["part"], read):
             for at in range(batch.num_rows):
                 cells = {name: _cell(column, batch, at) for name, column in columns.items()}
                 default = f"{part['split'] or 'row'}-{index}"

@@ -50,7 +50,8 @@ def without_held_out(
 
     A group (patient) goes with all its items when one of them, of whatever split, carries a
     held-out label: its other films may show the same finding unnamed. Give uncertain labels with
-    the certain ones, so that they count as carried. Raises CrossRayError for a held-out label that no item carries.
+    the certain ones, so that they count as carried. Raises CrossRayError for a held-out label that
+    no item carries.
     """
     _check_carried(labels, held_out)
     rows = list(zip(group_ids, splits, labels, strict=True))
