@@ -45,9 +45,9 @@ class ClinicalTerms:
         return len(self._terms)
 
     def spans(self, text: str) -> list[Span]:
-        """Where terms stand, from left to right, the longest at each place; none overlap.
+        """Where terms are, from left to right, the longest at each place; none overlap.
 
-        Nothing but blanks and one hyphen or slash may stand between the words of a term.
+        Only blanks and one hyphen or slash may be between the words of a term.
         """
         words = [(singular(m[0].lower()), *m.span()) for m in _WORD.finditer(text)]
         spans, place = [], 0

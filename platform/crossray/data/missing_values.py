@@ -9,14 +9,14 @@ from __future__ import annotations
 import regex
 
 # What `pandas.read_csv` takes for missing, in any case: a caption, a label or a patient that is
-# one of these words and nothing else is a cell that somebody's program found empty.
+# one of these words and nothing else is a cell that some program found empty.
 _WORDS = frozenset(
     {
         "nan", "-nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "#n/a n/a", "#na",
         "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
     }
 )  # fmt: skip
-# Marks are left out, for alone they have nothing to stand on; so are characters without a
+# Combining marks do not count, which show nothing alone; nor do characters without a
 # glyph (controls, formats, private use) and everything that Unicode lets a font ignore. The
 # last class is of letters and symbols that are blank nevertheless, such as U+2800 of Braille.
 _VISIBLE = regex.compile(

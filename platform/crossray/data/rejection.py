@@ -27,7 +27,7 @@ Reason = Literal[
 ]
 
 PASSED_OVER: frozenset[Reason] = frozenset({"not DICOM", "not an image"})
-"""Reasons that do not speak against an input: other files in a folder of images."""
+"""Reasons that do not count as rejections: other files in a folder of images."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a row, not a failure

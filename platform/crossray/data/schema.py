@@ -124,7 +124,7 @@ def iter_pairs(
     """Stream a pairs artifact, one row group at a time, in the order it was ingested.
 
     `columns` are names of `PAIR_SCHEMA` (default: all); `split` keeps only that split's rows.
-    Tables without rows are not given out. Pairs that were made before there were masks have none.
+    No table is empty. Pairs from before masks were stored have none.
     """
     wanted = list(columns) if columns is not None else PAIR_SCHEMA.names
     system, root = filesystem(artifact.uri)

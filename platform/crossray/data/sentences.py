@@ -85,7 +85,7 @@ def _ends(head: str, tail: str) -> bool:
         return True
     before, word = match.group(1) or "", match.group(2)
     if len(word) == 1 and word.isupper() and tail[0].isupper():
-        # An initial follows a name or stands alone; "vitamin C." ends its sentence.
+        # An initial follows a name or is alone; "vitamin C." ends its sentence.
         return bool(before) and not before[0].isupper()
     word = word.lower()
     if word in _OPEN_UNLESS_CAPITAL:

@@ -158,7 +158,7 @@ class Tokenizer:
         return batch, span_BT
 
     def known(self, text: str) -> list[bool]:
-        """For each token of a text, without special ones: whether it stands for a known word."""
+        """For each token of a text, without special ones: whether it is of a known word."""
         encoding = self._encodings([[text]])[0]
         return [
             number != self._unknown and any(map(str.isalnum, token))
@@ -262,7 +262,7 @@ def load_tokenizer(
 
     `wordpiece`: learnt from `texts` (the other arguments belong to it alone); `hub:ID`;
     `path:/absolute/file-or-folder` (a `tokenizer.json`, so also an artifact's); `package:NAME`.
-    Raises `CrossRayError` when it cannot be had or is no fast tokenizer.
+    Raises `CrossRayError` when it cannot be found or is no fast tokenizer.
     """
     if source == WORDPIECE:
         return Tokenizer(train_wordpiece(texts, vocab_size, min_frequency))

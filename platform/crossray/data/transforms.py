@@ -43,7 +43,7 @@ class AugmentConfig(Config):
         contrast: the factor lies in 1 +- this, in [0, 1).
         flip: probability of a mirror image; 0 because left and right carry medical meaning.
         sentences: the smallest share of a text's sentences that is shown, in [0, 1], one sentence
-            at least, drawn anew every epoch; 1 for all. Pairs only: features have complete texts.
+            at least, drawn again every epoch; 1 for all. Pairs only: features have complete texts.
     """
 
     min_scale: float = 0.8
@@ -90,7 +90,7 @@ def _decode(data: bytes) -> Tensor:
             pixels = np.array(_to_8_bits(ImageOps.exif_transpose(image)))
     except CrossRayError:
         raise
-    # Pillow's decoders raise whatever the broken bytes lead them to.
+    # Pillow's decoders raise almost anything for broken bytes.
     except Exception as error:
         raise CrossRayError(
             f"an image cannot be decoded ({type(error).__name__}: {str(error).rstrip('.')}); "
@@ -140,7 +140,7 @@ def _evaluate(data: bytes, image_size: int, mean: Channels, std: Channels, fit: 
 def evaluation_view(image_CYX: Tensor, image_size: int, fit: Fit = "crop") -> Tensor:
     """What evaluation and serving see of an image: its central square, or all of it squashed.
 
-    What lies far from the square is cut off before anything is resized, so that memory is bounded
+    What is far from the square is cut off before anything is resized, so that memory is bounded
     by the image and by `image_size`, whatever the image's aspect.
     """
     from torchvision.transforms.v2 import functional
@@ -248,7 +248,7 @@ def _normalise(pixels_CYX: Tensor, mean: Channels, std: Channels) -> Tensor:
 def training_draws(seed: int, epoch: int, index: int) -> list[float]:
     """The eight uniform draws of an augmentation: four of the crop, angle, light, contrast, flip.
 
-    Every draw is taken whatever the configuration, so that switching one off moves no other.
+    Every draw is taken for every configuration, so that switching one off changes no other.
     """
     draws: list[float] = np.random.default_rng((seed, epoch, index)).random(8).tolist()
     return draws

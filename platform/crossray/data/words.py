@@ -15,7 +15,7 @@ class Word(NamedTuple):
     """A word or a mark of a text.
 
     `tokens`: places in the row of `Tokenizer.encode`, none where the text was cut before the word.
-    `spaced`: whether a space stands before it.
+    `spaced`: whether a space precedes it.
     """
 
     text: str

@@ -64,7 +64,7 @@ class Embed:
 
     Of a method of images alone, the images only.
 
-    An interrupted run goes on where it stood.
+    An interrupted run continues where it stopped.
 
     Attributes:
         model: a teacher or student artifact: a name in the store, an absolute path or a URI.

@@ -2,7 +2,7 @@
 
 The driver holds one block at a time and one hash an item; Ray Data's object store has a budget. So
 memory does not grow with the number of rows. Order is kept, and the same input gives the same
-bytes and therefore the same artifact id, wherever the input lies.
+bytes and therefore the same artifact id, at any place of the input.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pairs split anew: from a `pairs` to a `pairs` artifact, one row group at a time.
+"""Split pairs again: from a `pairs` to a `pairs` artifact, one row group at a time.
 
 Ids, groups and labels of all items are in memory, images and texts of one row group. Order is kept,
 and the same input gives the same bytes and therefore the same artifact id.

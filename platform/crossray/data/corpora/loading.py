@@ -84,7 +84,7 @@ def training_loader(
 ) -> DataLoader[Batch]:
     """Micro-batches of one process, in the sampler's order.
 
-    Each item comes with one of its texts, drawn anew every epoch. What is drawn depends on the
+    Each item comes with one of its texts, drawn again every epoch. What is drawn depends on the
     seed, the epoch and the item only, so neither resuming nor the number of loader processes
     changes it. `label_names` are the columns of `labels_BC`; without them it is left out. Without
     `texts` no text is read, and the batches have none. `sentences`: see `AugmentConfig`.

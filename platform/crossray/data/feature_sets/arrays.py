@@ -79,7 +79,7 @@ class ArrayFile:
 
 
 def label_lists(files: Sequence[tuple[str, NDArray[Any]]]) -> list[Labels]:
-    """The labels of several splits' rows, each given with words that say where it stands.
+    """The labels of several splits' rows, each given with its place, for messages.
 
     One column, or one row, of integers holds class indices: from 0, or, when no split has
     class 0, from 1. Several columns of zeros and ones are one-hot or multi-hot. Classes are named

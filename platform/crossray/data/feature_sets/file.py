@@ -56,7 +56,7 @@ class FeatureFileSource(FeatureSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("file",)
 
     def features(self, seed: int) -> FeatureSet:

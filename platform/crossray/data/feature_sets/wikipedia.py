@@ -42,7 +42,7 @@ class WikipediaFeatureSource(FeatureSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder",)
 
     def features(self, seed: int) -> FeatureSet:

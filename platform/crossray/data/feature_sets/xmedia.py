@@ -28,7 +28,7 @@ class XmediaSource(FeatureSource):
     """4,096 CNN values an image and 3,000 words a text, one of twenty classes.
 
     The originals are not distributed, and images and texts are matched by class: as in GPLDAN, a
-    pair is what stands in the same row. 30 % of the test rows of every class, drawn by the seed,
+    pair has equal row numbers. 30 % of the test rows of every class, drawn by the seed,
     are val: 300 of 1,000.
 
     Attributes:
@@ -41,7 +41,7 @@ class XmediaSource(FeatureSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder",)
 
     def features(self, seed: int) -> FeatureSet:

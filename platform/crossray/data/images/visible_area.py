@@ -37,7 +37,7 @@ def visible_boxes(
     """The boxes in fractions of what `evaluation_transform` or `training_transform` shows.
 
     With an epoch, of what training shows in it. Both crop. A turned box is the smallest upright one
-    around it; what lies outside is cut off, and boxes that are outside are left out.
+    around it; what reaches outside is cut off, and boxes outside are left out.
 
     Args:
         boxes_R4: x0, y0, x1, y1 as fractions of the image.

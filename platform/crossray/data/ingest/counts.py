@@ -164,7 +164,7 @@ class IngestCounts:
             return
         reason, count = refused.most_common(1)[0]
         remedy = "".join(f"{text}, " for why, text in (remedies or {}).items() if why == reason)
-        # The percentages are spelt out far enough to show that one exceeds the other.
+        # The shares have enough digits to show that one exceeds the other.
         limit = f"above the {max_rejected:.4g} of --max-rejected; " if self.items else "every one; "
         raise CrossRayError(
             f"{rejected:,} of {total:,} rows were rejected (a share of {share:.4g}), {limit}"

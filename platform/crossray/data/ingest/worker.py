@@ -34,7 +34,7 @@ WORK_SCHEMA = pa.schema(
         pa.field(BLANK_TEXTS, pa.int32()),
     ]
 )
-# What values of another type than expected raise wherever they are used.
+# What values of an unexpected type raise.
 _WRONG_VALUE = (
     ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pa.ArrowException,
 )  # fmt: skip
@@ -63,7 +63,7 @@ class IngestWorker:
             yield _table(rows)
 
     def _judge(self, where: str, raw: Any) -> dict[str, Any]:
-        """The values of `WORK_SCHEMA`: whatever a row holds, it costs no other."""
+        """The values of `WORK_SCHEMA`; no row can make another one fail."""
         row: PairRow = {}
         try:
             row = self.reader.row(raw)
@@ -75,7 +75,7 @@ class IngestWorker:
 
 
 def encodable(text: str) -> str:
-    """`text` with what UTF-8 cannot hold, as in a file name of another encoding, spelt out."""
+    """`text` with what UTF-8 cannot hold, as in a file name of another encoding, escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -28,7 +28,7 @@ class UnimodalCorpus:
     """The images of a split, whether or not they have a text, and its texts, image or not.
 
     Image and text of one row are of different items. There are as many rows as images or texts,
-    whichever are more; the others come round again.
+    whichever are more; the others repeat.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class UnimodalCorpus:
     def entries(self, row: int) -> list[list[str]]:
         """The texts of an item, each as its sentences.
 
-        Half a turn through the texts lies between an item's text and its image, where it has both.
+        Half of all texts lie between an item's text and its image, where it has both.
         """
         table = self._columns["texts"]
         place = (row + len(table) // 2) % len(table)

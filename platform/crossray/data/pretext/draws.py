@@ -36,7 +36,7 @@ def hidden_rectangles(side: int, area: float, rng: np.random.Generator) -> NDArr
 
 
 class Vocabulary(NamedTuple):
-    """The token that stands for a hidden one, and all that a random one is drawn from."""
+    """The token that replaces a hidden one, and all that a random one is drawn from."""
 
     mask: int
     ordinary_V: Ints
@@ -53,7 +53,7 @@ def chosen_units(unit_T: Ints, share: float, rng: np.random.Generator) -> Ints:
     """The numbers of the units that are masked: `share` of those that occur, at least one.
 
     `unit_T`: the unit that each token is part of, negative for none. The expected number is
-    `share` times theirs wherever that is 1 or more.
+    `share` times their number where that is 1 or more.
     """
     units = np.unique(unit_T[unit_T >= 0])
     if not len(units):
@@ -86,7 +86,7 @@ def single_tokens(inside_T: NDArray[np.bool_]) -> Ints:
 def ordered_or_swapped(sentences: Sequence[str], rng: np.random.Generator) -> tuple[list[str], int]:
     """The sentences cut in two at a random place, the halves swapped with probability 0.5.
 
-    Gives 1 where they stand in their order, 0 where swapped, `IGNORED` for a single sentence
+    Gives 1 where they keep their order, 0 where swapped, `IGNORED` for a single sentence
     (sentence order prediction, Lan et al. 2020, section 3.1).
     """
     if len(sentences) < 2:

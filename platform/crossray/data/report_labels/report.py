@@ -16,11 +16,11 @@ _NOT_DISEASE = ("Support Devices", NO_FINDING)
 
 
 def report_findings(sentences: Iterable[str]) -> dict[str, Status]:
-    """The status of every finding that a report speaks of; the strongest of its sentences.
+    """The status of every finding that a report mentions: the strongest over its sentences.
 
     A finding implies its parent in the lexicon. `No Finding` is positive when the report denies
-    something or calls it normal and states and doubts nothing but Support Devices; it is negative
-    when something is stated or doubted.
+    something or calls it normal, and states and doubts only Support Devices; it is negative when
+    something is stated or doubted.
     """
     rules = lexicon()
     said: list[tuple[str, Status]] = []

@@ -46,7 +46,7 @@ class _Mention:
 
 
 def sentence_findings(sentence: str) -> dict[str, Status]:
-    """The status of every finding that `sentence` speaks of; the strongest of its mentions."""
+    """The status of every finding that `sentence` mentions: the strongest over its mentions."""
     lexicon_ = lexicon()
     text = normal_form(sentence)
     clause = _Clauses(text, lexicon_)

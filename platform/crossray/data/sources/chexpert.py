@@ -56,7 +56,7 @@ _REMEDY = (
 class ChexpertSource(FolderSource):
     """Chest films with fourteen labels; films of a study share `study_id`, a patient is a group.
 
-    Irvin et al.: CheXpert, AAAI 2019. Labels are positive labels; uncertain ones stand in `meta`.
+    Irvin et al.: CheXpert, AAAI 2019. Labels are positive labels; uncertain ones are in `meta`.
     The official validation set is val; its test set has no public reports or labels.
 
     Attributes:

@@ -76,7 +76,7 @@ class AnnotationFile:
         self._faults, self._remedy = faults, remedy
 
     def entries(self, name: str, *fields: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The objects of the list `name`, each with where it stands.
+        """The objects of the list `name`, each with its place.
 
         Raises `CrossRayError` where none has the `fields`.
         """

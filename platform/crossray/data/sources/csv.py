@@ -45,10 +45,10 @@ class CsvSource(Source):
         group_column: column of the patient, case or photo, which never crosses a split; without
             it every item is a separate group.
         split_column: column that holds train, val or test; without it the split is drawn.
-        split_map: what a word of the split column means, such as restval=train; `*` stands for any
+        split_map: what a word of the split column means, such as restval=train; `*` matches any
             characters.
         label_column: column of the item's labels.
-        label_separator: what stands between the labels of a cell.
+        label_separator: what separates the labels of a cell.
         mask_columns: columns of paths within the folder of masks, each a picture of the image's
             size that is white where the structure of the column's name is, comma-separated.
         meta_columns: further columns to keep, comma-separated.
@@ -73,7 +73,7 @@ class CsvSource(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("table", "images")
 
     def plan(self) -> Plan:
@@ -279,7 +279,7 @@ def _text(cell: str) -> str:
 
 
 def records(stream: BinaryIO, line: int) -> Iterator[Record]:
-    """Offset, line (counted from 1) and cells of every record from where `stream` stands.
+    """Offset, line (counted from 1) and cells of every record from the position of `stream`.
 
     Cells hold one character a byte (Latin-1), so that a wrong encoding is judged cell by cell.
     """

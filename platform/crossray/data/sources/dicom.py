@@ -38,9 +38,9 @@ class DicomSource(FolderSource):
 
     Images are shown as their header says: modality table or rescale, VOI table or window,
     MONOCHROME1 inverted, colour as luminance. The SOP instance UID is the item's id, the patient's
-    id the group's, the study instance UID `study_id`, as they stand: pseudonymise first what must
+    id the group's, the study instance UID `study_id`, unchanged: pseudonymise first what must
     not leave its place. Modality, view, body part and laterality are kept, nothing else of the
-    header. What is not DICOM or not an image is passed over and counted. Where all files lie in two
+    header. What is not DICOM or not an image is passed over and counted. Where all files are in two
     or more folders that are called like splits (`train/`, `test/`), these are the splits; else
     patients are drawn.
 
@@ -63,7 +63,7 @@ class DicomSource(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "reports")
 
     def plan(self) -> Plan:
@@ -105,7 +105,7 @@ class DicomReader:
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """The files of a unit."""
         for name in unit["files"]:
-            # A name may be bytes of another encoding, which no text can hold as they stand.
+            # A name may be bytes of another encoding, which no text can hold unchanged.
             yield os.fsencode(name).decode("utf-8", "backslashreplace"), name
 
     def row(self, raw: str) -> PairRow:

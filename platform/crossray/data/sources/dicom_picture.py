@@ -57,7 +57,7 @@ def greys(stored_HW: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     Where the file has neither, the values present are spread over all greys, as Johnson et al. did
     for MIMIC-CXR-JPG (arXiv:1901.07042). Padding (C.7.5.1.1.2) is no part of the film: it does not
     count in the spread and is shown black, in MONOCHROME1 too. Raises `Rejected` for windows,
-    slopes and tables that are no numbers or of no extent, and where all greys come out alike
+    slopes and tables that are no numbers or of no extent, and where all greys become equal
     although the values differ.
     """
     lowest = int(stored_HW.min())
@@ -105,7 +105,7 @@ def modality_units(values_V: Values, dataset: Dataset) -> Values:
 
 
 def table_entries(item: Dataset, dataset: Dataset, signed: bool) -> tuple[Values, int]:
-    """The entries [N] of a lookup table and the value that the first entry stands for.
+    """The entries [N] of a lookup table and the value that the first entry maps.
 
     Files disagree on the type of these numbers, and readers guess it. Entries and their number
     have no sign; the first value has one where the values that are looked up may (`signed`).

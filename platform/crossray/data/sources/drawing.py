@@ -1,4 +1,4 @@
-"""Splits of published sizes whose lists were never published: drawn, the same for everybody."""
+"""Splits of published sizes without published lists: drawn by hashes, the same for all users."""
 
 from __future__ import annotations
 

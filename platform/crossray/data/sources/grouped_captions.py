@@ -29,7 +29,7 @@ class Groups:
         self._last: list[list[int]] = []
 
     def add(self, item_id: str, *place: int) -> None:
-        """Enter the row that stands at `place`; one without an id is a separate item.
+        """Enter the row at `place`; one without an id is a separate item.
 
         Every run is the place of its first row and the number of its rows.
         """
@@ -44,12 +44,12 @@ class Groups:
         self._last = runs
 
     def end_run(self) -> None:
-        """Let the next row begin a run: it does not stand behind the last one."""
+        """Let the next row begin a run: it does not follow the last one."""
         self._last = []
 
 
 def joined(rows: Sequence[tuple[str, PairRow]]) -> PairRow:
-    """The item of rows, each with where it stands: its captions are those of all rows, in order.
+    """The item of rows, each with its place: its captions are those of all rows, in order.
 
     Raises `Rejected` where the rows do not agree in everything else.
     """

@@ -33,13 +33,13 @@ class HuggingFaceSource(Source):
     """Parquet or Arrow files as the Hugging Face hub lays them out.
 
     The split is read from the file names (`data/train-00000-of-00002.parquet`) or their folders;
-    where none of them speaks of a split it is drawn. A column may be a field of structs, such as
+    where none of them suggests a split it is drawn. A column may be a field of structs, such as
     `sentences.raw`.
 
     Attributes:
         path: a folder, a glob, a file, or the id of a data set on the hub.
         image_column: column of images: structs of `bytes` and `path`, bytes, or paths. A path is
-            sought next to its file, then in the folder that was given.
+            searched next to its file, then in the folder that was given.
         text_columns: columns of texts, comma-separated: strings or lists of strings.
         document: the text columns are the sections of a report, named after their columns, and
             are split into sentences.
@@ -47,7 +47,7 @@ class HuggingFaceSource(Source):
         group_captions: rows with one id are one item with the captions of all of them.
         split_column: column of the item's split, in place of the names of files.
         split_map: what a word for a split means, in a file's name, a folder's or the split column,
-            such as restval=train; `*` stands for any characters.
+            such as restval=train; `*` matches any characters.
         label_column: column of the item's labels: strings, numbers of classes that the file names,
             or lists of either.
     """
@@ -154,7 +154,7 @@ class HuggingFaceSource(Source):
 class HuggingFaceReader:
     """Reads row groups and record batches, inside a worker.
 
-    `folder` is the one that was given, in which images may lie; "" for a data set of the hub.
+    `folder` is the one that was given, which may hold images; "" for a data set of the hub.
     """
 
     source: HuggingFaceSource
@@ -253,7 +253,7 @@ def _grouped(items: list[list[list[int]]], parts: list[dict[str, Any]]) -> dict[
 
 
 def _cell(column: TypedColumn, batch: pa.RecordBatch, at: int) -> Any:
-    """What stands in a cell, or the `Rejected` that its row is to raise."""
+    """The value of a cell, or the `Rejected` that its row is to raise."""
     try:
         return column.value(batch[column.column][at].as_py())
     except UnicodeDecodeError as error:
@@ -269,7 +269,7 @@ def _strings(cell: Any) -> list[str]:
 
 
 def _named(column: str, columns: dict[str, TypedColumn], cells: dict[str, Any]) -> list[str]:
-    """The words of a cell, numbers of classes by their name; -1 stands for no class."""
+    """The words of a cell, numbers of classes by their name; -1 means no class."""
     words = [word for word in _strings(cells[column]) if word]
     classes = columns[column].classes
     if not classes:

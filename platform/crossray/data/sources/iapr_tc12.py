@@ -62,7 +62,7 @@ class IaprTc12Source(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "regions")
 
     def plan(self) -> Plan:
@@ -89,7 +89,7 @@ class IaprTc12Source(FolderSource):
 
 
 def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
-    """The pair of an annotation: tags in capitals, but not XML, for ampersands stand bare."""
+    """The pair of an annotation: tags in capitals, but not XML: ampersands are not escaped."""
     name = f"{path.parent.name}/{path.stem}"
     try:
         text = path.read_bytes().decode("latin-1")

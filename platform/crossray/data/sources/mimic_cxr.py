@@ -35,7 +35,7 @@ class MimicCxrSource(FolderSource):
     Johnson et al.: MIMIC-CXR-JPG, arXiv:1901.07042. Texts are the sentences of findings and
     impression, or of the report's last paragraph where it has neither; headings are read as the
     data set's authors map them. Films whose report has no text are kept and counted. Labels are
-    positive labels; uncertain ones stand in `meta`.
+    positive labels; uncertain ones are in `meta`.
 
     Attributes:
         folder: MIMIC-CXR-JPG: the tables, packed or not, and files/ with the images.
@@ -56,7 +56,7 @@ class MimicCxrSource(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "reports")
 
     def plan(self) -> Plan:

@@ -50,7 +50,7 @@ class NusWideSource(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "images")
 
     def plan(self) -> Plan:

@@ -45,7 +45,7 @@ class OpenClipartSource(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("root",)
 
     def plan(self) -> Plan:

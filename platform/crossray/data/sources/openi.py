@@ -41,7 +41,7 @@ class OpeniSource(FolderSource):
 
     Demner-Fushman et al.: Preparing a collection of radiology examinations for distribution and
     retrieval, JAMIA 23 (2016). Labels are the major MeSH terms without their qualifiers; `normal`
-    stands for no finding. Reports without an image are items of text alone. There is no official
+    means no finding. Reports without an image are items of text alone. There is no official
     split: reports are drawn 70/10/20 by a fixed seed.
 
     Attributes:

@@ -86,7 +86,7 @@ def section_of(heading: str) -> str | None:
 
 
 def named_section(heading: str) -> str | None:
-    """The section of a heading in any case, which must be a name from the table as it stands.
+    """The section of a heading in any case, which must be exactly a name from the table.
 
     Looser rules would take sentences that hold a colon for headings.
     """

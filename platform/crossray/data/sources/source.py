@@ -20,7 +20,7 @@ class Reader(Protocol):
     """How one importer reads its input, inside a worker."""
 
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The raw rows of a unit in order, each with where it stands in the input."""
+        """The raw rows of a unit in order, each with its place in the input."""
 
     def row(self, raw: Any) -> PairRow:
         """The pair of a raw row; raises `Rejected`."""
@@ -50,14 +50,14 @@ class Origin(Config):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The fields that say where the input lies, not what it is."""
+        """The fields that say where the input is, not what it is."""
         return ()
 
     def identity(self) -> dict[str, Any]:
         """The part of the configuration that the artifact's id depends on.
 
-        What the input is, the digests of the payload say; so `paths` stand in the manifest's
-        metrics only, and a folder that was moved gives the same id.
+        The digests of the payload say what the input is; so `paths` are in the manifest's metrics
+        only, and a folder that was moved gives the same id.
         """
         fields = {k: v for k, v in to_dict(self).items() if k not in self.paths}
         return {"source": self.name, "version": self.version, **fields}
@@ -87,7 +87,7 @@ class FolderSource(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder",)
 
 

@@ -2,7 +2,7 @@
 
 A file's split is named by a part of its name between hyphens (`train-00000-of-00002.parquet`,
 `set-train.arrow`), else by the nearest of its folders that is called like a split.
-Any other name that speaks of a split (`train_0001`, `testA`, `restval`, `train-val`) names none:
+Any other name that suggests a split (`train_0001`, `testA`, `restval`, `train-val`) names none:
 a guess could put test images into training, so the user is asked. `--split-map` comes first.
 """
 
@@ -20,7 +20,7 @@ from crossray.data.rejection import Rejected
 from crossray.data.sources.source import names
 from crossray.data.split import SPLITS, Split, parse_split
 
-# Words that speak of splits without naming one; what some call `eval` others call the test set.
+# Words that suggest splits without naming one; what some call `eval` others call the test set.
 _UNCLEAR = frozenset({"eval", "evaluation", "restval", "minival", "trainval", "testdev"})
 _SHARD = re.compile(r"-\d+(-of-\d+)?(-[0-9a-f]+)?$")
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -49,11 +49,11 @@ class SplitWords:
         )
 
     def files(self, paths: Sequence[str], folder: str) -> list[Split | None]:
-        """The split of every file; None for all of them where no name speaks of one.
+        """The split of every file; None for all of them where no name suggests one.
 
         `paths` are relative to the `folder` that was given. Its name counts where none of the
         paths names a split. Raises `CrossRayError` for a file that names none among files that
-        do, and for names that speak of a split without naming it.
+        do, and for names that suggest a split without naming it.
         """
         found = [self._file(path) for path in paths]
         if not any(found) and folder:
@@ -113,7 +113,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _hints(name: str) -> set[str]:
-    """The splits, and the unclear words, that a name speaks of: two in `train-val_2`."""
+    """The splits, and the unclear words, that a name suggests: two in `train-val_2`."""
     runs = [run.lower() for run in _LETTERS.findall(name)]
     return {parse_split(run) or run for run in runs if run in _UNCLEAR or parse_split(run)}
 

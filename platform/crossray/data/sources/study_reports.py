@@ -90,7 +90,7 @@ def open_reports(path: str, study_column: str, text_columns: str) -> tuple[Repor
 
 
 def _survey(path: str, study_column: str, columns: list[str]) -> tuple[TableReports, list[str]]:
-    """Where the first row of every study stands in the table."""
+    """The place of the first row of every study in the table."""
     places: dict[str, tuple[int, int]] = {}
     repeated = 0
     with open(path, "rb") as stream:
@@ -118,7 +118,7 @@ def _survey(path: str, study_column: str, columns: list[str]) -> tuple[TableRepo
 def report_parts(report: str) -> dict[str, str]:
     """Text by section.
 
-    Headings may stand in any case; a report without headings is a `body`.
+    Headings may be in any case; a report without headings is a `body`.
     """
     if not has_headings(report):
         body = report.removeprefix("\ufeff").strip()

@@ -41,7 +41,7 @@ class WikipediaSource(FolderSource):
     Attributes:
         folder: what holds the lists, the images and the texts.
         split: `official` is train and test; `gpldan` makes the first 231 pairs of the test list
-            val. In both, sections of one article stand in different splits, so every pair is a
+            val. In both, sections of one article are in different splits, so every pair is a
             group. `drawn` draws the split with an article as a group.
     """
 

@@ -1,4 +1,4 @@
-"""What split makers know of every item: all of its row but the image and the text."""
+"""What splitters know of every item: its row without the image and the text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Items:
     Attributes:
         item_ids: unique.
         group_ids: the patient, case or source photo of an item.
-        splits: where the items stand.
+        splits: of each item.
         studies: `meta["study_id"]`, or the item's id; films of a study share its text.
         labels: what an item carries.
         uncertain: labels that `meta["uncertain"]` names.

@@ -1,4 +1,7 @@
-"""Leaks: what a model saw in training and meets again in the test."""
+"""Leaks: what is both in training and in the test.
+
+The check of a pairs artifact is done once a machine, and bounded in what it decodes.
+"""
 
 from __future__ import annotations
 
@@ -84,11 +87,11 @@ def find_leaks(tables: Iterable[pa.Table], looks_at: Selects | None = None) -> l
     """Compare every split with every other; empty when nothing crosses them.
 
     `tables` hold the columns `LEAK_COLUMNS` of a pairs artifact, as `iter_pairs` gives them. One
-    table is in memory at a time, with all ids, hashes and fingerprints; the comparisons of the last
-    grow with the product of the splits' sizes. Twins within one split are no leak. Captions of a
-    few words repeat by chance: the count says how often. `looks_at`, asked for the item id and the
-    split of each image, says which are compared, by default all. Raises CrossRayError for an image
-    that cannot be decoded.
+    table is in memory at a time, with all ids, hashes and fingerprints; the comparisons of
+    fingerprints grow with the product of the splits' sizes. Twins within one split are no leak.
+    Captions of a few words repeat by chance: the count says how often. `looks_at` decides by item
+    id and split which images are compared, by default all. Raises CrossRayError for an image that
+    cannot be decoded.
     """
     contents: dict[str, _SplitContents] = {split: _SplitContents() for split in SPLITS}
     with ThreadPoolExecutor() as pool:

@@ -1,4 +1,4 @@
-"""How pairs are split anew: by patient, without labels, with fewer pairs or texts, into folds."""
+"""Ways to split pairs again: by patient, without labels, with fewer pairs or texts, into folds."""
 
 from __future__ import annotations
 
