@@ -1,7 +1,5 @@
 """Clinical terms in a text: the longest ones of a list, as spans of characters."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache

@@ -4,8 +4,6 @@ Le and Mikolov 2014, through gensim (the extra `doc2vec`). What it learns stays 
 learned it: only the vectors of texts are kept.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 The size is judged by the header, before anything of that size is allocated.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

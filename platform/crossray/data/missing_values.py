@@ -4,8 +4,6 @@ pandas, R and spreadsheets each have words for a missing value; a caption of zer
 is no caption.
 """
 
-from __future__ import annotations
-
 import regex
 
 # What `pandas.read_csv` takes for missing, in any case: a caption, a label or a patient that is

@@ -1,7 +1,5 @@
 """Why a row of the input was not taken."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 Reason = Literal[

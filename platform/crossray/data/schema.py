@@ -6,8 +6,6 @@ and each section names the half-open range `texts[start:stop]`. `meta["study_id"
 names the study: rows with equal `study_id` show the same study.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
 

@@ -4,8 +4,6 @@ The rules know what clinical text does: hard-wrapped lines, numbered lists, deci
 blank after a full stop and the marks that de-identification leaves (`___`, `XXXX`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Splits: assigned from the group alone, so that no group can cross them."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Literal
 

@@ -4,8 +4,6 @@ torchvision is imported where it is used: it loads torch's compiler, which takes
 processes only read the configuration.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

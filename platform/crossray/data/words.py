@@ -1,7 +1,5 @@
 """The words of a text, and the tokens that each was cut into."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -5,8 +5,6 @@ memory does not grow with the number of rows. Order is kept, and the same input 
 bytes and therefore the same artifact id, at any place of the input.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """From a feature set to a `features` artifact, the first of its lineage."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@ Ids, groups and labels of all items are in memory, images and texts of one row g
 and the same input gives the same bytes and therefore the same artifact id.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

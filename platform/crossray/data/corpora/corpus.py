@@ -1,7 +1,5 @@
 """One split of a data set as methods read it: from pixels and words, or from cached features."""
 
-from __future__ import annotations
-
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence

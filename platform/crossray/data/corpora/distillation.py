@@ -1,7 +1,5 @@
 """A teacher's outputs on disk, and the corpus that adds them to images and texts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 

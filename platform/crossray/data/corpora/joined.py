@@ -1,7 +1,5 @@
 """Several splits as one corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

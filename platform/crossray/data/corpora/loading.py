@@ -1,7 +1,5 @@
 """Training batches from a corpus, through a torch DataLoader; its errors name the item."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any

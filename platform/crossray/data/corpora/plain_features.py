@@ -1,7 +1,5 @@
 """Features that need no weights: grey thumbnails, and bags of words hashed into buckets."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence

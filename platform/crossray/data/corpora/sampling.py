@@ -1,7 +1,5 @@
 """Which items make which batch: deterministic by seed, split by rank, resumable at any step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Arrays by name out of a `.mat` or `.npz` file, and what vectors and labels may look like."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Any feature set: named arrays in one `.mat` or `.npz` file."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 

@@ -1,7 +1,5 @@
 """The image and text vectors of XMedia, as they are sent on request."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 

@@ -5,8 +5,6 @@ not read others, so that imagecodecs (libpng, libtiff) decodes these. It is impo
 used: most processes never meet such an image.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Encoded images of unknown origin: bounded before they are decoded, decoded to find damage."""
 
-from __future__ import annotations
-
 import io
 import warnings
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What kind of file it is, by its first bytes, where ingest does not read its format."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 JPEG_LS = 0xF7

@@ -1,7 +1,5 @@
 """Boxes and masks of an image as its transform shows them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from io import BytesIO

@@ -1,7 +1,5 @@
 """What an ingest remembers of all rows: identities as hashes, counts, and the verdict."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Labels for rows without any, read from their texts at ingest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any

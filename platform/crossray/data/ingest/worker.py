@@ -1,7 +1,5 @@
 """The part of an ingest that runs in Ray's workers: a unit of the input becomes Arrow tables."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator

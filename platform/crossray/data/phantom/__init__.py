@@ -4,8 +4,6 @@ Synthetic and of no clinical value. Row ``i`` is a pure function of the configur
 so any worker can make any slice, and the same seed and version give the same bytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -3,8 +3,6 @@
 Everything is a map of attenuation (the line integral of Beer-Lambert's law, dimensionless).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

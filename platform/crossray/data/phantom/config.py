@@ -1,7 +1,5 @@
 """What a phantom data set is made of: its size, its seed and its variants."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from crossray.core.errors import CrossRayError

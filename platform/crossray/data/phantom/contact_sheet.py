@@ -3,8 +3,6 @@
 ``python -m crossray.data.phantom.contact_sheet OUT.jpg`` writes it.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Support devices, surgical clips and wires: radio-opaque shapes over the chest."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -5,8 +5,6 @@ same share of the vessels; borders with the heart and the diaphragm vanish by th
 (the silhouette sign).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from crossray.data.phantom.anatomy import Chest

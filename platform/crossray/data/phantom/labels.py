@@ -4,8 +4,6 @@ Findings after Irvin et al. 2019 (CheXpert), Table 1. As there, `No Finding` mea
 other than Support Devices is present, and Lung Opacity is the parent of the opacities.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from crossray.data.phantom.study import ChestFinding

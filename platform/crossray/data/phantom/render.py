@@ -1,7 +1,5 @@
 """Puts body, bones, vessels, findings and acquisition together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

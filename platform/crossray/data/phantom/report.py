@@ -1,7 +1,5 @@
 """The report: FINDINGS with a sentence a structure, IMPRESSION with one to three."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

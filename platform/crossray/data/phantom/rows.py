@@ -1,7 +1,5 @@
 """Rows of the pair schema: a study rendered, reported and put through the variants."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from crossray.data.phantom.acquisition import develop, encode, encode_mask

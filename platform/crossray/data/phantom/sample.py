@@ -3,8 +3,6 @@
 Random access: keyed random streams, and the arithmetic from rows to patients.
 """
 
-from __future__ import annotations
-
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

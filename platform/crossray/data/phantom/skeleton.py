@@ -1,7 +1,5 @@
 """Bones and vessels, drawn as bands in patient coordinates."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ Lengths are in units of half the image at scale 1 (about 21 cm): x grows to the 
 image (the patient's left), y grows downwards, (0, 0) is the middle of the chest.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 CM_PER_UNIT = 21.0

@@ -6,8 +6,6 @@ Every wording of a finding contains a term of that finding and no term of a find
 it does not imply, so that a text can be checked against the labels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar

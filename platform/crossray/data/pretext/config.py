@@ -1,7 +1,5 @@
 """Which pretext tasks need what drawn."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

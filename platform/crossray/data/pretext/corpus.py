@@ -1,7 +1,5 @@
 """One split of a data set as self-supervision reads it: images and texts, paired or not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 

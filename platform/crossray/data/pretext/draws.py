@@ -4,8 +4,6 @@ What BERT does to single tokens (Devlin et al. 2019, section 3.1) is done to com
 here (HIER, docs/methods/hier.md).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Batches of self-supervision: images and texts with what is drawn for them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -6,8 +6,6 @@ either word, `word?` (or `a|b?`) may be left out, `..` stands for up to two word
 to six, none of them a mark.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

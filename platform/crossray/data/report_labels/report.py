@@ -1,7 +1,5 @@
 """What a report says of each finding, and the labels that follow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 

@@ -5,8 +5,6 @@ after it to the left, neither out of its clause; the nearest counts. A doubt tha
 ("nothing to suggest") denies, and a doubted "unchanged" doubts.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Parquet and Arrow files: their schemas, and their rows a few at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar

@@ -3,8 +3,6 @@
 MIMIC-CXR-JPG has its labels in the same form.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """MS COCO 2014 in its official layout: JSON files of captions and instances, two image folders."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """The annotation files of MS COCO 2014: one wrong entry costs its image, or itself."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Container, Iterator

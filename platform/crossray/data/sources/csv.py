@@ -1,7 +1,5 @@
 """A CSV table (UTF-8, header line, comma) with a folder of images."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass

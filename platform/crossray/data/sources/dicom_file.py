@@ -3,8 +3,6 @@
 Of a header only `TAGS` are read: a name, a birth date or an address cannot be passed on.
 """
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

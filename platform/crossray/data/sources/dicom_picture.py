@@ -1,7 +1,5 @@
 """A DICOM file's bytes as the picture that an ingest of the file stores."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The values that the pixels of a DICOM image store, in every transfer syntax that is read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import imagecodecs

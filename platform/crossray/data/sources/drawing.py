@@ -1,7 +1,5 @@
 """Splits of published sizes without published lists: drawn by hashes, the same for all users."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 

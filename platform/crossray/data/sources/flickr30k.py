@@ -1,7 +1,5 @@
 """Flickr30k in its official layout: a token file and a folder of photos."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal

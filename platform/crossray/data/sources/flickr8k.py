@@ -1,7 +1,5 @@
 """Flickr8k in its official layout: a token file, three lists of images, a folder of photos."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar

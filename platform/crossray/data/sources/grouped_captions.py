@@ -1,7 +1,5 @@
 """Tables with one caption a row: the rows of one id become one item with all their captions."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Image-text sets as the Hugging Face hub lays them out: Parquet or Arrow files."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections import Counter

@@ -1,7 +1,5 @@
 """IAPR TC-12 in its official layout: photos, annotation files, and labels of regions."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

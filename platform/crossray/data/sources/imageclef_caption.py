@@ -1,7 +1,5 @@
 """ImageCLEFmedical Caption 2023: two folders of images with tables of captions and concepts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar

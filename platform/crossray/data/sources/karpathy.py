@@ -1,7 +1,5 @@
 """The split of Karpathy and Fei-Fei (CVPR 2015): `dataset_flickr30k.json`, `dataset_coco.json`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

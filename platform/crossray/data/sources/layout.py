@@ -1,7 +1,5 @@
 """What importers of published sets share: finding the files, reading them, listing the rows."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

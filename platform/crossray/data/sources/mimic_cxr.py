@@ -1,7 +1,5 @@
 """MIMIC-CXR-JPG: tables, a tree of images, and the tree of reports of MIMIC-CXR."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path

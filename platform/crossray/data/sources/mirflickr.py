@@ -1,7 +1,5 @@
 """MIRFLICKR-25K in its official layout: photos with tags, and a folder of annotations."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal

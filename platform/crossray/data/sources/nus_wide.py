@@ -1,7 +1,5 @@
 """NUS-WIDE in its official layout: lists of images, ground truth and tags, line by line."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """Open Clip Art Library drawings from the Debian packages openclipart-svg and openclipart-png."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

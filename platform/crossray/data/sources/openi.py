@@ -1,7 +1,5 @@
 """Open-i Indiana University chest X-rays: reports as XML, or as a table, and PNG images."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pascal Sentence as its copies lay it out: photos and sentences in a folder a class."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -3,8 +3,6 @@
 Johnson et al., MIMIC-CXR (arXiv:1901.07042); the table follows the published code of the data set.
 """
 
-from __future__ import annotations
-
 import re
 from difflib import get_close_matches
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """What an importer is: a configuration that lays out the work of reading its input."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ Any other name that suggests a split (`train_0001`, `testA`, `restval`, `train-v
 a guess could put test images into training, so the user is asked. `--split-map` comes first.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

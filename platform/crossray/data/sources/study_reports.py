@@ -1,7 +1,5 @@
 """Reports of studies, for their images: a folder of text files, or a CSV table."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Sequence

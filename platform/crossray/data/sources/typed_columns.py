@@ -3,8 +3,6 @@
 A name such as `sentences.raw` is the field of a struct, also of the structs of a list.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The Wikipedia set of Rasiwasia et al. in its official layout: lists, images, texts as XML."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Sequence

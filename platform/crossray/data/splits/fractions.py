@@ -1,7 +1,5 @@
 """Nested fractions and folds of the items, balanced by label."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Zero- and few-shot splits: labels that training never sees, or sees a few times."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What splitters know of every item: its row without the image and the text."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

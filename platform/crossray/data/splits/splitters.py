@@ -1,7 +1,5 @@
 """Ways to split pairs again: by patient, without labels, with fewer pairs or texts, into folds."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
