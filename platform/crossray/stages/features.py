@@ -41,6 +41,7 @@ from crossray.models.fitting import fitted_towers, make_tokenizer, training_text
 
 IMAGES_AT_A_TIME = 16
 _COLUMNS = ["item_id", "split", "image", "texts", "sections", "labels", "meta"]
+Read = tuple[list[NDArray[Any]], list[NDArray[np.int16]]]
 
 
 @dataclass(frozen=True)
@@ -205,9 +206,6 @@ class Towers:
         entries = text_entries(row["texts"], row["sections"])
         states, sentences = self.reader.read(entries) if entries else ([], [])
         return [state.ravel().astype(self.dtype) for state in states], sentences
-
-
-Read = tuple[list[NDArray[Any]], list[NDArray[np.int16]]]
 
 
 class TextReader(ABC):

@@ -22,6 +22,8 @@ from crossray.data.phantom.study import (
     tube_tip_above_carina,
 )
 
+T = TypeVar("T")
+
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 _GRADES = {
     "small": ("small", "small", "minimal"),
@@ -151,9 +153,6 @@ def series(words: Sequence[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-T = TypeVar("T")
 
 
 class Pick:

@@ -33,15 +33,15 @@ class UnimodalCorpus:
         self,
         pairs: Artifact,
         split: Split,
-        whole: Augmented,
+        upright: Augmented,
         views: tuple[Augmented, Augmented],
         modalities: Sequence[UnimodalKind] = ("images", "texts"),
     ) -> None:
-        """`whole` and `views` make pixels_CYX of an encoded image, an epoch and its number.
+        """`upright` and `views` make pixels_CYX of an encoded image, an epoch and its number.
 
         Raises `CrossRayError` for a split without any item of one of the modalities.
         """
-        self._whole, self._views = whole, views
+        self._upright, self._views = upright, views
         self._columns: dict[UnimodalKind, pa.Table] = {}
         for modality in modalities:
             self._columns[modality] = _table(pairs, split, modality)
@@ -54,11 +54,11 @@ class UnimodalCorpus:
     def __len__(self) -> int:
         return max(len(table) for table in self._columns.values())
 
-    def whole(self, row: int, epoch: int) -> Tensor:
+    def upright(self, row: int, epoch: int) -> Tensor:
         """`pixels_CYX` of an image, upright."""
         data, item_id = self._image(row)
         with naming(item_id):
-            return self._whole(data, epoch, row)
+            return self._upright(data, epoch, row)
 
     def views(self, row: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Two augmented `pixels_CYX` of an image."""

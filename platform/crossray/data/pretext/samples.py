@@ -82,7 +82,7 @@ class PretextSamples(Dataset[Any]):
     def _image(self, epoch: int, row: int) -> _Image:
         rng, config = self._rng(_IMAGE, epoch, row), self._config
         views = self.corpus.views(row, epoch) if config.views else ()
-        upright_CYX = self.corpus.whole(row, epoch) if config.whole or not views else views[0]
+        upright_CYX = self.corpus.upright(row, epoch) if config.whole or not views else views[0]
         views_VCYX = torch.stack(views) if views else upright_CYX.new_zeros((0, *upright_CYX.shape))
         turns, *view_turns = rng.integers(4, size=3).tolist()
         if views and config.turned_views:

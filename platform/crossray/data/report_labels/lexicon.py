@@ -14,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+Status = Literal["positive", "uncertain", "negative"]
+Pattern = re.Pattern[str] | None
 _TOKEN = re.compile(r"[a-z0-9_']+|[^\sa-z0-9_']")
 _GAPS = {"..": r"(?: [a-z0-9_']+){0,2}?", "...": r"(?: [a-z0-9_']+){0,6}?"}
 
@@ -44,10 +46,6 @@ def _pattern(phrase: str) -> str:
 
 def _word(word: str) -> str:
     return re.escape(word.removesuffix("*")) + (r"[a-z0-9_']*" if word.endswith("*") else "")
-
-
-Status = Literal["positive", "uncertain", "negative"]
-Pattern = re.Pattern[str] | None
 
 
 @dataclass(frozen=True)

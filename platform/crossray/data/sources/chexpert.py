@@ -22,24 +22,6 @@ SEPARATOR = "|"
 _POSITIVE, _UNCERTAIN, _OTHER = ("1.0", "1"), ("-1.0", "-1"), ("0.0", "0", "")
 
 
-def label_fault(cells: Mapping[str, str]) -> str | None:
-    """What is wrong with the first cell that `read_labels` does not know."""
-    for label in LABELS:
-        if cells[label] not in (*_POSITIVE, *_UNCERTAIN, *_OTHER):
-            return f"{label} is {cells[label]!r:.40}, not 1.0, 0.0, -1.0 or blank"
-    return None
-
-
-def read_labels(cells: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The positive labels, and the uncertain ones for `meta` under `uncertain`.
-
-    Cells are 1.0 (positive), 0.0 (negative), -1.0 (uncertain) or blank (not mentioned).
-    """
-    positive = [label for label in LABELS if cells[label] in _POSITIVE]
-    uncertain = [label for label in LABELS if cells[label] in _UNCERTAIN]
-    return positive, {"uncertain": SEPARATOR.join(uncertain)} if uncertain else {}
-
-
 TABLES: dict[str, Split] = {"train.csv": "train", "valid.csv": "val"}
 _META = {"Frontal/Lateral": "view", "AP/PA": "projection", "Sex": "sex", "Age": "age"}
 _FILM = re.compile(r"(?:.*/)?(?P<split>\w+)/(?P<patient>patient\d+)/(?P<study>study\d+)/[^/]+")
@@ -99,3 +81,21 @@ def _row(cells: Cells, split: Split) -> Row:
             **{name: cells[column] for column, name in _META.items() if cells[column]},
         },
     }
+
+
+def label_fault(cells: Mapping[str, str]) -> str | None:
+    """What is wrong with the first cell that `read_labels` does not know."""
+    for label in LABELS:
+        if cells[label] not in (*_POSITIVE, *_UNCERTAIN, *_OTHER):
+            return f"{label} is {cells[label]!r:.40}, not 1.0, 0.0, -1.0 or blank"
+    return None
+
+
+def read_labels(cells: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The positive labels, and the uncertain ones for `meta` under `uncertain`.
+
+    Cells are 1.0 (positive), 0.0 (negative), -1.0 (uncertain) or blank (not mentioned).
+    """
+    positive = [label for label in LABELS if cells[label] in _POSITIVE]
+    uncertain = [label for label in LABELS if cells[label] in _UNCERTAIN]
+    return positive, {"uncertain": SEPARATOR.join(uncertain)} if uncertain else {}

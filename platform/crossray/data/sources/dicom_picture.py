@@ -1,4 +1,9 @@
-"""A DICOM file's bytes as the picture that an ingest of the file stores."""
+"""A DICOM file's bytes as the picture that an ingest of the file stores.
+
+From stored values to the greys of a display: DICOM PS3.3 C.11.1 (modality) and C.11.2 (VOI). A film
+has at most 65,536 different values, so the steps are computed for each value once. Legend: `V` the
+values between the smallest and the largest stored one, `N` the entries of a table.
+"""
 
 import io
 import math
@@ -14,6 +19,8 @@ from scipy.special import expit
 from crossray.data.rejection import Rejected
 from crossray.data.sources.dicom_file import damage, read_image_object
 from crossray.data.sources.dicom_pixels import stored_values
+
+Values = NDArray[np.float64]
 
 
 def dicom_picture(data: bytes, name: str, short_side: int) -> bytes:
@@ -43,9 +50,6 @@ def encoded_picture(dataset: Dataset, short_side: int) -> bytes:
         buffer = io.BytesIO()
         image.save(buffer, format="PNG")
         return buffer.getvalue()
-
-
-Values = NDArray[np.float64]
 
 
 def greys(stored_HW: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from crossray.data.rejection import Reason
 from crossray.data.schema import PairRow
 
 UNIT_ROWS = 64
+MAX_CELL = 16 << 20  # characters
 
 
 class Reader(Protocol):
@@ -70,7 +71,7 @@ class Source(Origin):
 
     @abstractmethod
     def plan(self) -> Plan:
-        """Check the input as a whole and lay out the work; raises `CrossRayError`."""
+        """Check all of the input and lay out the work; raises `CrossRayError`."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,6 @@ class FolderSource(Source):
     def paths(self) -> tuple[str, ...]:
         """See `Origin.paths`."""
         return ("folder",)
-
-
-MAX_CELL = 16 << 20  # characters
 
 
 def names(columns: str) -> list[str]:
