@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 import ray.data
 import torch
 from numpy.typing import NDArray

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 import ray.data
 from ray.data import ExecutionResources
 from ray.exceptions import RayTaskError
@@ -158,14 +157,8 @@ def admit(block: pa.Table, counts: IngestCounts, rejected: RejectedWriter) -> pa
         if verdict is not None:
             reason, detail = verdict
             counts.reject(reason, row["where"], detail)
-            rejected.write(
-                {
-                    "item_id": row["item_id"],
-                    "where": row["where"],
-                    "reason": reason,
-                    "detail": detail,
-                }
-            )
+            where = {name: row[name] for name in ("item_id", "where")}
+            rejected.write({**where, "reason": reason, "detail": detail})
     rows = block.filter(pa.array(accepted, pa.bool_()))
     taken = rows.select(PAIR_SCHEMA.names).cast(PAIR_SCHEMA)
     counts.count(taken, pc.sum(rows[BLANK_TEXTS]).as_py() or 0)

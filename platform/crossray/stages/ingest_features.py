@@ -31,8 +31,8 @@ def ingest_features(source: FeatureSource, out_uri: str, seed: int = 0) -> Artif
     config = {**source.identity(), "seed": seed, "dtype": _FLOAT32.name, "side": 1}
     with create(out_uri, "features", config) as draft:
         with FeatureWriter(draft.path) as writer:
-            for split in SPLITS:
-                for table in _tables(split, found.splits.get(split)):
+            for split in (split for split in SPLITS if split in found.splits):
+                for table in _tables(split, found.splits[split]):
                     writer.write(table)
         draft.notes.extend(found.notes)
         draft.metrics.update(
@@ -45,9 +45,8 @@ def ingest_features(source: FeatureSource, out_uri: str, seed: int = 0) -> Artif
     return open_artifact(out_uri, "features")
 
 
-def _tables(split: Split, rows: FeatureRows | None) -> Iterator[pa.Table]:
-    for start in range(0, 0 if rows is None else len(rows), BLOCK_ROWS):
-        assert rows is not None
+def _tables(split: Split, rows: FeatureRows) -> Iterator[pa.Table]:
+    for start in range(0, len(rows), BLOCK_ROWS):
         part = rows.take(range(start, min(start + BLOCK_ROWS, len(rows))))
         count = len(part)
         keys = [study_key(item, ()) for item in part.item_ids]
