@@ -16,14 +16,14 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from crossray.core.errors import CrossRayError
 
-SourceKind = Literal["hub", "path", "package"]
-_KINDS: dict[str, SourceKind] = {"hub": "hub", "path": "path", "package": "package"}
+Kind = Literal["hub", "path", "package"]
+_KINDS: dict[str, Kind] = {"hub": "hub", "path": "path", "package": "package"}
 
 
-class PretrainedSource(NamedTuple):
+class Source(NamedTuple):
     """A parsed source; the name of a `path` is absolute."""
 
-    kind: SourceKind
+    kind: Kind
     name: str
 
 
@@ -34,7 +34,7 @@ class Package(NamedTuple):
     digests: Mapping[str, str]
 
 
-def parse(source: str, what: str, without: str) -> PretrainedSource:
+def parse(source: str, what: str, without: str) -> Source:
     """Split `kind:name`; raises `CrossRayError` for anything else.
 
     The sentence says `what` was sought (`weights`) and which word does `without` a source.
@@ -45,7 +45,7 @@ def parse(source: str, what: str, without: str) -> PretrainedSource:
             f"{source!r} is not a source of {what}; use {without!r}, 'hub:ID', 'package:NAME' or "
             "'path:' with the absolute path of a file or folder."
         )
-    return PretrainedSource(_KINDS[kind], name)
+    return Source(_KINDS[kind], name)
 
 
 def download(name: str, what: str, patterns: Sequence[str]) -> Path:
