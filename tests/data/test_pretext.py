@@ -17,15 +17,16 @@ from crossray.data.clinical_terms import load_terms
 from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.pretext.config import PretextConfig
 from crossray.data.pretext.corpus import UnimodalCorpus
-from crossray.data.pretext.draws import (
+from crossray.data.pretext.samples import (
     IGNORED,
+    PretextSamples,
     Vocabulary,
     hidden_rectangles,
     mask_units,
     ordered_or_swapped,
+    pretext_loader,
     single_tokens,
 )
-from crossray.data.pretext.samples import PretextSamples, pretext_loader
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.data.transforms import AugmentConfig, training_transform
 from support.pairs import phantom_pairs, read_pairs, write_pairs

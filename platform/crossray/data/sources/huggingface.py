@@ -18,11 +18,11 @@ from crossray.data.missing_values import is_missing, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources import arrow_files
+from crossray.data.sources import arrow_tables
+from crossray.data.sources.arrow_tables import Role, TypedColumn, find_column
 from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
 from crossray.data.sources.source import Plan, Source, names
 from crossray.data.sources.split_words import split_words
-from crossray.data.sources.typed_columns import Role, TypedColumn, find_column
 from crossray.data.split import Split
 
 
@@ -84,7 +84,7 @@ class HuggingFaceSource(Source):
         units: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
         for (_, file), split in zip(files, splits, strict=True):
-            schema, parts = arrow_files.survey(file)
+            schema, parts = arrow_tables.survey(file)
             self.columns(schema, file)
             for part, rows in enumerate(parts):
                 units.append(
@@ -124,7 +124,7 @@ class HuggingFaceSource(Source):
             while glob.has_magic(str(folder)):
                 folder = folder.parent
         found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - folders may be wild, too
-        files = sorted(Path(file) for file in found if file.endswith(arrow_files.SUFFIXES))
+        files = sorted(Path(file) for file in found if file.endswith(arrow_tables.SUFFIXES))
         return folder, [(os.path.relpath(file, folder), str(file.absolute())) for file in files]
 
     def _download(self) -> list[tuple[str, str]]:
@@ -176,7 +176,7 @@ class HuggingFaceReader:
             for where, row in self._rows(unit):
                 yield where, [(where, row)]
             return
-        forward = arrow_files.ForwardReader(lambda number: self._rows(unit["parts"][number]))
+        forward = arrow_tables.ForwardReader(lambda number: self._rows(unit["parts"][number]))
         for runs in unit["items"]:
             rows = [row for number, *run in runs for row in forward.rows(str(number), *run)]
             yield rows[0][0], rows
@@ -184,11 +184,11 @@ class HuggingFaceReader:
     def _rows(self, part: dict[str, Any], only: str | None = None) -> Iterator[tuple[str, Any]]:
         """The rows of one row group, with `only` one of the columns."""
         file, index = part["file"], part["first"]
-        columns = self.source.columns(arrow_files.read_schema(file), file)
+        columns = self.source.columns(arrow_tables.read_schema(file), file)
         if only is not None:
             columns = {only: columns[only]}
         read = list(dict.fromkeys(column.column for column in columns.values()))
-        for batch in arrow_files.read_batches(file, part["part"], read):
+        for batch in arrow_tables.read_batches(file, part["part"], read):
             for at in range(batch.num_rows):
                 cells = {name: _cell(column, batch, at) for name, column in columns.items()}
                 default = f"{part['split'] or 'row'}-{index}"
