@@ -30,7 +30,7 @@ from crossray.core.artifacts import open_artifact
 from crossray.core.store import resolve
 from crossray.core.types import Representation
 from crossray.data.corpora.corpus import PairCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.methods.contract import Method
 from crossray.models.artifact import load_model
 from crossray.models.corpora import pair_corpus

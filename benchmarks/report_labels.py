@@ -32,7 +32,8 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.core.errors import CrossRayError
-from crossray.data.report_labels import Policy, Status, labels_of, report_findings
+from crossray.data.report_labels.lexicon import Status
+from crossray.data.report_labels.report import Policy, labels_of, report_findings
 from crossray.data.sentences import split_sentences
 
 _OPACITY = (

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.report_labels import sentence_findings
+from crossray.data.report_labels.sentence import sentence_findings
 from crossray.explain import findings
 from crossray.explain.finding_cases import finding_cases
 from crossray.explain.findings import check_findings

@@ -13,7 +13,7 @@ import pytest
 from crossray.core.artifacts import Artifact, create, open_artifact, require_parent
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import FeatureCorpus
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.data.splits.splitters import Fold
 from crossray.stages.split import resplit
 from crossray.studies.single_runs import resplit_features

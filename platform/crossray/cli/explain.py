@@ -13,7 +13,7 @@ from crossray.cli.running import say
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.data.corpora.corpus import paired_rows
-from crossray.data.report_labels import read_sentences, sentence_findings
+from crossray.data.report_labels.report import read_sentences
+from crossray.data.report_labels.sentence import sentence_findings
 from crossray.data.schema import iter_pairs
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.transforms import decode
 from crossray.explain.visible_area import inside_boxes
 

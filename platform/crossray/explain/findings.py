@@ -15,7 +15,7 @@ from rich.text import Text
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation import confidence_interval, energy_in_box, energy_lift
 from crossray.explain.explainer import Explainer
 from crossray.explain.finding_cases import Case, boxed_items, finding_cases

@@ -23,7 +23,7 @@ from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.corpora.joined import JoinedCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured

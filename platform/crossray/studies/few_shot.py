@@ -52,7 +52,7 @@ class FewShots(Study):
         """By number of examples and draw; all draws of zero examples train on the same pairs."""
         items, splits = read_items(data), self._splits()
         # Every split is tried now, so that one without enough examples is not refused hours later.
-        (labels,) = {split.deal(items).held_out for split in splits.values()}
+        (labels,) = {split.split(items).held_out for split in splits.values()}
         print(f"held out: {', '.join(labels)}", flush=True)
         return [
             Point(

@@ -18,9 +18,9 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import exists, resolve
 from crossray.data.corpora.feature_table import FeatureWriter
 from crossray.data.schema import iter_pairs
+from crossray.data.split import SPLITS
 from crossray.data.splits.items import read_items
-from crossray.data.splits.split import SPLITS
-from crossray.data.splits.splitters import SplitMaker
+from crossray.data.splits.splitters import Splitter
 from crossray.data.tokenization import load_tokenizer
 from crossray.evaluation.significance.compare import PER_QUERY
 from crossray.methods.recipe import Recipe
@@ -33,9 +33,9 @@ from crossray.stages.recipe_files import recipe_to_dict
 from crossray.stages.split import resplit
 
 
-def split_once(pairs: Artifact, maker: SplitMaker, uri: str) -> Artifact:
+def split_once(pairs: Artifact, maker: Splitter, uri: str) -> Artifact:
     """The pairs as `maker` splits them, made now or before; raises what `made_before` raises."""
-    wanted = maker.identity(maker.deal(read_items(pairs)))
+    wanted = maker.identity(maker.split(read_items(pairs)))
     found = made_before(uri, "pairs", (pairs,), lambda made: made.manifest.config == wanted)
     return found or resplit(pairs, maker, uri)
 

@@ -20,7 +20,7 @@ from crossray.core.artifacts import (
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
-from crossray.data.splits.splitters import SplitMaker
+from crossray.data.splits.splitters import Splitter
 from crossray.evaluation.report.study_contents import write_variants
 from crossray.evaluation.significance.claims import Claim
 from crossray.methods.recipe import Recipe
@@ -68,7 +68,7 @@ class Point:
     seed: int
     row: str = ""
     x: float | None = None
-    split: SplitMaker | None = None
+    split: Splitter | None = None
     pairs: str = ""
     start: FirstStage | str | None = None
     query_labels: str | None = None

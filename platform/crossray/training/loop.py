@@ -29,10 +29,9 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem
 from crossray.core.types import Batch, TextBatch
 from crossray.data.corpora.corpus import Corpus
-from crossray.data.corpora.label_matrix import label_matrix
-from crossray.data.corpora.loading import pretext_loader, training_loader
+from crossray.data.corpora.loading import multi_hot, training_loader
 from crossray.data.corpora.sampling import BatchSampler
-from crossray.data.pretext.samples import PretextSamples
+from crossray.data.pretext.samples import PretextSamples, pretext_loader
 from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation
 from crossray.methods.contract import (
@@ -175,7 +174,7 @@ class _Worker:
 
         labels_NC = None
         if names and isinstance(self.corpus, Corpus):
-            labels_NC = label_matrix(self.corpus.labels, names)
+            labels_NC = multi_hot(self.corpus.labels, names)
         seed = self.recipe.train.seed
         return TrainingSet(seed, labels_NC, None if tokenizer is None else encode)
 

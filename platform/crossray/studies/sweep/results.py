@@ -18,7 +18,7 @@ from ray import tune
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.store import exists
 from crossray.data.corpora.corpus import PairCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation.report.sweep_trial import BITS_PER_BYTE, State, SweepTrial
 from crossray.index.kinds import KINDS
 from crossray.methods.contract import Hashing, HashingConfig

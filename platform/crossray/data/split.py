@@ -1,7 +1,5 @@
 """Splits: assigned from the group alone, so that no group can cross them."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Literal
 
@@ -36,11 +34,11 @@ def assign_split(
 def hashed_point(seed: int, *names: str) -> float:
     """A number in [0, 1) from the SHA-256 of `seed` and `names`: uniform, and never another."""
     # Names that UTF-8 cannot hold are drawn, too: their rows are rejected later, with the reason.
-    whole = "\0".join((str(seed), *names)).encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(whole).digest()
+    joined = "\0".join((str(seed), *names)).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(joined).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def parse_split(value: str) -> Split | None:
-    """The split that a data set's own word means (`validation`, `dev`, ...); None if unknown."""
+    """The split that a data set's word means (`validation`, `dev`, ...); None if unknown."""
     return _SPELLINGS.get(value.strip().lower())

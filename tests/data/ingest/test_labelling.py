@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from crossray.data.ingest_counts import Ledger
-from crossray.data.labelling import labelled, labelling_identity, with_labels
-from crossray.data.report_labels import Policy
+from crossray.data.ingest.counts import IngestCounts
+from crossray.data.ingest.labelling import labelled, labelling_identity, with_labels
+from crossray.data.report_labels.report import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.source import Plan, Source
@@ -71,12 +71,12 @@ def test_other_columns_stay(tmp_path: Path, judge: Judge) -> None:
 
 def test_labelled_items_are_counted(tmp_path: Path, judge: Judge) -> None:
     """The manifest would state a wrong number of labelled reports."""
-    ledger = Ledger()
+    counts = IngestCounts()
     rows = judge(_Labelled(_table(tmp_path), "zeros"))
-    ledger.count(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA))
-    assert ledger.labelled == 2
-    ledger.count(pa.Table.from_pylist([], schema=PAIR_SCHEMA))
-    assert ledger.labelled == 2
+    counts.count(pa.Table.from_pylist(rows, schema=PAIR_SCHEMA))
+    assert counts.labelled == 2
+    counts.count(pa.Table.from_pylist([], schema=PAIR_SCHEMA))
+    assert counts.labelled == 2
 
 
 def test_meta_is_kept() -> None:

@@ -1,15 +1,13 @@
 """Labels for rows without any, read from their texts at ingest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crossray.data.ingest_worker import Reader
-from crossray.data.report_labels import Policy, labels_of, lexicon, read_sentences, report_findings
+from crossray.data.report_labels.lexicon import lexicon
+from crossray.data.report_labels.report import Policy, labels_of, read_sentences, report_findings
 from crossray.data.schema import PairRow
-from crossray.data.sources.source import Plan
+from crossray.data.sources.source import Plan, Reader
 
 LABELS_FROM = "labels_from"
 REPORT = "report"

@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import UNIT_COLUMN, WORK_SCHEMA, Worker
+from crossray.data.ingest.counts import IngestCounts
+from crossray.data.ingest.worker import UNIT_COLUMN, WORK_SCHEMA, IngestWorker
 from crossray.data.schema import PairRow
 from crossray.data.sources.source import Plan, Source
 from crossray.stages.ingest import admit, ingest
@@ -44,7 +44,7 @@ class Given:
 
 def judged(*rows: Any) -> pa.Table:
     """The rows of `WORK_SCHEMA`, one a row."""
-    tables = list(Worker(Given(list(rows)), 0)(pa.table({UNIT_COLUMN: [json.dumps({})]})))
+    tables = list(IngestWorker(Given(list(rows)), 0)(pa.table({UNIT_COLUMN: [json.dumps({})]})))
     table = pa.concat_tables(tables)
     assert table.schema.equals(WORK_SCHEMA)
     assert table["where"].to_pylist() == [f"row {at}" for at in range(len(rows))]
@@ -138,13 +138,13 @@ def test_blank_captions_are_left_out_and_counted() -> None:
     table = judged(item(1, texts=texts), item(2), item(3, texts=[None, "\u00ad"]))
     assert table["texts"].to_pylist() == [["One.", "Two."], ["A cat."], None]
     assert table["blank_texts"].to_pylist() == [5, 0, None]
-    ledger, refused = Ledger(), Refused()
-    assert len(admit(table, ledger, refused)) == 2
+    counts, refused = IngestCounts(), Refused()
+    assert len(admit(table, counts, refused)) == 2
     assert [row["where"] for row in refused] == ["row 2"]
-    metrics = ledger.metrics()
+    metrics = counts.metrics()
     assert (metrics["texts"], metrics["blank_texts"]) == (3, 5)
     screen = io.StringIO()
-    Console(file=screen, width=100).print(ledger.table())
+    Console(file=screen, width=100).print(counts.table())
     assert re.search(r"left out: blank texts\s+\D\s+5\b", screen.getvalue())
 
 
@@ -165,9 +165,9 @@ def test_words_for_missing_values_are_no_captions_and_no_groups() -> None:
 
 def test_without_blank_captions_nothing_is_said() -> None:
     """A line of zeros on every screen hides the one that matters."""
-    screen, ledger = io.StringIO(), Ledger()
-    admit(judged(item(1)), ledger, Refused())
-    Console(file=screen, width=100).print(ledger.table())
+    screen, counts = io.StringIO(), IngestCounts()
+    admit(judged(item(1)), counts, Refused())
+    Console(file=screen, width=100).print(counts.table())
     assert "blank" not in screen.getvalue()
 
 

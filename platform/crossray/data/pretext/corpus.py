@@ -1,7 +1,5 @@
 """One split of a data set as self-supervision reads it: images and texts, paired or not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
@@ -11,14 +9,14 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.corpora.item_errors import naming
+from crossray.data.corpora.loading import naming
 from crossray.data.corpora.memory_map import cached_table
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 Augmented = Callable[[bytes, int, int], Tensor]
-Modality = Literal["images", "texts"]
-_COLUMNS: dict[Modality, tuple[str, ...]] = {
+UnimodalKind = Literal["images", "texts"]
+_COLUMNS: dict[UnimodalKind, tuple[str, ...]] = {
     "images": ("image", "item_id"),
     "texts": ("texts", "sections", "item_id"),
 }
@@ -28,23 +26,23 @@ class UnimodalCorpus:
     """The images of a split, whether or not they have a text, and its texts, image or not.
 
     Image and text of one row are of different items. There are as many rows as images or texts,
-    whichever are more; the others come round again.
+    whichever are more; the others repeat.
     """
 
     def __init__(
         self,
         pairs: Artifact,
         split: Split,
-        whole: Augmented,
+        upright: Augmented,
         views: tuple[Augmented, Augmented],
-        modalities: Sequence[Modality] = ("images", "texts"),
+        modalities: Sequence[UnimodalKind] = ("images", "texts"),
     ) -> None:
-        """`whole` and `views` make pixels_CYX of an encoded image, an epoch and its number.
+        """`upright` and `views` make pixels_CYX of an encoded image, an epoch and its number.
 
         Raises `CrossRayError` for a split without any item of one of the modalities.
         """
-        self._whole, self._views = whole, views
-        self._columns: dict[Modality, pa.Table] = {}
+        self._upright, self._views = upright, views
+        self._columns: dict[UnimodalKind, pa.Table] = {}
         for modality in modalities:
             self._columns[modality] = _table(pairs, split, modality)
             if not len(self._columns[modality]):
@@ -56,11 +54,11 @@ class UnimodalCorpus:
     def __len__(self) -> int:
         return max(len(table) for table in self._columns.values())
 
-    def whole(self, row: int, epoch: int) -> Tensor:
+    def upright(self, row: int, epoch: int) -> Tensor:
         """`pixels_CYX` of an image, upright."""
         data, item_id = self._image(row)
         with naming(item_id):
-            return self._whole(data, epoch, row)
+            return self._upright(data, epoch, row)
 
     def views(self, row: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Two augmented `pixels_CYX` of an image."""
@@ -77,14 +75,14 @@ class UnimodalCorpus:
     def entries(self, row: int) -> list[list[str]]:
         """The texts of an item, each as its sentences.
 
-        Half a turn through the texts lies between an item's text and its image, where it has both.
+        Half of all texts lie between an item's text and its image, where it has both.
         """
         table = self._columns["texts"]
         place = (row + len(table) // 2) % len(table)
         return text_entries(table["texts"][place].as_py(), table["sections"][place].as_py())
 
 
-def _table(pairs: Artifact, split: Split, modality: Modality) -> pa.Table:
+def _table(pairs: Artifact, split: Split, modality: UnimodalKind) -> pa.Table:
     """The rows of a split that have an image, or a text."""
     columns = _COLUMNS[modality]
     schema = pa.schema([PAIR_SCHEMA.field(column) for column in columns])

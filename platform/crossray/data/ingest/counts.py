@@ -1,6 +1,4 @@
-"""What an ingest remembers over all rows: identities as hashes, counts, and the verdict."""
-
-from __future__ import annotations
+"""What an ingest remembers of all rows: identities as hashes, counts, and the verdict."""
 
 import hashlib
 from collections import Counter
@@ -12,14 +10,14 @@ import pyarrow.compute as pc
 from rich.table import Table
 
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_worker import GREY_RANGE
-from crossray.data.labelling import LABELS_FROM, REPORT
+from crossray.data.ingest.labelling import LABELS_FROM, REPORT
+from crossray.data.ingest.worker import GREY_RANGE
 from crossray.data.rejection import PASSED_OVER, Reason
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 
 
-class Ledger:
-    """Checks that reach over rows, and the counts. Memory: one hash an item, two a group."""
+class IngestCounts:
+    """Checks across rows, and the counts. Memory: one hash an item, two a group."""
 
     def __init__(self) -> None:
         self._items: set[int] = set()
@@ -37,7 +35,7 @@ class Ledger:
         self._first: dict[str, str] = {}
 
     def admit(self, item_id: str, group_id: str, split: str) -> tuple[Reason, str] | None:
-        """Enter an item, or say why it may not stand beside the ones before it."""
+        """Enter an item, or say why it contradicts the ones before it."""
         item, group = _hash(item_id), _hash(group_id)
         if item in self._items:
             return "duplicate id", f"an earlier row has the id {item_id!r}"
@@ -164,7 +162,7 @@ class Ledger:
             return
         reason, count = refused.most_common(1)[0]
         remedy = "".join(f"{text}, " for why, text in (remedies or {}).items() if why == reason)
-        # The percentages are spelt out far enough to show that one exceeds the other.
+        # The shares have enough digits to show that one exceeds the other.
         limit = f"above the {max_rejected:.4g} of --max-rejected; " if self.items else "every one; "
         raise CrossRayError(
             f"{rejected:,} of {total:,} rows were rejected (a share of {share:.4g}), {limit}"

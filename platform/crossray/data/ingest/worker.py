@@ -1,23 +1,22 @@
 """The part of an ingest that runs in Ray's workers: a unit of the input becomes Arrow tables."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile, admitted_image, shown_shape, stored_mask
+from crossray.data.image_file import ImageFile
+from crossray.data.images.encoded import admitted_image, shown_shape, stored_mask
 from crossray.data.images.grey_range import GreyRange
-from crossray.data.missing_values import present
+from crossray.data.missing_values import is_visible, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PAIR_SCHEMA, REJECTED_SCHEMA, Box, PairRow
-from crossray.data.splits.split import SPLITS, assign_split
-from crossray.data.visible_text import is_visible
+from crossray.data.sources.source import Reader
+from crossray.data.split import SPLITS, assign_split
 
 MAX_TEXT = 100_000
 UNIT_COLUMN = "unit"
@@ -33,24 +32,14 @@ WORK_SCHEMA = pa.schema(
         pa.field(BLANK_TEXTS, pa.int32()),
     ]
 )
-# What values of another type than expected raise wherever they are used.
+# What values of an unexpected type raise.
 _WRONG_VALUE = (
     ArithmeticError, AttributeError, LookupError, TypeError, ValueError, pa.ArrowException,
 )  # fmt: skip
 
 
-class Reader(Protocol):
-    """How one importer reads its input, inside a worker."""
-
-    def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-        """The raw rows of a unit in order, each with where it stands in the input."""
-
-    def row(self, raw: Any) -> PairRow:
-        """The pair of a raw row; raises `Rejected`."""
-
-
 @dataclass(frozen=True)
-class Worker:
+class IngestWorker:
     """Turns units into tables of `WORK_SCHEMA`, one row for every raw row, in order."""
 
     reader: Reader
@@ -72,7 +61,7 @@ class Worker:
             yield _table(rows)
 
     def _judge(self, where: str, raw: Any) -> dict[str, Any]:
-        """The values of `WORK_SCHEMA`: whatever a row holds, it costs no other."""
+        """The values of `WORK_SCHEMA`; no row can make another one fail."""
         row: PairRow = {}
         try:
             row = self.reader.row(raw)
@@ -84,7 +73,7 @@ class Worker:
 
 
 def encodable(text: str) -> str:
-    """`text` with what UTF-8 cannot hold, as in a file name of another encoding, spelt out."""
+    """`text` with what UTF-8 cannot hold, as in a file name of another encoding, escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,19 +1,21 @@
-"""Findings of the lungs: each function gives the attenuation that the finding adds.
+"""Findings of lungs and pleura: each function gives the attenuation that the finding adds.
 
 What fills air spaces takes the place of air, so it adds a share of ``chest.air`` and hides the
 same share of the vessels; borders with the heart and the diaphragm vanish by themselves
 (the silhouette sign).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from crossray.data.phantom.anatomy import Chest
 from crossray.data.phantom.canvas import Field, smoothstep, texture
-from crossray.data.phantom.study import Finding, lesion_radius
+from crossray.data.phantom.study import ChestFinding, lesion_radius
 
 _ZONE_DEPTH = {"upper": 0.26, "middle": 0.52, "lower": 0.77}
+# Height of the fluid above the dome of the diaphragm, as a share of the lung.
+_LEVELS = {"small": (-0.10, 0.02), "moderate": (0.17, 0.30), "large": (0.45, 0.62)}
+# Width of the air at the apex and at the base.
+_GAPS = {"small": ((0.12, 0.19), 0.0), "large": ((0.24, 0.32), 0.75)}
 
 
 def _filled(chest: Chest, markings: Field, share: Field) -> Field:
@@ -21,7 +23,7 @@ def _filled(chest: Chest, markings: Field, share: Field) -> Field:
     return added
 
 
-def _spread(chest: Chest, finding: Finding, width: float, height: float) -> Field:
+def _spread(chest: Chest, finding: ChestFinding, width: float, height: float) -> Field:
     """Squared distance from the middle of the finding's zone, 1 on an ellipse of that size."""
     centre = chest.place(
         finding.side, 0.5 + 0.12 * finding.u, _ZONE_DEPTH[finding.zone] + 0.04 * finding.v
@@ -30,7 +32,7 @@ def _spread(chest: Chest, finding: Finding, width: float, height: float) -> Fiel
     return np.where(chest.on_side(finding.side), dx * dx + dy * dy, np.float32(9))
 
 
-def consolidation(chest: Chest, finding: Finding, markings: Field) -> Field:
+def consolidation(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """A dense lobar opacity with an air bronchogram."""
     rng = np.random.default_rng(finding.seed)
     size = 0.85 + 0.3 * finding.size
@@ -39,7 +41,7 @@ def consolidation(chest: Chest, finding: Finding, markings: Field) -> Field:
     return _filled(chest, markings, share * (1 - 0.6 * _bronchi(chest, finding)))
 
 
-def _bronchi(chest: Chest, finding: Finding) -> Field:
+def _bronchi(chest: Chest, finding: ChestFinding) -> Field:
     """Branching air-filled bronchi that radiate from the hilum through the finding's zone."""
     depth = _ZONE_DEPTH[finding.zone]
     root = chest.place(finding.side, 0.05, 0.5 * (depth + 0.52))
@@ -51,7 +53,7 @@ def _bronchi(chest: Chest, finding: Finding) -> Field:
     return canvas.field()
 
 
-def pneumonia(chest: Chest, finding: Finding, markings: Field) -> Field:
+def pneumonia(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """Patchy opacities scattered over a zone."""
     rng = np.random.default_rng(finding.seed)
     distance = _spread(chest, finding, 0.34, 0.25)
@@ -61,14 +63,14 @@ def pneumonia(chest: Chest, finding: Finding, markings: Field) -> Field:
     return _filled(chest, markings, share)
 
 
-def haze(chest: Chest, finding: Finding, markings: Field) -> Field:
+def haze(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """An unspecific hazy opacity through which vessels stay visible."""
     distance = _spread(chest, finding, 0.30, 0.24)
     added: Field = (0.26 + 0.08 * finding.size) * smoothstep(1 - distance, 0.7) * chest.air
     return added
 
 
-def lesion(chest: Chest, finding: Finding, markings: Field) -> Field:
+def lesion(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """A round nodule or mass: the chord of a sphere of soft tissue."""
     radius = lesion_radius(finding)
     depth = _ZONE_DEPTH[finding.zone] + 0.07 * finding.v
@@ -80,7 +82,7 @@ def lesion(chest: Chest, finding: Finding, markings: Field) -> Field:
     return added
 
 
-def edema(chest: Chest, finding: Finding, markings: Field) -> Field:
+def edema(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """Perihilar haze in the shape of bat wings, wide vessels, and Kerley B lines."""
     rng = np.random.default_rng(finding.seed)
     severe = finding.severity == "severe"
@@ -107,7 +109,7 @@ def _kerley_lines(chest: Chest, rng: np.random.Generator) -> Field:
     return canvas.field() * chest.lung
 
 
-def atelectasis(chest: Chest, finding: Finding, markings: Field) -> Field:
+def atelectasis(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
     """One or two plates of collapsed lung, lying nearly flat."""
     depth = 0.86 if finding.zone == "lower" else 0.60
     middle = chest.place(finding.side, 0.5 + 0.1 * finding.u, depth + 0.03 * finding.v)
@@ -118,3 +120,43 @@ def atelectasis(chest: Chest, finding: Finding, markings: Field) -> Field:
     canvas = chest.frame.new_canvas()
     canvas.ribbons(np.stack(plates), 0.042 * (1.15 - np.abs(t[:, 0])))
     return 0.75 * canvas.field() * chest.lung
+
+
+def effusion(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
+    """Fluid that fills the costophrenic angle, with a meniscus that climbs the chest wall."""
+    low, high = _LEVELS[finding.severity]
+    dome = chest.domes[1 if finding.side == "left" else 0]
+    level = dome - (low + (high - low) * finding.size) * (dome - chest.anatomy.apex)
+    climb = 0.16 if finding.severity == "small" else 0.24
+    surface = level - climb * np.exp(-np.maximum(chest.wall, 0) * 9)
+    fluid = smoothstep(chest.y - surface.astype(np.float32), 0.035)
+    added: Field = 0.90 * fluid * (chest.air - markings) * chest.on_side(finding.side)
+    return added
+
+
+def pneumothorax(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
+    """Air without markings outside of a thin pleural line."""
+    (low, high), base = _GAPS[finding.severity]
+    width = low + (high - low) * finding.size
+    fade = np.clip(1.15 - chest.depth * (1.5 if base == 0 else 0.5), base, 1)
+    gap = width * fade - 0.05 * (fade < 0.02)
+    edge = np.minimum(chest.wall, 0.8 * chest.top) - gap
+    inside = chest.lung * chest.on_side(finding.side)
+    beyond = smoothstep(-edge, 0.012) * inside
+    line = np.exp(-((edge / 0.011) ** 2)) * inside * (gap > 0.01)
+    added: Field = 0.55 * line - beyond * (markings + 0.28 * chest.air)
+    return added
+
+
+def thickening(chest: Chest, finding: ChestFinding, markings: Field) -> Field:
+    """Pleural thickening: a cap over the apex or an uneven band along the chest wall."""
+    rng = np.random.default_rng(finding.seed)
+    width = 0.07 + 0.04 * finding.size
+    uneven = width * (1 + 0.25 * texture(rng, 12))
+    if finding.form == "apical":
+        band = smoothstep(1.3 * uneven - chest.top, 0.02) * smoothstep(0.25 - chest.depth, 0.08)
+    else:
+        extent = smoothstep(0.30 - np.abs(chest.depth - 0.72), 0.06)
+        band = smoothstep(uneven - chest.wall, 0.018) * extent
+    added: Field = 0.85 * band * chest.air * chest.on_side(finding.side)
+    return added

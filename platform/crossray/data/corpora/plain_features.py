@@ -1,7 +1,5 @@
 """Features that need no weights: grey thumbnails, and bags of words hashed into buckets."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,12 +16,12 @@ from crossray.core.artifacts import Artifact
 from crossray.core.types import ImageBatch, TextBatch
 from crossray.data.corpora.corpus import Corpus, paired_rows, require_items, study_key
 from crossray.data.schema import iter_pairs, read_row_group, row_groups, text_entries
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.transforms import small_square, to_rgb
 
 SIDE = 32  # rows and columns of a thumbnail
 BUCKETS = 1024  # that the words of a text are hashed into
-WORDS = f"grey thumbnails of {SIDE} x {SIDE} and bags of words in {BUCKETS:,} buckets"
+PLAIN_FEATURES = f"grey thumbnails of {SIDE} x {SIDE} and bags of words in {BUCKETS:,} buckets"
 _COLUMNS = ("item_id", "split", "image", "texts", "sections", "labels", "meta")
 _WORD = re.compile(r"\w+")
 

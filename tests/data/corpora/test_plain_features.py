@@ -16,8 +16,7 @@ from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data import shards
 from crossray.data.corpora.corpus import PairCorpus
-from crossray.data.phantom import PhantomConfig, generate
-from crossray.data.plain_features import (
+from crossray.data.corpora.plain_features import (
     BUCKETS,
     SIDE,
     PlainCorpus,
@@ -27,6 +26,7 @@ from crossray.data.plain_features import (
     plain_split,
     thumbnail,
 )
+from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.tokenization import load_tokenizer
 from crossray.data.transforms import evaluation_transform
