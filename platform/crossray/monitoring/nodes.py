@@ -12,17 +12,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
-from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]  # made at import
 from ray.util.metrics import Gauge
 
 from crossray.cluster.placement import ROLE
+from crossray.cluster.ray_private import LOST_NODE
 from crossray.monitoring.connection import connect
 
 SECONDS = 5.0
 STATES = ("alive", "lost", "ended")
 # The node type of `ray up` and the worker group of KubeRay, where one of them started the node.
 _GROUP = "ray.io/node-group"
-_LOST = (NodeDeathInfo.UNEXPECTED_TERMINATION, NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED)
 Kind = tuple[str, str]
 
 
@@ -42,7 +41,7 @@ def count(nodes: Iterable[Mapping[str, Any]]) -> dict[Kind, dict[str, int]]:
 def _state(node: Mapping[str, Any]) -> str:
     if node["Alive"]:
         return "alive"
-    return "lost" if node["DeathReason"] in _LOST else "ended"
+    return "lost" if node["DeathReason"] in LOST_NODE else "ended"
 
 
 class NodeCounts:
