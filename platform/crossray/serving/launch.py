@@ -21,8 +21,8 @@ from crossray.core.errors import CrossRayError
 from crossray.serving.access_token import TOKEN_VARIABLE, provide_token, token_file
 from crossray.serving.application import build_application
 from crossray.serving.config import ServingConfig
-from crossray.serving.deployments import APPLICATION
 from crossray.serving.haproxy import environment
+from crossray.serving.replicas.deployments import APPLICATION
 
 HOST = "127.0.0.1"
 _START_SECONDS = 600.0

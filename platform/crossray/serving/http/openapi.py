@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from crossray.serving.body import FORM, JSON
+from crossray.serving.http.body import FORM, JSON
 from crossray.serving.problem import MEDIA_TYPE, ProblemDocument
 from crossray.serving.schema import (
     ItemAnswer,

@@ -9,10 +9,10 @@ from crossray.index import Modality
 from crossray.index.arrays import Floats
 from crossray.index.representations import Parts
 from crossray.serving.config import ServingConfig
-from crossray.serving.deployments import device
 from crossray.serving.encoding import QueryEncoder
 from crossray.serving.lineage import open_lineage
 from crossray.serving.query import Query, Refusal
+from crossray.serving.replicas.deployments import device
 
 
 class EncoderReplica:

@@ -10,10 +10,10 @@ from ray.serve.handle import DeploymentHandle
 
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import ServingConfig
-from crossray.serving.gateway import build_gateway
+from crossray.serving.http.gateway import build_gateway
 from crossray.serving.items import Items
 from crossray.serving.lineage import open_lineage
-from crossray.serving.remote import RemoteBackend
+from crossray.serving.replicas.remote import RemoteBackend
 from crossray.serving.searching import Searcher
 
 

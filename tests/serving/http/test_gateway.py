@@ -21,7 +21,7 @@ from crossray.models.encoder import Encoded, ModelEncoder
 from crossray.serving.access_token import digest
 from crossray.serving.config import Limits, ServingConfig
 from crossray.serving.encoding import QueryEncoder
-from crossray.serving.gateway import build_gateway
+from crossray.serving.http.gateway import build_gateway
 from crossray.serving.lineage import open_lineage
 from crossray.serving.query import Query
 from crossray.serving.schema import ItemAnswer, SearchAnswer

@@ -9,11 +9,11 @@ from ray import serve
 from ray.serve import Application, Deployment
 
 from crossray.serving.config import Replicas, ServingConfig
-from crossray.serving.deployments import CONNECTIONS, options
-from crossray.serving.encoder_replica import EncoderReplica
-from crossray.serving.gateway_replica import Gateway
 from crossray.serving.lineage import open_lineage
-from crossray.serving.shard_replica import ShardReplica
+from crossray.serving.replicas.deployments import CONNECTIONS, options
+from crossray.serving.replicas.encoder_replica import EncoderReplica
+from crossray.serving.replicas.gateway_replica import Gateway
+from crossray.serving.replicas.shard_replica import ShardReplica
 
 
 def fanout(config: ServingConfig, token_digest: str) -> Application:

@@ -10,18 +10,18 @@ from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 
 from crossray import __version__
-from crossray.serving.auth import TokenGate
-from crossray.serving.body import JSON, kind_of, parse_request
 from crossray.serving.catalogue import image_link
 from crossray.serving.config import Limits
-from crossray.serving.docs import docs_page
-from crossray.serving.head import HeadAsGet
+from crossray.serving.http.auth import TokenGate
+from crossray.serving.http.body import JSON, kind_of, parse_request
+from crossray.serving.http.docs import docs_page
+from crossray.serving.http.head import HeadAsGet
+from crossray.serving.http.openapi import SEARCH_PATH, answered, describe, failing, recall_told
+from crossray.serving.http.page import search_page
+from crossray.serving.http.reading import Bodies
 from crossray.serving.items import media_type
 from crossray.serving.metrics import timed
-from crossray.serving.openapi import SEARCH_PATH, answered, describe, failing, recall_told
-from crossray.serving.page import search_page
 from crossray.serving.problem import add_handlers, unavailable
-from crossray.serving.reading import Bodies
 from crossray.serving.schema import ItemAnswer, Readiness
 from crossray.serving.searching import Searcher, unknown_item
 

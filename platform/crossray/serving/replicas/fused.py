@@ -9,12 +9,12 @@ from ray.serve import Application
 from crossray.index import load_shards
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import ServingConfig
-from crossray.serving.deployments import CONNECTIONS, device, options
 from crossray.serving.encoding import QueryEncoder
-from crossray.serving.gateway import build_gateway
+from crossray.serving.http.gateway import build_gateway
 from crossray.serving.items import Items
 from crossray.serving.lineage import open_lineage
-from crossray.serving.local import LocalBackend
+from crossray.serving.replicas.deployments import CONNECTIONS, device, options
+from crossray.serving.replicas.local import LocalBackend
 from crossray.serving.searching import Searcher
 
 
