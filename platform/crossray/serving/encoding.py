@@ -19,6 +19,7 @@ from crossray.index.arrays import Floats
 from crossray.index.modality import other
 from crossray.index.representations import Parts
 from crossray.models.encoder import Encoded, ModelEncoder
+from crossray.serving.backend import Query
 from crossray.serving.batching import Batcher
 from crossray.serving.config import ServingConfig
 from crossray.serving.image_process import Reading
@@ -26,7 +27,6 @@ from crossray.serving.image_process import check_pixels as check_pixels  # as ca
 from crossray.serving.image_reader import ImageReader
 from crossray.serving.lineage import Lineage
 from crossray.serving.metrics import batched, timed, took
-from crossray.serving.query import Query
 
 _Item = TypeVar("_Item")
 

@@ -18,13 +18,12 @@ from crossray.index.hits import NO_ROW, best, without
 from crossray.index.modality import direction, other
 from crossray.index.queries import Mode, check_mode
 from crossray.index.shard import no_representations
-from crossray.serving.backend import Backend
+from crossray.serving.backend import Backend, Query
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits
 from crossray.serving.lineage import Lineage
 from crossray.serving.metrics import serves, timed
 from crossray.serving.problem import Problem, unavailable, unprocessable
-from crossray.serving.query import Query
 from crossray.serving.schema import SearchRequest, Target
 
 _GOOD_RECALL = 0.9

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from crossray.core.errors import CrossRayError
 from crossray.serving.access_token import digest
 from crossray.serving.config import Limits
+from crossray.serving.http.body import Bodies
 from crossray.serving.http.gateway import build_gateway
-from crossray.serving.http.reading import Bodies
 from crossray.serving.problem import Problem
 from crossray.serving.searching import Searcher
 from support.endpoint import DIM
