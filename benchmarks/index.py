@@ -23,8 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.index.candidates import merge_candidates
-from crossray.index.choose import tune
-from crossray.index.floats import write_floats
+from crossray.index.floats import tune, write_floats
 from crossray.index.hits import Hits
 from crossray.index.kinds import Kind
 from crossray.index.layout import CODES, FLOATS, VECTORS

@@ -18,10 +18,10 @@ from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.index import MODALITIES, load_rows, load_shard, load_shards, search, shard_of
 from crossray.index.arrays import map_array
-from crossray.index.choose import kinds_to_try
+from crossray.index.floats import kinds_to_try
 from crossray.index.kinds import KINDS, Kind
 from crossray.index.modality import other
-from crossray.index.sample import Sample, sample_rows
+from crossray.index.staging import Sample, sample_rows
 from crossray.index.vectors import codes_of, vectors_of
 from support.bruteforce import code_scores, distances, float_scores, ranked, rescored
 from support.vectors import (
@@ -111,7 +111,7 @@ def test_recall_is_that_of_an_independent_count(
     tmp_path: Path, kind: Kind, distinct: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recall that a user reads before deploying must be true."""
-    monkeypatch.setattr("crossray.index.sample.MOST", 500)
+    monkeypatch.setattr("crossray.index.staging.MOST", 500)
     corpus = make_corpus(np.random.default_rng(), 300, 350, distinct=distinct)
     index = build_index(tmp_path, corpus, kind=kind, shards=2, target_recall=0.3)
     measured = index.manifest.metrics["recall@10"]
@@ -216,7 +216,7 @@ def test_small_data_is_flat_and_more_is_not(
     """`auto` must give the recall asked for, as fast and as small as it can."""
     corpus = make_corpus(np.random.default_rng(), 500, 600)
     assert build_index(tmp_path, corpus, "small").manifest.metrics["kind"] == "flat"
-    monkeypatch.setattr("crossray.index.choose.SMALL_ROWS", 200)
+    monkeypatch.setattr("crossray.index.floats.SMALL_ROWS", 200)
     large = build_index(tmp_path, corpus, "large", target_recall=0.9)
     assert large.manifest.metrics["kind"] == "hnsw"
     for values in large.manifest.metrics["recall@10"].values():
@@ -241,7 +241,7 @@ def test_falls_back_when_the_recall_is_not_reached(
 ) -> None:
     """An index below the wanted recall must not be published as if it met it."""
     corpus = make_corpus(np.random.default_rng(), 600, 600, dim=48)
-    monkeypatch.setattr("crossray.index.choose.SMALL_ROWS", 10)
+    monkeypatch.setattr("crossray.index.floats.SMALL_ROWS", 10)
     lame = {name: replace(KINDS[name], efforts=(1,)) for name in ("hnsw", "ivf")}
     monkeypatch.setattr("crossray.index.kinds.HNSW_NEIGHBOURS", 2)
     monkeypatch.setattr("crossray.index.kinds.HNSW_CONSTRUCTION", 2)

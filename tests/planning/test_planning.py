@@ -13,8 +13,15 @@ import torch
 
 from crossray.core.errors import CrossRayError
 from crossray.planning import Plan
-from crossray.planning.activations import BATCHES, Growth, Step, _growth
-from crossray.planning.states import Size, model_states, size_of
+from crossray.planning.step import (
+    BATCHES,
+    Growth,
+    Size,
+    Step,
+    _growth,
+    model_states,
+    size_of,
+)
 from crossray.recipes import get_recipe
 from support.tiny import TINY
 
@@ -97,7 +104,7 @@ import json, resource, sys, torch
 from dataclasses import replace
 torch.set_num_threads(1)
 from crossray.recipes import get_recipe
-from crossray.planning.activations import random_batch
+from crossray.planning.step import random_batch
 from crossray.planning.plan import fitted_method
 
 def resident():

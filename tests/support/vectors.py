@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.index.kinds import Kind, build
+from crossray.index.layout import shard_of
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.part import Part
 from crossray.index.representations import Parts, to_batch, writing
 from crossray.index.shard import Shard
-from crossray.index.sharding import shard_of
 from crossray.stages.index import BuildIndex
 
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.index.layout import damaged, require_index, rows_file
+from crossray.index.layout import damaged, require_index, rows_file, shard_of
 from crossray.index.modality import MODALITIES, Modality, check_modality
-from crossray.index.sharding import shard_of
 from crossray.index.vectors import Vectors, of_modality
 
 ROWS_SCHEMA = pa.schema({"item_id": pa.string(), "number": pa.int32(), "split": pa.string()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -13,18 +13,32 @@ from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import WORDPIECE, load_tokenizer
 from crossray.encoders.image import resolve as resolve_image
 from crossray.encoders.text import resolve as resolve_text
-from crossray.index.choose import resident_bytes
+from crossray.index.floats import resident_bytes
 from crossray.index.kinds import Kind
 from crossray.index.memory import format_memory, parse_memory
 from crossray.methods.contract import MethodConfig
 from crossray.methods.recipe import Recipe
-from crossray.planning.activations import Step, measure
-from crossray.planning.gpus import GPUS
-from crossray.planning.states import STAGES, Size, model_states, size_of
+from crossray.planning.step import STAGES, Size, Step, measure, model_states, size_of
 from crossray.training.towers import set_up_towers
 
 PASSES = 3  # a backward pass computes twice what the forward pass does
 WIDTH = 100
+
+
+class Gpu(NamedTuple):
+    """`memory`: bytes. `flops`: of dense 16-bit products, a second. `a_node`: GPUs a node."""
+
+    memory: int
+    flops: float
+    a_node: int
+
+
+GPUS = {
+    "a100-40g": Gpu(40 << 30, 312e12, 8),  # NVIDIA A100 data sheet; p4d.24xlarge
+    "a100-80g": Gpu(80 << 30, 312e12, 8),  # p4de.24xlarge
+    "h100-80g": Gpu(80 << 30, 989e12, 8),  # NVIDIA H100 SXM data sheet; p5.48xlarge
+    "t4": Gpu(16 << 30, 65e12, 1),  # NVIDIA T4 data sheet; g4dn.2xlarge
+}
 
 
 @dataclass(frozen=True)
