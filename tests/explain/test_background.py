@@ -10,7 +10,7 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.data import shards
 from crossray.data.transforms import evaluation_transform
-from crossray.explain import background
+from crossray.explain import occlusion as background
 from crossray.explain.occlusion import mean_image
 from support.pairs import phantom_pairs, read_pairs, write_pairs
 

@@ -296,9 +296,9 @@ class Dashboards:
 
     def run(self) -> None:
         """Show it until Ctrl-C."""
-        from crossray.monitoring.launch import Dashboards
+        from crossray.monitoring.launch import DashboardServers
 
-        Dashboards(self.port, self.grafana_port).run()
+        DashboardServers(self.port, self.grafana_port).run()
 
 
 Verb = (

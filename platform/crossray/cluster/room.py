@@ -22,7 +22,7 @@ SECONDS_OF_PATIENCE = 10.0
 ALONE = "run it with RAY_ADDRESS=local, on this machine alone"
 _SECONDS_BETWEEN_LOOKS = 60.0
 _LONGEST = 80
-_REPLICA = "ServeReplica:"  # of an application and a deployment, parted by colons
+_REPLICA = "ServeReplica:"  # of an application and a deployment, separated by colons
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Need:
 
     Attributes:
         workers: how many, all at the same time.
-        each: what one of them reserves, such as `{"CPU": 1}`; it is whole on one node.
+        each: what one of them reserves, such as `{"CPU": 1}`; all of it on one node.
         role: of the nodes that they run on; None for any node.
         advice: how to ask for less.
         placement: on as few nodes as possible, or spread over as many.

@@ -95,7 +95,7 @@ def _strange(address: str) -> CrossRayError:
 
 
 def quiet(context: ray.data.DataContext) -> None:
-    """Keep a data set's rows in order and its own progress off the screen."""
+    """Keep a data set's rows in order and its progress off the screen."""
     # At lower levels it prints a notice about its bars, and tracebacks of errors that are raised.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context.enable_progress_bars = False

@@ -51,10 +51,10 @@ def word_shares(
     shares_W = torch.full((len(words),), torch.nan)
     if not read:
         return shares_W
-    whole = float(score(text)[0])
+    full = float(score(text)[0])
     for start in range(0, len(read), AT_A_TIME):
         some = read[start : start + AT_A_TIME]
-        shares_W[some] = whole - score(without(text, [words[word].tokens for word in some])).cpu()
+        shares_W[some] = full - score(without(text, [words[word].tokens for word in some])).cpu()
     return shares_W
 
 

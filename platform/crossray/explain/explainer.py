@@ -34,7 +34,7 @@ Arrays = NDArray[np.floating]
 def pair_scores(method: Method, images: Representation, texts: Representation, of: Of) -> Tensor:
     """`scores_B` of image i with text i.
 
-    `score` is the model's own where the text asks for the image, the costlier part of `refine`
+    `score` is the model's where the text asks for the image, the costlier part of `refine`
     included; `cosine` is that of the two embeddings, what an index ranks by.
     """
     if of == "cosine":
@@ -65,11 +65,11 @@ class Explanation:
     Attributes:
         of: what the score is.
         score: of the image with the text.
-        phrase: the part of the text whose heat map this is; None for the whole text.
+        phrase: the part of the text whose heat map this is; None for all of the text.
         picture_YXC: what of the image the model sees.
         heat_YX: where in it the score comes from, at least 0; cells of a feature map, or pixels.
         words: of the text.
-        parts: names of the parts of the text, or of the method's own, that it finds in the image.
+        parts: names of the parts of the text, or those of the method, that it finds in the image.
         maps_PYX: the share of each cell in each of these parts; none without an attention.
         dimensions_D: contributions to the cosine of the embeddings, which is their sum.
         bits_K: contributions to the similarity of the codes, their sum; None without codes.
@@ -94,9 +94,9 @@ class Explainer:
         artifact: the model.
         of: the score to explain.
         cam: the kind of heat map.
-        level: of the image tower that heat maps show; None for its own map.
+        level: of the image tower that heat maps show; None for its last map.
         background: pairs whose mean training image occlusion puts in place of what it hides; None
-            for the image's own blur.
+            for a blur of the image.
 
     Raises:
         CrossRayError: a model that reads no texts, that needs boxes, or that was trained on a
@@ -123,7 +123,7 @@ class Explainer:
         if model.method.config.reads_boxes or model.method.config.reads_masks:
             raise CrossRayError(
                 f"{artifact.uri} reads images with their boxes or masks and an image file has "
-                "none; explain a model that reads whole images."
+                "none; explain a model that reads images alone."
             )
         self.method, self._tokenizer, self._max_tokens = (
             model.method.requires_grad_(False),
@@ -154,11 +154,11 @@ class Explainer:
     ) -> Tensor:
         """`maps_BYX` of the score of image i with text i, less that with the text i of `less`."""
         with torch.no_grad():
-            whole = self.method.represent_text(self.texts(texts))
+            full = self.method.represent_text(self.texts(texts))
             rest = None if less is None else self.method.represent_text(self.texts(less))
 
         def score(images: Representation) -> Tensor:
-            scores_B = self._scores(images, whole)
+            scores_B = self._scores(images, full)
             return scores_B if rest is None else scores_B - self._scores(images, rest)
 
         return heat_maps(self.method, image, score, self.cam, self.level, self._background_CYX)
@@ -168,7 +168,7 @@ class Explainer:
 
         With a phrase of the text, the heat map shows what the phrase adds: where the difference
         to the score without it comes from. Raises `CrossRayError` for an empty text, for a phrase
-        that is not in it and for what is not a whole image.
+        that is not in it and for what is not a complete image.
         """
         sentences = _sentences(text)
         rest = None if phrase is None else [_sentences(_less(text, phrase))]

@@ -37,7 +37,7 @@ def occlusion_maps(
         pixels_BCYX: normalised images, square.
         score: `scores_B` of what the method makes of the images.
         background_CYX: what a hidden square shows, normalised too, see `mean_image`; by
-            default the image's own blur (Fong and Vedaldi 2017), which adds no edge.
+            default a blur of the image (Fong and Vedaldi 2017), which adds no edge.
     """
     side = pixels_BCYX.shape[-1]
     square = max(1, side // SQUARES)

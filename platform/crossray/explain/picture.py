@@ -177,7 +177,7 @@ def _draw_maps(figure: SubFigure, found: Explanation) -> None:
 
 
 def chosen_parts(found: Explanation) -> Sequence[int]:
-    """The parts to show: words that add most to the score, or the method's own sharpest ones."""
+    """The parts to show: words that add most to the score, or the sharpest ones of the method."""
     if len(found.parts) == len(found.maps_PYX) == _read(found):
         shares_P = found.words.shares_W[~np.isnan(found.words.shares_W)]
         worded = [part for part, name in enumerate(found.parts) if name.isalpha()]
@@ -205,7 +205,7 @@ class Placed(NamedTuple):
 
 
 def place_words(words: Words, width: float) -> list[Placed]:
-    """Words set into lines of `width` inches; one that is wider has a line of its own."""
+    """Words set into lines of `width` inches; one that is wider has a line to itself."""
     agg: Any = backend_agg  # untyped
     renderer = agg.RendererAgg(72, 72, dpi=72)
     font = FontProperties(size=FONT_SIZE)

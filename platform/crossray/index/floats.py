@@ -19,7 +19,7 @@ import faiss
 from crossray.core.errors import CrossRayError
 from crossray.index.arrays import Halves, map_array
 from crossray.index.hits import merge
-from crossray.index.kinds import KINDS, Advance, Kind, build
+from crossray.index.kinds import KINDS, Advance, IndexKind, build
 from crossray.index.layout import FLOATS, VECTORS
 from crossray.index.memory import format_memory
 from crossray.index.modality import MODALITIES, Modality, direction
@@ -32,7 +32,7 @@ Sizes = Mapping[Modality, Sequence[int]]
 Folders = Mapping[Modality, Sequence[Path]]
 
 
-def resident_bytes(kind: Kind, sizes: Sizes, dim: int, bits: int) -> int:
+def resident_bytes(kind: IndexKind, sizes: Sizes, dim: int, bits: int) -> int:
     """What all parts of so many rows keep in memory: float indexes, codes and row numbers.
 
     The vectors by which answers are scored are mapped and not counted.
@@ -42,14 +42,14 @@ def resident_bytes(kind: Kind, sizes: Sizes, dim: int, bits: int) -> int:
 
 
 def kinds_to_try(
-    kind: Kind | Literal["auto"], sizes: Sizes, dim: int, bits: int, limit: int | None
-) -> list[Kind]:
+    kind: IndexKind | Literal["auto"], sizes: Sizes, dim: int, bits: int, limit: int | None
+) -> list[IndexKind]:
     """The kinds that fit the memory, the fastest first.
 
     Raises:
         CrossRayError: none fits; says what the smallest needs.
     """
-    wanted: list[Kind] = ["hnsw", "ivf", "flat"] if kind == "auto" else [kind]
+    wanted: list[IndexKind] = ["hnsw", "ivf", "flat"] if kind == "auto" else [kind]
     if kind == "auto" and max(sum(sizes[modality]) for modality in MODALITIES) <= SMALL_ROWS:
         wanted = ["flat"]
     needs = {name: resident_bytes(name, sizes, dim, bits) for name in wanted}
@@ -64,7 +64,7 @@ def kinds_to_try(
 
 
 def tune(
-    kind: Kind, parts: Sequence[Part], trial: Trial, target: float
+    kind: IndexKind, parts: Sequence[Part], trial: Trial, target: float
 ) -> tuple[int | None, float]:
     """The least effort with which a kind reaches the recall, and the recall reached.
 
@@ -84,7 +84,7 @@ def tune(
 
 def build_floats(
     folders: Folders,
-    kinds: Sequence[Kind],
+    kinds: Sequence[IndexKind],
     trials: Mapping[Modality, Trial],
     target: float,
     seed: int,
@@ -115,7 +115,7 @@ def build_floats(
     )
 
 
-def write_floats(folders: Sequence[Path], kind: Kind, seed: int, advance: Advance) -> None:
+def write_floats(folders: Sequence[Path], kind: IndexKind, seed: int, advance: Advance) -> None:
     """Build the parts side by side, one a thread, as many as OpenMP is allowed.
 
     Each part is built by one thread, so that its bytes do not depend on their number.

@@ -70,4 +70,4 @@ def write_rows(
         path = str(rows_file(root, modality))
         with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, ROWS_SCHEMA) as writer:
             writer.write_table(table)
-    return {modality: np.array(own, np.uint16) for modality, own in shards_of.items()}
+    return {modality: np.array(numbers, np.uint16) for modality, numbers in shards_of.items()}

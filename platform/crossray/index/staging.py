@@ -40,9 +40,9 @@ class Sample:
     def see(self, first: int, vectors_ND: Halves, codes_NY: Codes) -> None:
         """Rows `first`, `first + 1`, ... ."""
         start, stop = np.searchsorted(self._rows_Q, (first, first + len(vectors_ND)))
-        own = self._rows_Q[start:stop] - first
-        self._vectors_QD[start:stop] = vectors_ND[own]
-        self._codes_QY[start:stop] = codes_NY[own]
+        places = self._rows_Q[start:stop] - first
+        self._vectors_QD[start:stop] = vectors_ND[places]
+        self._codes_QY[start:stop] = codes_NY[places]
 
     def queries(self) -> Queries:
         """The chosen rows as queries."""
@@ -50,7 +50,7 @@ class Sample:
 
 
 class PartWriter:
-    """Writes what a part holds beside its float index; rows come in ascending order.
+    """Writes what a part holds besides its float index; rows come in ascending order.
 
     Codes of 0 bits are not written.
     """
@@ -148,8 +148,8 @@ def stage_representations(
             for batch in chain([first], batches):
                 shard_B = assignment[modality][seen : seen + len(batch)]
                 for shard in np.unique(shard_B):
-                    own = np.flatnonzero(shard_B == shard)
-                    writers[shard].write_batch(batch.take(pa.array(own)))
+                    places = np.flatnonzero(shard_B == shard)
+                    writers[shard].write_batch(batch.take(pa.array(places)))
                 seen += len(batch)
         if seen != len(assignment[modality]):
             raise CrossRayError(

@@ -1,4 +1,4 @@
-"""How many nodes of each kind live and were lost, which none of Ray's own metrics tells.
+"""How many nodes of each kind live and were lost, which none of Ray's metrics shows.
 
 `python -m crossray.monitoring.nodes` counts them for as long as the cluster lives, where
 `crossray dashboards`, which does so too, does not run.
@@ -22,15 +22,17 @@ SECONDS = 5.0
 STATES = ("alive", "lost", "ended")
 # The node type of `ray up` and the worker group of KubeRay, where one of them started the node.
 _GROUP = "ray.io/node-group"
-Kind = tuple[str, str]
+NodeKind = tuple[str, str]
 
 
-def count(nodes: Iterable[Mapping[str, Any]]) -> dict[Kind, dict[str, int]]:
+def count(nodes: Iterable[Mapping[str, Any]]) -> dict[NodeKind, dict[str, int]]:
     """Nodes (as `ray.nodes()` gives them) by role and group, and then by state.
 
     A node without a role is of the role `any`, one that was started by hand of the group `none`.
     """
-    counts: dict[Kind, dict[str, int]] = collections.defaultdict(lambda: dict.fromkeys(STATES, 0))
+    counts: dict[NodeKind, dict[str, int]] = collections.defaultdict(
+        lambda: dict.fromkeys(STATES, 0)
+    )
     for node in nodes:
         labels = node["Labels"]
         kind = labels.get(ROLE, "any"), labels.get(_GROUP, "none")

@@ -14,7 +14,7 @@ from crossray.data.tokenization import WORDPIECE, load_tokenizer
 from crossray.encoders.image import resolve as resolve_image
 from crossray.encoders.text import resolve as resolve_text
 from crossray.index.floats import resident_bytes
-from crossray.index.kinds import Kind
+from crossray.index.kinds import IndexKind
 from crossray.index.memory import format_memory, parse_memory
 from crossray.methods.contract import MethodConfig
 from crossray.methods.recipe import Recipe
@@ -42,7 +42,7 @@ GPUS = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Say what a recipe needs before it runs.
 
     Attributes:
@@ -67,7 +67,7 @@ class Plan:
     utilisation: float = 0.35
     price: float | None = None
     serve_items: int = 1_000_000
-    kind: Kind = "hnsw"
+    kind: IndexKind = "hnsw"
     replica_memory: str = "12GiB"
     queries: float | None = None
     rate: float | None = None
@@ -94,7 +94,7 @@ class Plan:
         return GPUS[self.gpu].a_node if train.use_gpu else train.workers
 
     @property
-    def own(self) -> int:
+    def micro_batch(self) -> int:
         """Items of a worker's micro-batch."""
         shares = self.nodes * self.a_node * self.recipe.deepspeed.accumulation
         return ceil(self.recipe.train.batch_size / shares)
@@ -102,11 +102,11 @@ class Plan:
     def memory(self, size: Size, step: Step) -> list[dict[str, Any]]:
         """A row a ZeRO stage: bytes a worker's device and a node's host memory need.
 
-        The first node also gathers checkpoints, one whole part in single precision at a time.
+        The first node also gathers checkpoints, one part in single precision at a time.
         """
         engine, checkpoint = self.recipe.deepspeed, 4 * size.parameters
-        whole = self.recipe.train.batch_size // engine.accumulation
-        kept = step.kept.at(self.own, whole) // (2 if engine.bf16 else 1)
+        batch = self.recipe.train.batch_size // engine.accumulation
+        kept = step.kept.at(self.micro_batch, batch) // (2 if engine.bf16 else 1)
         rows = []
         for stage in STAGES:
             offload = engine.offload_optimizer and stage > 0
@@ -130,7 +130,9 @@ class Plan:
         planned: dict[str, float] = {"steps_per_epoch": steps, "epochs": train.epochs}
         if train.use_gpu:
             passes = PASSES + train.recompute  # which runs the forward pass again
-            flops = passes * step.flops.at(self.own, train.batch_size // engine.accumulation)
+            flops = passes * step.flops.at(
+                self.micro_batch, train.batch_size // engine.accumulation
+            )
             seconds = engine.accumulation * flops / (GPUS[self.gpu].flops * self.utilisation)
             planned["hours"] = steps * train.epochs * seconds / 3600
             if self.price is not None:
@@ -176,7 +178,7 @@ class Plan:
         limit = GPUS[self.gpu].memory if train.use_gpu else None
         table = Table(
             title=f"{self.recipe.name}: {size['parameters']:,} parameters, {size['trained']:,} "
-            f"trained, {self.own} items a worker on {where}"
+            f"trained, {self.micro_batch} items a worker on {where}"
         )
         for column in ("ZeRO", "states", "activations", "a worker", "host, a node", ""):
             table.add_column(column, justify="right")

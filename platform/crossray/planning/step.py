@@ -28,9 +28,9 @@ class Growth(NamedTuple):
     item: float
     pair: float
 
-    def at(self, own: int, whole: int) -> int:
-        """The amount for `own` items on a worker of `whole` in the batch."""
-        return int(self.item * own + self.pair * own * whole)
+    def at(self, items: int, batch: int) -> int:
+        """The amount for `items` items on a worker of `batch` in all."""
+        return int(self.item * items + self.pair * items * batch)
 
 
 class Step(NamedTuple):
@@ -55,13 +55,13 @@ def measure(method: Method) -> Step:
 
 def _kept(method: Method, batch: Batch) -> int:
     """Bytes of the distinct tensors that autograd saves, parameters left out."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
     seen: dict[int, int] = {}
     held = []  # a storage that is freed in between would give its address to another
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
+        if storage.data_ptr() not in parameters:
             seen[storage.data_ptr()] = storage.nbytes()
             held.append(storage)
         return tensor
@@ -100,7 +100,7 @@ def random_batch(method: Method, size: int) -> Batch:
 
 
 class Size(NamedTuple):
-    """Numbers of a model. `largest`: parameters of the largest layer, whole even in ZeRO-3."""
+    """Numbers of a model. `largest`: parameters of the largest layer, undivided even in ZeRO-3."""
 
     parameters: int
     trained: int
@@ -132,8 +132,8 @@ def model_states(
 
     In bfloat16: weights 2 bytes, gradients 2 and again 4 in single precision, weights in single
     precision 4, two moments 8. In single precision: weights 4, gradients 4, moments 8, and from
-    stage 1 on a copy of the weights, 4. An offloaded optimiser has gradients of its own, 4. Frozen
-    parameters are weights only.
+    stage 1 on a copy of the weights, 4. An offloaded optimiser has a copy of the gradients, 4.
+    Frozen parameters are weights only.
     """
     workers = nodes * a_node
     frozen = (size.parameters - size.trained) * (2 if bf16 else 4)
@@ -143,14 +143,14 @@ def model_states(
         return _deepspeed(size, stage, offload, nodes, a_node, frozen)
     weights, gradients, moments = (2, 6, 12) if bf16 else (4, 4, 8 if stage == 0 else 12)
     shared = [moments if stage >= 1 else 0, gradients if stage >= 2 else 0]
-    whole = weights + gradients + moments - sum(shared)
+    undivided = weights + gradients + moments - sum(shared)
     if stage == 3:
-        whole, shared = 0, [*shared, weights]
+        undivided, shared = 0, [*shared, weights]
     host = 0
     if offload and stage >= 1:
         host = int(size.trained * (moments + 4) / workers) * a_node
         shared.remove(moments)
-    device = size.trained * whole + int(size.trained * sum(shared) / workers) + frozen
+    device = size.trained * undivided + int(size.trained * sum(shared) / workers) + frozen
     if stage == 3:
         at_once = min(size.parameters, GATHERED)
         device += (size.largest + at_once) * weights + at_once * 4  # gradients on their way

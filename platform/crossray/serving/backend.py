@@ -34,7 +34,7 @@ class Refusal(NamedTuple):
 
 
 def stored_query(shard: Shard, modality: Modality, row: int, represent: bool) -> Query:
-    """What a shard holds at a row number of the index, which must be one of its own."""
+    """What a shard holds at a row number of the index, which must lie in it."""
     part = shard.parts[modality]
     place = int(np.searchsorted(part.rows_N, row))
     assert part.rows_N[place] == row, (shard.number, modality, row)
@@ -66,7 +66,7 @@ class Backend(Protocol):
         ...
 
     async def scores(self, modality: Modality, query: Query, rows: Sequence[int]) -> Floats:
-        """The model's whole scores of a query, which has its representation, with some rows."""
+        """The model's full scores of a query, which has its representation, with some rows."""
         ...
 
     async def ready(self) -> bool:

@@ -21,7 +21,7 @@ from crossray.serving.http.openapi import (
     describe,
     docs_page,
     failing,
-    recall_told,
+    recall_sentence,
 )
 from crossray.serving.http.page import search_page
 from crossray.serving.items import media_type
@@ -40,7 +40,7 @@ def build_gateway(searcher: Searcher, limits: Limits, token_digest: str) -> Fast
         title="CrossRay",
         version=__version__,
         summary="Search images by text and texts by image.",
-        description=recall_told(searcher.recall),
+        description=recall_sentence(searcher.recall),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,

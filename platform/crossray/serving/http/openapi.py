@@ -54,21 +54,21 @@ def describe(app: FastAPI) -> dict[str, Any]:
     document["paths"] = {SEARCH_PATH: {"post": _search_operation()}, **document["paths"]}
     for route in (route for methods in document["paths"].values() for route in methods.values()):
         answers = route["responses"]
-        # FastAPI's own shape of errors, which no route answers with.
+        # FastAPI's shape of errors, which no route answers with.
         route["responses"] = {k: v for k, v in answers.items() if "HTTPValidation" not in str(v)}
     return document
 
 
-def recall_told(recall: dict[str, dict[str, float]]) -> str:
+def recall_sentence(recall: dict[str, dict[str, float]]) -> str:
     """What a client should know of the modes of an index before it chooses one."""
     if not recall:
         return "The recall of this index was not measured."
-    told = (
+    found_by_direction = (
         f"{name.replace('_', ' ')} "
         + ", ".join(f"{found:.2f} in the mode {mode!r}" for mode, found in modes.items())
         for name, modes in recall.items()
     )
-    return f"Of the ten nearest, a search of this index finds: {'; '.join(told)}."
+    return f"Of the ten nearest, a search of this index finds: {'; '.join(found_by_direction)}."
 
 
 def answered(model: type[BaseModel], *problems: int) -> dict[int | str, dict[str, Any]]:

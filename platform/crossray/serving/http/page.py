@@ -14,7 +14,7 @@ _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 def search_page() -> tuple[bytes, dict[str, str]]:
     """The page and the headers that go with it.
 
-    The policy allows the page's own script and style by their hashes, requests to the endpoint,
+    The policy allows the page's script and style by their hashes, requests to the endpoint,
     and images that the script has fetched.
     """
     text = (files(__package__) / "search.html").read_text(encoding="utf-8")

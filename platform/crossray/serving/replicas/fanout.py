@@ -38,8 +38,8 @@ def fanout(config: ServingConfig, token_digest: str) -> Application:
 def _deployment(
     cls: type, name: str, replicas: Replicas, config: ServingConfig, reading: int = 0
 ) -> Deployment:
-    own = options(replicas, config.limits, reading)
-    deployment: Deployment = serve.deployment(name=name, **own)(cls)
+    given = options(replicas, config.limits, reading)
+    deployment: Deployment = serve.deployment(name=name, **given)(cls)
     return deployment
 
 
@@ -65,7 +65,7 @@ class EncoderReplica:
             return Refusal(str(error))
 
     async def scores(self, query: Parts, target: Modality, candidates: Sequence[Parts]) -> Floats:
-        """The model's whole scores of a query with candidates of the other modality."""
+        """The model's full scores of a query with candidates of the other modality."""
         return await self._encoder.scores(query, target, candidates)
 
     async def ready(self) -> bool:

@@ -102,7 +102,7 @@ class Fused:
 
 def fused(config: ServingConfig, token_digest: str) -> Application:
     """The application; `config.index` is an absolute path or URI."""
-    own = options(config.replicas, config.limits, reading=CONNECTIONS)
-    deployment = serve.deployment(name="Fused", **own)
+    given = options(config.replicas, config.limits, reading=CONNECTIONS)
+    deployment = serve.deployment(name="Fused", **given)
     application: Application = deployment(Fused).bind(config, token_digest)
     return application
