@@ -45,7 +45,7 @@ from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.index import Mode, load_shards, search
-from crossray.index.kinds import Kind
+from crossray.index.kinds import IndexKind
 from crossray.methods.student.model import StudentConfig
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.models.encoder import ModelEncoder
@@ -96,7 +96,7 @@ class Benchmark:
     rows: int = 200_000
     dim: int = 256
     bits: int = 64
-    kind: Kind = "flat"
+    kind: IndexKind = "flat"
     modes: tuple[Mode, ...] = ("binary", "rescore", "float")
     connections: tuple[int, ...] = (1, 16)
     seconds: float = 5.0

@@ -52,7 +52,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return phantom_pairs(str(tmp_path_factory.mktemp("pairs") / "pairs"), 60)
 
 
-def checked(pairs: Artifact, of: Any, **options: Any) -> tuple[Known, list[findings.Finding]]:
+def checked(pairs: Artifact, of: Any, **options: Any) -> tuple[Known, list[findings.FindingLift]]:
     """The findings as judged of known maps."""
     known = Known(pairs, of)
     return known, check_findings(known, pairs, "test", 99, **options)  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ class Explain:
     def run(self) -> None:
         """Explain and write the picture."""
         from crossray.explain import Explainer
-        from crossray.explain.arrays import save_arrays
+        from crossray.explain.explainer import save_arrays
         from crossray.explain.picture import save_picture
 
         model = open_artifact(resolve(self.model, Path.cwd()), ("teacher", "student"))

@@ -10,10 +10,10 @@ from typing import Any
 from pyarrow import fs
 from ray import tune
 from ray.train import Checkpoint
-from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
+from crossray.cluster.ray_private import TrainRunContext
 from crossray.core.store import STORE_VARIABLE, exists
 from crossray.methods.contract import HashingConfig, MethodConfig
 from crossray.methods.recipe import Recipe

@@ -11,10 +11,10 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from crossray.core.errors import CrossRayError
-from crossray.serving import remote
+from crossray.serving.backend import Refusal
 from crossray.serving.problem import Problem
-from crossray.serving.query import Refusal
-from crossray.serving.remote import RemoteBackend
+from crossray.serving.replicas import gateway_replica as remote
+from crossray.serving.replicas.gateway_replica import RemoteBackend
 
 
 def part(**methods: Callable[..., Any]) -> Any:

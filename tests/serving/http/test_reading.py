@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 from crossray.core.errors import CrossRayError
 from crossray.serving.access_token import digest
 from crossray.serving.config import Limits
-from crossray.serving.gateway import build_gateway
+from crossray.serving.http.body import Bodies
+from crossray.serving.http.gateway import build_gateway
 from crossray.serving.problem import Problem
-from crossray.serving.reading import Bodies
 from crossray.serving.searching import Searcher
 from support.endpoint import DIM
 
@@ -197,7 +197,7 @@ def test_json_of_many_parts_is_not_parsed(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """One request would stop all others for seconds while its 800,000 keys are told apart."""
-    from crossray.serving import body
+    from crossray.serving.http import body
 
     class Parsed:
         @staticmethod

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from crossray.serving.auth import BROWSER_PATHS
+from crossray.serving.http.auth import BROWSER_PATHS
 from crossray.serving.problem import ProblemDocument
 from crossray.serving.searching import Searcher
 from support.endpoint import BITS, DIM

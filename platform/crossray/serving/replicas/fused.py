@@ -1,4 +1,4 @@
-"""Encoder and shards in this process: the backend of the fused topology."""
+"""The fused topology: gateway, encoder and all shards in one replica, which scale together."""
 
 from __future__ import annotations
 
@@ -6,16 +6,26 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from crossray.index import Hits, Modality, Mode, Shard, search, shard_of
+from fastapi import FastAPI
+from ray import serve
+from ray.serve import Application
+
+from crossray.index import Hits, Modality, Mode, Shard, load_shards, search, shard_of
 from crossray.index.arrays import Floats
 from crossray.index.representations import Parts
+from crossray.serving.backend import Query, stored_query
+from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import ServingConfig
 from crossray.serving.encoding import QueryEncoder
-from crossray.serving.query import Query, stored_query
+from crossray.serving.http.gateway import build_gateway
+from crossray.serving.items import Items
+from crossray.serving.lineage import open_lineage
+from crossray.serving.replicas.deployments import CONNECTIONS, device, options
+from crossray.serving.searching import Searcher
 
 
 class LocalBackend:
-    """See `Backend`; blocking work is done in threads, never on the event loop."""
+    """Encoder and shards in this process; work that blocks is done in threads."""
 
     def __init__(
         self, encoder: QueryEncoder, shards: Sequence[Shard], config: ServingConfig
@@ -67,3 +77,32 @@ class LocalBackend:
         await self._encoder.alive()
         await asyncio.get_running_loop().run_in_executor(self._pool, int)
         return True
+
+
+@serve.ingress()
+class Fused:
+    """A replica that answers everything by itself."""
+
+    def __init__(self, config: ServingConfig, token_digest: str) -> None:
+        lineage = open_lineage(config.index)
+        encoder = QueryEncoder(lineage, config, device(config.replicas))
+        self._backend = LocalBackend(encoder, load_shards(lineage.index), config)
+        catalogue = Catalogue(lineage.index, Items(lineage.pairs))
+        searcher = Searcher(self._backend, catalogue, lineage, config.limits)
+        self._app = build_gateway(searcher, config.limits, token_digest)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """The application that Ray Serve puts behind this replica's port."""
+        return self._app
+
+    async def check_health(self) -> None:
+        """Ray Serve restarts the replica when its threads no longer take work."""
+        await self._backend.ready()
+
+
+def fused(config: ServingConfig, token_digest: str) -> Application:
+    """The application; `config.index` is an absolute path or URI."""
+    given = options(config.replicas, config.limits, reading=CONNECTIONS)
+    deployment = serve.deployment(name="Fused", **given)
+    application: Application = deployment(Fused).bind(config, token_digest)
+    return application

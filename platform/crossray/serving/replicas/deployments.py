@@ -24,7 +24,7 @@ def options(replicas: Replicas, limits: Limits, reading: int = 0) -> dict[str, A
 
     A replica is handed twice the requests that a gateway admits, and where it is one as many more
     as may be `reading` their bodies, so that it is the gateway that refuses, with a problem
-    document; Ray's own refusal stands behind it. A second replica starts
+    document; Ray's refusal stands behind it. A second replica starts
     when a quarter of what is admitted is reached for some seconds. Where nodes have roles, replicas
     run on those that serve.
     """

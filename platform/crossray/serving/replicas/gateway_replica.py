@@ -1,4 +1,4 @@
-"""Encoder and shards in deployments of their own: the backend of the fan-out topology.
+"""A replica of the fan-out topology that takes requests; it knows no model and loads no torch.
 
 Deployments talk through Ray Serve's handles. What a client sent travels in them as plain text and
 bytes between processes of this application; nothing that a client sent is ever unpickled.
@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from fastapi import FastAPI
+from ray import serve
 from ray.exceptions import RayActorError, TaskCancelledError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
@@ -19,8 +21,14 @@ from crossray.index import Hits, Modality, Mode, merge, merge_candidates, shard_
 from crossray.index.arrays import Floats
 from crossray.index.queries import candidates_for
 from crossray.index.representations import Parts
+from crossray.serving.backend import Query, Refusal
+from crossray.serving.catalogue import Catalogue
+from crossray.serving.config import ServingConfig
+from crossray.serving.http.gateway import build_gateway
+from crossray.serving.items import Items
+from crossray.serving.lineage import open_lineage
 from crossray.serving.problem import unavailable
-from crossray.serving.query import Query, Refusal
+from crossray.serving.searching import Searcher
 
 _READY_SECONDS = 5.0
 # Ray keeps a question until a replica is there. One that is not answered after the first time asks
@@ -30,8 +38,30 @@ _PATIENCE_SECONDS, _PROBE_SECONDS = 0.3, 0.6
 _LOST = (RayActorError, RayServeException, TaskCancelledError)
 
 
+@serve.ingress()
+class Gateway:
+    """A replica that takes requests and asks the other deployments."""
+
+    def __init__(
+        self,
+        config: ServingConfig,
+        token_digest: str,
+        encoder: DeploymentHandle[Any],
+        *shards: DeploymentHandle[Any],
+    ) -> None:
+        lineage = open_lineage(config.index)
+        catalogue = Catalogue(lineage.index, Items(lineage.pairs))
+        backend = RemoteBackend(encoder, shards)
+        searcher = Searcher(backend, catalogue, lineage, config.limits)
+        self._app = build_gateway(searcher, config.limits, token_digest)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """The application that Ray Serve puts behind this replica's port."""
+        return self._app
+
+
 class RemoteBackend:
-    """See `Backend`; asks every shard's deployment and merges."""
+    """See `Backend`: asks the deployments of the encoder and of every shard, and merges."""
 
     def __init__(
         self, encoder: DeploymentHandle[Any], shards: Sequence[DeploymentHandle[Any]]

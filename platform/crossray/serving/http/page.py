@@ -14,10 +14,10 @@ _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 def search_page() -> tuple[bytes, dict[str, str]]:
     """The page and the headers that go with it.
 
-    The policy allows the page's own script and style by their hashes, requests to the endpoint,
+    The policy allows the page's script and style by their hashes, requests to the endpoint,
     and images that the script has fetched.
     """
-    text = (files(__package__) / "index.html").read_text(encoding="utf-8")
+    text = (files(__package__) / "search.html").read_text(encoding="utf-8")
     (script,), (style,) = _SCRIPT.findall(text), _STYLE.findall(text)
     headers = closed_headers(
         script=hash_source(script), style=hash_source(style), connect="'self'", img="blob:"

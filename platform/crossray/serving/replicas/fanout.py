@@ -1,18 +1,46 @@
-"""A replica of the fan-out topology that encodes queries and scores candidates."""
+"""The fan-out topology: a gateway, encoders, and one deployment a shard.
+
+A shard is a deployment, never a replica's rank: ranks change when replicas come and go.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ray import serve
+from ray.serve import Application, Deployment
+
 from crossray.core.errors import CrossRayError
 from crossray.index import Modality
 from crossray.index.arrays import Floats
 from crossray.index.representations import Parts
-from crossray.serving.config import ServingConfig
-from crossray.serving.deployments import device
+from crossray.serving.backend import Query, Refusal
+from crossray.serving.config import Replicas, ServingConfig
 from crossray.serving.encoding import QueryEncoder
 from crossray.serving.lineage import open_lineage
-from crossray.serving.query import Query, Refusal
+from crossray.serving.replicas.deployments import CONNECTIONS, device, options
+from crossray.serving.replicas.gateway_replica import Gateway
+from crossray.serving.replicas.shard_replica import ShardReplica
+
+
+def fanout(config: ServingConfig, token_digest: str) -> Application:
+    """The application; `config.index` is an absolute path or URI."""
+    encoder = _deployment(EncoderReplica, "Encoder", config.encoders, config).bind(config)
+    shards = [
+        _deployment(ShardReplica, f"Shard{n:02d}", config.shards, config).bind(config, n)
+        for n in range(open_lineage(config.index).shards)
+    ]
+    gateway = _deployment(Gateway, "Gateway", config.replicas, config, reading=CONNECTIONS)
+    application: Application = gateway.bind(config, token_digest, encoder, *shards)
+    return application
+
+
+def _deployment(
+    cls: type, name: str, replicas: Replicas, config: ServingConfig, reading: int = 0
+) -> Deployment:
+    given = options(replicas, config.limits, reading)
+    deployment: Deployment = serve.deployment(name=name, **given)(cls)
+    return deployment
 
 
 class EncoderReplica:
@@ -37,7 +65,7 @@ class EncoderReplica:
             return Refusal(str(error))
 
     async def scores(self, query: Parts, target: Modality, candidates: Sequence[Parts]) -> Floats:
-        """The model's whole scores of a query with candidates of the other modality."""
+        """The model's full scores of a query with candidates of the other modality."""
         return await self._encoder.scores(query, target, candidates)
 
     async def ready(self) -> bool:

@@ -7,7 +7,7 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-from crossray.serving.page import search_page
+from crossray.serving.http.page import search_page
 
 
 class Attributes(HTMLParser):

@@ -8,20 +8,25 @@ from contextlib import contextmanager
 
 from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossray import __version__
-from crossray.serving.auth import TokenGate
-from crossray.serving.body import JSON, kind_of, parse_request
 from crossray.serving.catalogue import image_link
 from crossray.serving.config import Limits
-from crossray.serving.docs import docs_page
-from crossray.serving.head import HeadAsGet
+from crossray.serving.http.auth import TokenGate
+from crossray.serving.http.body import JSON, Bodies, kind_of, parse_request
+from crossray.serving.http.openapi import (
+    SEARCH_PATH,
+    answered,
+    describe,
+    docs_page,
+    failing,
+    recall_sentence,
+)
+from crossray.serving.http.page import search_page
 from crossray.serving.items import media_type
 from crossray.serving.metrics import timed
-from crossray.serving.openapi import SEARCH_PATH, answered, describe, failing, recall_told
-from crossray.serving.page import search_page
 from crossray.serving.problem import add_handlers, unavailable
-from crossray.serving.reading import Bodies
 from crossray.serving.schema import ItemAnswer, Readiness
 from crossray.serving.searching import Searcher, unknown_item
 
@@ -35,7 +40,7 @@ def build_gateway(searcher: Searcher, limits: Limits, token_digest: str) -> Fast
         title="CrossRay",
         version=__version__,
         summary="Search images by text and texts by image.",
-        description=recall_told(searcher.recall),
+        description=recall_sentence(searcher.recall),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -161,3 +166,23 @@ class _Admission:
             yield
         finally:
             self._ongoing -= 1
+
+
+class HeadAsGet:
+    """ASGI middleware that answers HEAD like GET without the body (RFC 9110, section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)

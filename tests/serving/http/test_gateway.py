@@ -19,11 +19,11 @@ from starlette.testclient import TestClient
 from crossray.core.errors import CrossRayError
 from crossray.models.encoder import Encoded, ModelEncoder
 from crossray.serving.access_token import digest
+from crossray.serving.backend import Query
 from crossray.serving.config import Limits, ServingConfig
 from crossray.serving.encoding import QueryEncoder
-from crossray.serving.gateway import build_gateway
+from crossray.serving.http.gateway import build_gateway
 from crossray.serving.lineage import open_lineage
-from crossray.serving.query import Query
 from crossray.serving.schema import ItemAnswer, SearchAnswer
 from crossray.serving.searching import Searcher
 from support.endpoint import DIM, ODD_ID, World, told

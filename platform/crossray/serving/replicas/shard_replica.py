@@ -12,8 +12,8 @@ from crossray.core.errors import CrossRayError
 from crossray.index import Candidates, Hits, Modality, Mode, load_shard
 from crossray.index.arrays import Codes, Floats
 from crossray.index.representations import Parts
+from crossray.serving.backend import Query, Refusal, stored_query
 from crossray.serving.config import ServingConfig
-from crossray.serving.query import Query, Refusal, stored_query
 
 
 class ShardReplica:

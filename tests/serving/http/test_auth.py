@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from starlette.responses import Response
 
-from crossray.serving import auth
 from crossray.serving.access_token import digest
+from crossray.serving.http import auth
 
 
 @pytest.fixture
