@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crossray.codes import binarise, pack
+from crossray.core.errors import CrossRayError
 from crossray.core.types import Representation, move
 from crossray.data.corpora.corpus import Corpus
 from crossray.methods.contract import Method
@@ -165,3 +167,19 @@ def ahead_of_rest(refined: Tensor, coarse: Tensor, chosen: Tensor) -> Tensor:
         return refined
     drop = (coarse.max() - torch.where(chosen, refined, torch.inf).min()).clamp(min=0) + 1
     return torch.where(chosen, refined, coarse - drop)
+
+
+def joined(blocks: Sequence[Representation], name: str) -> NDArray[np.float32]:
+    """A part of all blocks, one row an item."""
+    return torch.cat([block[name].float().cpu() for block in blocks]).numpy()
+
+
+def packed_codes(blocks: Sequence[Representation]) -> NDArray[np.uint8]:
+    """`codes_NY`, eight bits a byte, of a method's codes or of its hash outputs.
+
+    Raises CrossRayError where there are neither.
+    """
+    name = next((name for name in ("code", "h") if name in blocks[0]), None)
+    if name is None:
+        raise CrossRayError("the model makes no codes; choose one that does, or another metric.")
+    return pack(binarise(joined(blocks, name)))

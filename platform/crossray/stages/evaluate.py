@@ -28,12 +28,18 @@ from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
 from crossray.evaluation.report.gallery import Gallery
-from crossray.evaluation.report.report import PER_QUERY, REFERENCE_PER_QUERY, write_report
+from crossray.evaluation.report.report import write_report
+from crossray.evaluation.significance.compare import PER_QUERY, REFERENCE_PER_QUERY
 from crossray.methods.contract import Hashing, Method
-from crossray.model_evaluation.evaluate_model import Held, Judged, judge_method, label_names
-from crossray.model_evaluation.evaluation_data import Search, asked, searched
+from crossray.model_evaluation.evaluate_model import Held, ModelResult, evaluate_model
+from crossray.model_evaluation.evaluation_data import (
+    RetrievalTask,
+    open_evaluation_data,
+    retrieval_task,
+)
 from crossray.model_evaluation.example_hits import sample_gallery
 from crossray.model_evaluation.leak_report import look_for_leaks
+from crossray.model_evaluation.retrieval_items import label_names
 from crossray.model_evaluation.selection import selection_of
 from crossray.models.code_scorer import CodeScorer
 from crossray.stages.cca_reference import reference_line
@@ -84,21 +90,21 @@ class Evaluate:
         began = time.monotonic()
         check_writable(out := resolve(self.out))
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        method, data, open_split = asked(trained, self.pairs, self.features)
+        method, data, open_split = open_evaluation_data(trained, self.pairs, self.features)
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
         usual = "mmdl" if method.config.image_search else usual
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
         method, rerank = self._scorer(method, trained)
-        search = searched(open_split, data, self.split, protocol)
-        corpus, device = search.corpus, "cuda" if self.use_gpu else "cpu"
+        task = retrieval_task(open_split, data, self.split, protocol)
+        corpus, device = task.corpus, "cuda" if self.use_gpu else "cpu"
         others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
         print(f"scoring {len(corpus):,} images against {others}", flush=True)
         chosen = self._chosen_labels()
-        judged = judge_method(
-            method.to(device), search, protocol, rerank, self.seed, device, chosen, self.held
+        found = evaluate_model(
+            method.to(device), task, protocol, rerank, self.seed, device, chosen, self.held
         )
-        results = judged.results
+        results = found.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
         reference, remarks = reference_line(
             trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
@@ -113,7 +119,7 @@ class Evaluate:
                 for artifact in (trained, data)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = None if chosen else _gallery(judged, search, data, self.seed)
+            gallery = None if chosen else _gallery(found, task, data, self.seed)
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
                 label_names=label_names(corpus, chosen),
@@ -203,12 +209,12 @@ def queries_by_label(labels: str) -> str:
     )
 
 
-def _gallery(judged: Judged, search: Search, data: Artifact, seed: int) -> Gallery | None:
+def _gallery(found: ModelResult, task: RetrievalTask, data: Artifact, seed: int) -> Gallery | None:
     """Examples, except of features, which have neither pictures nor words."""
-    corpus = search.corpus
+    corpus = task.corpus
     if data.kind != "pairs" or not isinstance(corpus, PairCorpus | JoinedCorpus):
         return None
-    return sample_gallery(judged.ranked, corpus, seed, search.queries)
+    return sample_gallery(found.ranked, corpus, seed, task.queries)
 
 
 def _write_per_query(directory: Path, results: Mapping[Any, DirectionResult], prefix: str) -> None:

@@ -16,7 +16,7 @@ from crossray.core.store import exists, resolve
 from crossray.data.splits.items import read_items
 from crossray.data.splits.splitters import SplitMaker
 from crossray.data.tokenization import load_tokenizer
-from crossray.evaluation.report.report import PER_QUERY
+from crossray.evaluation.significance.compare import PER_QUERY
 from crossray.methods.recipe import Recipe
 from crossray.models.artifact import TOKENIZER, load_method
 from crossray.models.fitting import fitted, labelled

@@ -15,8 +15,9 @@ from crossray.cli import main
 from crossray.core.artifacts import Artifact, Parent, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import bonferroni, holm, paired_bootstrap, paired_permutation
-from crossray.evaluation.report.report import DIRECTIONS, PER_QUERY
+from crossray.evaluation.report.report import DIRECTIONS
 from crossray.evaluation.significance.compare import (
+    PER_QUERY,
     Difference,
     Line,
     compare_reports,

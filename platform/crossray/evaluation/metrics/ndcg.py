@@ -13,6 +13,7 @@ from crossray.evaluation.metrics.arrays import (
     check_same_shape,
     row_blocks,
 )
+from crossray.evaluation.metrics.metric import Metric
 from crossray.evaluation.metrics.ranking import Order, Ties, order
 
 
@@ -82,3 +83,14 @@ def _ideal(gains_QN: Ints, discount_R: Floats) -> Floats:
     best_QR = -np.sort(-gains_QN, axis=1)[:, : len(discount_R)]
     ideal_Q: Floats = best_QR @ discount_R
     return np.where(ideal_Q > 0, ideal_Q, np.nan)
+
+
+METRIC = Metric(
+    "NDCG",
+    ndcg_of,
+    "discounted by log2(rank + 1), as a share of the best order's",
+    relevance="ap_relevance",
+    cutoff="K",
+    variants={"graded": "an item's gain is the number of labels in common"},
+    chance=ndcg_at_random,
+)

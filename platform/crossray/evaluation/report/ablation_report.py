@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.ablation_plot import plot_variants
-from crossray.evaluation.report.page import show_value
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.sections_page import Figure, write_sections
 from crossray.evaluation.significance.claims import Claim, Values, judge_claims

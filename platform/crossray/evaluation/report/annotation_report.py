@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics import show_value
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.report.annotation_plot import plot_curves
-from crossray.evaluation.report.page import show_value
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.sections_page import Figure, write_sections
 from crossray.evaluation.significance.bootstrap import (

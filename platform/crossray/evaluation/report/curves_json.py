@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossray.evaluation.evaluate import DirectionResult
-from crossray.evaluation.hamming.lookup_curves import LookupCurves
+from crossray.evaluation.hamming.lookup import LookupCurves
 from crossray.evaluation.metrics.arrays import Floats
 
 Numbers = dict[str, list[float | None]]

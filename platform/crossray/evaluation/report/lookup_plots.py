@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossray.evaluation.hamming.lookup_curves import LookupCurves
+from crossray.evaluation.hamming.lookup import LookupCurves
 from crossray.evaluation.report.plots import (
     CHANCE,
     INK,

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.section import Section
 
@@ -52,11 +52,6 @@ def render_page(
         verdicts=VERDICTS,
     )
     return page
-
-
-def show_value(number: float, metric: str) -> str:
-    """A rank with one digit after the point, a fraction with three."""
-    return f"{number:.1f}" if metric == MEDIAN_RANK else f"{number:.3f}"
 
 
 def _template(name: str) -> str:

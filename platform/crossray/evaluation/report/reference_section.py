@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from crossray.evaluation.evaluate import DirectionResult
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
-from crossray.evaluation.report.page import show_value
+from crossray.evaluation.metrics import show_value
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.significance.bootstrap import paired_bootstraps
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from jinja2 import Environment, StrictUndefined
 
-from crossray.evaluation.report.page import show_value
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.repeat_plot import plot_runs
 from crossray.evaluation.significance.spread import Spread, spread_of
 

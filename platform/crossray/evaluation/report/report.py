@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from crossray.core.config import to_dict
+from crossray.evaluation.direction_mean import DirectionMean, mean_of_directions
 from crossray.evaluation.evaluate import DirectionResult
-from crossray.evaluation.protocols.direction_mean import DirectionMean, mean_of_directions
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics import is_rank
 from crossray.evaluation.protocols.protocol import CROSS_MODAL, Protocol
 from crossray.evaluation.published import Measured, set_beside
-from crossray.evaluation.published.section import published_section
 from crossray.evaluation.report.curves_json import curves_to_json
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.label_section import labels_to_json, labels_to_markdown
@@ -30,14 +29,13 @@ from crossray.evaluation.report.plots import (
     plot_top_n,
 )
 from crossray.evaluation.report.protocol_words import protocol_words
+from crossray.evaluation.report.published_section import published_section
 from crossray.evaluation.report.reference_section import Reference, reference_section
 from crossray.evaluation.report.section import Section, markdown_cell, section_lines
 from crossray.evaluation.report.selection_section import Selection, selection_section
 
 DIRECTIONS = CROSS_MODAL
 MEAN = "mean"
-PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
-REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 RECALL_PLOT = "recall_at_k.png"
 PRECISION_RECALL_PLOT = "precision_recall.png"
 
@@ -184,7 +182,7 @@ def _metrics_table(report: dict[str, Any], direction: str) -> list[str]:
 
 
 def _shown(name: str, value: float) -> str:
-    return f"{value:.1f}" if name == MEDIAN_RANK else f"{100 * value:.2f} %"
+    return f"{value:.1f}" if is_rank(name) else f"{100 * value:.2f} %"
 
 
 def _table(values: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from crossray.evaluation.report.page import show_value
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.sections_page import Figure, write_sections
 from crossray.evaluation.report.sweep_plots import (

@@ -14,15 +14,16 @@ from rich.text import Text
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics import show_value
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.protocols.protocol import Direction
-from crossray.evaluation.report.page import show_value
-from crossray.evaluation.report.report import PER_QUERY
 from crossray.evaluation.significance.bootstrap import BootstrapResult, paired_bootstraps
 from crossray.evaluation.significance.corrections import CORRECTIONS, Correction, significance_mark
 from crossray.evaluation.significance.paired_t_test import TTestResult
 from crossray.evaluation.significance.permutation import paired_permutation
 
+PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
+REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 QUERY_ID = "query_id"
 _OF_MANY_RUNS = {"ablation", "annotation", "few_shot"}
 

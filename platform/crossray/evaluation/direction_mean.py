@@ -9,7 +9,7 @@ import numpy as np
 
 from crossray.evaluation.evaluate import DirectionResult
 from crossray.evaluation.metrics.arrays import Floats
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.significance.bootstrap import RESAMPLES, confidence_intervals
 
 

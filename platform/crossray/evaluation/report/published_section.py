@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.published.compare import Beside
-from crossray.evaluation.report.page import show_value
 from crossray.evaluation.report.section import Section
 
 TITLE = "Published figures"
