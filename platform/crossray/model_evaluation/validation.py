@@ -45,6 +45,8 @@ def validate(
     Looks at the first `items` validation items; every process calls it and gets the same answer.
     Raises CrossRayError for a metric of codes by distance where the method makes none.
     """
+    if codes_protocol(select_by):
+        method = method.product()  # a method in training need not make codes itself
     image_search = method.config.image_search
     represented = represent_corpus(method, corpus, items, device, dtype, texts=not image_search)
     scores = None if image_search else score_represented(method, represented, rerank)

@@ -76,10 +76,10 @@ def average_precision_of(
 def _terms(ranking: AnyRanking, depth: int) -> Floats:
     """Expected P@r * rel_r at each of the first `depth` positions, [Q, depth]."""
     head = ranking.head(depth)
-    above = (np.arange(1, depth + 1) - head.start_QN - 1) * (head.hits_QN - 1)
-    above = above / np.maximum(head.size_QN - 1, 1)
-    terms: Floats = head.hits_QN / head.size_QN * (head.before_QN + 1 + above)
-    return terms / np.arange(1, depth + 1)
+    rank_R = np.arange(1, depth + 1)
+    above = (rank_R - head.start_QN - 1) * (head.hits_QN - 1) / np.maximum(head.size_QN - 1, 1)
+    terms: Floats = head.hits_QN / head.size_QN * (head.before_QN + 1 + above) / rank_R
+    return terms
 
 
 def _of_counts(ranking: CountedRanking) -> Floats:
