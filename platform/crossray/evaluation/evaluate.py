@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -168,6 +168,28 @@ def metric_values(
     judged: dict[str, Measure | Graded] = {**measures, **graded}
     settled = {name: measure.settle(raw[name]) for name, measure in judged.items()}
     return {bound.name: bound.reduce(settled[bound.name]) for bound in protocol.bound}
+
+
+def with_metrics(
+    result: DirectionResult,
+    values: Mapping[str, Floats],
+    chance: Mapping[str, Floats],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> DirectionResult:
+    """The result with further means over its queries: their values [Q], and those by chance."""
+    intervals = confidence_intervals(values, {}, resamples, seed, result.query_ids)
+    means, random = (
+        {name: mean_over_queries(value_Q) for name, value_Q in part.items()}
+        for part in (values, chance)
+    )
+    return replace(
+        result,
+        metrics={**result.metrics, **means},
+        intervals={**result.intervals, **intervals},
+        baseline={**result.baseline, **random},
+        per_query={**result.per_query, **values},
+    )
 
 
 def _graded(

@@ -42,7 +42,11 @@ def mmach_tiny() -> Recipe:
         optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.0, schedule="linear"),
         deepspeed=_NO_CLIPPING,
         train=TrainConfig(
-            batch_size=64, epochs=8, select_by="hamming:mAP@all", validation_items=256, checkpoint_every=300
+            batch_size=64,
+            epochs=8,
+            select_by="hamming:mAP@all",
+            validation_items=256,
+            checkpoint_every=300,
         ),
     )
 

@@ -43,6 +43,7 @@ from crossray.model_evaluation.retrieval_items import label_names
 from crossray.model_evaluation.selection import selection_of
 from crossray.models.code_scorer import CodeScorer
 from crossray.stages.cca_reference import reference_line
+from crossray.stages.grounding import with_grounding
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Evaluate:
             or the mean of both.
         query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
             and only they make items relevant by label, as for labels that were held out.
+        grounded: on pairs with boxes, also count what is found only where the model's heat map
+            attends a box of the image: average precision at an overlap of 0.3, 0.5 and 0.7.
         seed: of the bootstrap.
         use_gpu: score on a GPU instead of the CPU.
     """
@@ -82,6 +85,7 @@ class Evaluate:
     rescore: int = 0
     held: Held = "image"
     query_labels: str | None = None
+    grounded: bool = False
     seed: int = 0
     use_gpu: bool = False
 
@@ -95,6 +99,7 @@ class Evaluate:
         usual = "mmdl" if method.config.image_search else usual
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
+        self._check_grounded(data, protocol)
         method, rerank = self._scorer(method, trained)
         task = retrieval_task(open_split, data, self.split, protocol)
         corpus, device = task.corpus, "cuda" if self.use_gpu else "cpu"
@@ -104,6 +109,9 @@ class Evaluate:
         found = evaluate_model(
             method.to(device), task, protocol, rerank, self.seed, device, chosen, self.held
         )
+        if self.grounded:
+            assert isinstance(corpus, PairCorpus)
+            found = with_grounding(found, corpus, trained, data, self.split, self.seed)
         results = found.results
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
         reference, remarks = reference_line(
@@ -157,6 +165,8 @@ class Evaluate:
             "held": self.held,
             "seed": self.seed,
         }
+        if self.grounded:
+            config["grounded"] = True
         return {**config, "query_labels": list(chosen)} if chosen else config
 
     def _chosen_labels(self) -> tuple[str, ...]:
@@ -181,6 +191,16 @@ class Evaluate:
             raise CrossRayError(
                 f"protocol {protocol.name!r} ranks by the codes alone and rescores nothing; leave "
                 "rescore out, or choose a protocol of images and texts that ranks scores."
+            )
+
+    def _check_grounded(self, data: Artifact, protocol: Protocol) -> None:
+        """Refuse heat maps where there are no images, or where they explain no ranking."""
+        ranks_pairs = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
+        vectors = self.codes is None and self.query_labels is None
+        if self.grounded and not (data.kind == "pairs" and ranks_pairs and vectors):
+            raise CrossRayError(
+                "grounded needs pairs whose images and texts are ranked by scores of the model; "
+                "leave it out, or features, codes, query-labels and protocols of codes or images."
             )
 
     def _scorer(self, method: Method, trained: Artifact) -> tuple[Method, int]:

@@ -56,6 +56,12 @@ def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
             "Acc-K: the share of labelled images of which one of the K labels that the model finds "
             "most probable is right; nothing is searched."
         )
+    if any(name.startswith("grounded") for part in report["metrics"].values() for name in part):
+        words.append(
+            "grounded_mAP@T: relevant is the paired item, and it counts only where the heat map of "
+            "image and text attends a box of the image with an intersection over union of T or "
+            "more; queries whose paired items have no box are left out."
+        )
     if protocol.mean_of_directions:
         words.append("Mean: of the two directions; its intervals draw an id's queries of both.")
     return words + _label_words(protocol, report) + _lookup_words(report)
