@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
@@ -15,6 +16,7 @@ from crossray.data.splits.split import Split
 from crossray.evaluation import IOU_THRESHOLDS, grounded_average_precision
 from crossray.evaluation.evaluate import DirectionResult, with_metrics
 from crossray.evaluation.metrics.arrays import Bools, Floats
+from crossray.evaluation.metrics.ranking import Ties
 from crossray.explain.attended_boxes import BoxedText, attended_overlaps
 from crossray.explain.explainer import Explainer
 from crossray.model_evaluation.evaluate_model import ModelResult
@@ -70,13 +72,14 @@ def _grounded(
     result: DirectionResult, relevant_QN: Bools, iou_QN: Floats, ranked: RankedRow, seed: int
 ) -> DirectionResult:
     scores_QN = np.stack([ranked(query) for query in range(len(relevant_QN))])
-    values, chance = (
-        {
+
+    def values(scores_QN: NDArray[np.float32], ties: Ties) -> dict[str, Floats]:
+        return {
             f"grounded_mAP@{threshold}": grounded_average_precision(
-                scores, relevant_QN, iou_QN, threshold, ties
+                scores_QN, relevant_QN, iou_QN, threshold, ties
             )
             for threshold in IOU_THRESHOLDS
         }
-        for scores, ties in ((scores_QN, "stable"), (np.zeros_like(scores_QN), "expected"))
-    )
-    return with_metrics(result, values, chance, seed)
+
+    chance = values(np.zeros_like(scores_QN), "expected")
+    return with_metrics(result, values(scores_QN, "stable"), chance, seed)

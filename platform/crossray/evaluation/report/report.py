@@ -9,28 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from crossray.core.config import to_dict
-from crossray.evaluation.direction_mean import DirectionMean, mean_of_directions
-from crossray.evaluation.evaluate import DirectionResult
+from crossray.evaluation.evaluate import DirectionMean, DirectionResult, mean_of_directions
 from crossray.evaluation.metrics import is_rank
 from crossray.evaluation.protocols.protocol import CROSS_MODAL, Protocol
 from crossray.evaluation.published import Measured, set_beside
-from crossray.evaluation.report.curves_json import curves_to_json
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.label_section import labels_to_json, labels_to_markdown
 from crossray.evaluation.report.leak_section import LeakFindings, leak_section
-from crossray.evaluation.report.lookup_plots import plot_lookup
 from crossray.evaluation.report.page import render_page
 from crossray.evaluation.report.plots import (
     TOP_N_CAPTION,
     TOP_N_PLOT,
     FirstN,
+    curves_to_json,
+    plot_lookup,
     plot_precision_recall,
     plot_recall,
     plot_top_n,
 )
 from crossray.evaluation.report.protocol_words import protocol_words
-from crossray.evaluation.report.published_section import published_section
-from crossray.evaluation.report.reference_section import Reference, reference_section
+from crossray.evaluation.report.reference_section import (
+    Reference,
+    published_section,
+    reference_section,
+)
 from crossray.evaluation.report.section import Section, markdown_cell, section_lines
 from crossray.evaluation.report.selection_section import Selection, selection_section
 
