@@ -1,7 +1,7 @@
 """Rankings, metrics, protocols, significance and reports; arrays only, never models.
 
 Each room knows only those before it: `metrics`, `hamming` (rankings by Hamming distance),
-`protocols`, `significance`, the modules beside this one (`evaluate_direction` judges scores and
+`protocols`, `significance`, the modules next to this one (`evaluate_direction` judges scores and
 codes alike), `published`, `report`. A metric is added with its file and one line of
 `metrics.METRICS`; protocols, reports and `train.select_by` then know its name.
 """

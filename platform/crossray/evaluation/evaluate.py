@@ -206,7 +206,7 @@ def mean_of_directions(
 ) -> DirectionMean:
     r"""Return $\frac{1}{2} (m_{I2T} + m_{T2I})$ of every metric that is a mean over queries.
 
-    The intervals draw whole query ids, an id's queries of all directions together: a query weighs
+    The intervals draw query ids, an id's queries of all directions together: a query weighs
     what its direction's mean gives it. Median ranks have no mean worth a name and are left out.
     """
     shared = [

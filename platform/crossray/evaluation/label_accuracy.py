@@ -40,7 +40,7 @@ def with_label_accuracy(
     cutoffs: Sequence[int] = CUTOFFS,
     resamples: int = RESAMPLES,
 ) -> DirectionResult:
-    """The result of images that ask, with `Acc-K` of what a model predicts for each of them.
+    """The result of image queries, with `Acc-K` of what a model predicts for each of them.
 
     Cut-offs above the number of labels are left out, and so is everything where no image has a
     label. Chance is a random order of the labels.

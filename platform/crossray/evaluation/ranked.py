@@ -85,7 +85,7 @@ def ranked_blocks(
     if queries == 0 or items == 0:
         raise CrossRayError(
             f"there is nothing to evaluate in {queries} queries and {items} items: check the split "
-            f"that was asked for."
+            f"that was chosen."
         )
     if isinstance(ranked, Codes) != (protocol.ranked_by == "hamming"):
         raise CrossRayError(

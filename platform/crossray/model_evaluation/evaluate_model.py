@@ -71,9 +71,9 @@ def evaluate_model(
     """Judge a method, or its codes (`CodeScorer`), on a retrieval task.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
-    scores of images and texts. `query_labels`: only items that carry one of these ask, and only
-    these labels, those that qualify them included, make items relevant; see `check_query_labels`.
-    `held`: what stands for an item where images ask for images.
+    scores of images and texts. `query_labels`: only items that carry one of these are queries, and
+    only these labels, with those that qualify them, make items relevant; see `check_query_labels`.
+    `held`: what stands for an item where images are queries for images.
     Raises CrossRayError, before anything is computed, for labels that the protocol cannot judge by.
     """
     corpus = task.corpus
@@ -158,7 +158,7 @@ def check_query_labels(
     carried = set(label_names(corpus))
     if missing := sorted(set(query_labels) - carried):
         raise CrossRayError(
-            f"no item of the split carries the label {missing[0]!r}, so none can ask for it; the "
+            f"no item of the split carries the label {missing[0]!r}, so none can be a query; the "
             f"labels are {', '.join(sorted(carried)) or 'not given at all'}."
         )
 
@@ -166,7 +166,7 @@ def check_query_labels(
 def _judge_images(
     represented: Represented, corpus: Corpus, protocol: Protocol, seed: int, held: Held
 ) -> ModelResult:
-    """Images that ask for images, by the cosine of their vectors or codes."""
+    """Images as queries for images, by the cosine of their vectors or codes."""
     hashed = "code" in represented.images[0] and held == "image"
     vectors_ND = _unit(joined(represented.images, "code" if hashed else "z"))
     database_ND = vectors_ND
@@ -210,7 +210,7 @@ def _unit(vectors_ND: Scores) -> Scores:
 def _with_accuracy(
     found: ModelResult, method: Method, represented: Represented, corpus: Corpus, seed: int
 ) -> ModelResult:
-    """Beside the ranking, how often the labels that a method thinks most probable are right.
+    """Next to the ranking, how often the labels that a method thinks most probable are right.
 
     Labels that it was not taught count for nothing.
     """
@@ -226,32 +226,32 @@ def _with_accuracy(
 def _judge_codes(
     represented: Represented, task: RetrievalTask, protocol: Protocol, seed: int
 ) -> ModelResult:
-    """Images and texts that ask for each other, by the Hamming distance of their codes."""
+    """Images as queries for texts and the reverse, by the Hamming distance of their codes."""
     images, texts = retrieval_items(task.corpus, represented.text_rows_C)
     image_NK, text_CK = (joined(part, "code") for part in (represented.images, represented.texts))
     image_NY, text_CY = packed_codes(represented.images), packed_codes(represented.texts)
-    asking, found = _roles(task.queries, np.arange(len(image_NY)))
-    text_asking, text_found = _roles(task.queries, represented.text_rows_C)
-    to_text = Codes(image_NY[asking], text_CY[text_found])
-    to_image = Codes(text_CY[text_asking], image_NY[found])
+    image_queries, found = _roles(task.queries, np.arange(len(image_NY)))
+    text_queries, text_found = _roles(task.queries, represented.text_rows_C)
+    to_text = Codes(image_NY[image_queries], text_CY[text_found])
+    to_image = Codes(text_CY[text_queries], image_NY[found])
     return ModelResult(
         (
-            _evaluated(to_text, images.take(asking), texts.take(text_found), protocol, seed),
-            _evaluated(to_image, texts.take(text_asking), images.take(found), protocol, seed),
+            _evaluated(to_text, images.take(image_queries), texts.take(text_found), protocol, seed),
+            _evaluated(to_image, texts.take(text_queries), images.take(found), protocol, seed),
         ),
         {
-            "image_to_text": lambda query: text_CK[text_found] @ image_NK[asking][query],
-            "text_to_image": lambda query: image_NK[found] @ text_CK[text_asking][query],
+            "image_to_text": lambda query: text_CK[text_found] @ image_NK[image_queries][query],
+            "text_to_image": lambda query: image_NK[found] @ text_CK[text_queries][query],
         },
     )
 
 
 def _roles(queries: int | None, row_N: NDArray[np.int64]) -> tuple[slice, slice]:
-    """Who asks and who is found among images or texts, given the item rows that they belong to."""
+    """The rows of queries and of database items among images or texts of the item rows `row_N`."""
     if queries is None:
         return slice(None), slice(None)
-    asking = int(np.searchsorted(row_N, queries))
-    return slice(asking), slice(asking, None)
+    image_queries = int(np.searchsorted(row_N, queries))
+    return slice(image_queries), slice(image_queries, None)
 
 
 def _looked_up(

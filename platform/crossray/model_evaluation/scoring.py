@@ -53,7 +53,7 @@ def score_corpus(
     """Score the first `items` items of a corpus against all their texts, both directions.
 
     A query's `rerank` best candidates by `Method.score` get `Method.refine` added and stay ahead
-    of the rest. Every process calls this and gets the whole result.
+    of the rest. Every process calls this and gets the complete result.
     """
     represented = represent_corpus(method, corpus, items, device, dtype)
     return score_represented(method, represented, rerank)
@@ -70,11 +70,11 @@ def represent_corpus(
 ) -> Represented:
     """Represent the first `items` items of a corpus and all their texts, or none of these.
 
-    Every process calls this and gets the whole result.
+    Every process calls this and gets the complete result.
     """
     method.eval()
     rows = range(min(items or len(corpus), len(corpus)))
-    asked = [(row, number) for row in rows if texts for number in range(corpus.text_count(row))]
+    chosen = [(row, number) for row in rows if texts for number in range(corpus.text_count(row))]
 
     def represent_images(block: Sequence[int]) -> Representation:
         batch = corpus.collate_images([corpus.image(row) for row in block])
@@ -86,8 +86,8 @@ def represent_corpus(
 
     return Represented(
         shared_out(blocks_of(rows, IMAGE_BLOCK), represent_images),
-        shared_out(blocks_of(asked, TEXT_BLOCK), represent_texts),
-        np.array([row for row, _ in asked], dtype=np.int64),
+        shared_out(blocks_of(chosen, TEXT_BLOCK), represent_texts),
+        np.array([row for row, _ in chosen], dtype=np.int64),
     )
 
 

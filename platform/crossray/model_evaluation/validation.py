@@ -85,8 +85,8 @@ def _of_codes(
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """The metrics of the codes by direction."""
     image_NY, text_CY = packed_codes(represented.images), packed_codes(represented.texts)
-    asked = (Codes(image_NY, text_CY), images, texts), (Codes(text_CY, image_NY), texts, images)
-    for direction, (codes, queries, items) in zip(CROSS_MODAL, asked, strict=True):
+    searches = (Codes(image_NY, text_CY), images, texts), (Codes(text_CY, image_NY), texts, images)
+    for direction, (codes, queries, items) in zip(CROSS_MODAL, searches, strict=True):
         yield direction, _values(codes, queries, items, protocol)
 
 

@@ -1,4 +1,4 @@
-"""The line that every report draws beside a model: CCA on the features the model started from."""
+"""The reference of every report: CCA on the features the model started from."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reference_line(
 
     Where features of `data` led to the model, CCA is fitted on their training split, else on plain
     features of the pairs that the model was trained on. `item_ids` are those that the model was
-    asked about. A protocol that ranks codes ranks the signs of CCA's first `bits` variates.
+    evaluated on. A protocol that ranks codes ranks the signs of CCA's first `bits` variates.
     `query_labels`: see `evaluate_model`. Gives notes, and no line, where there is nothing to fit it
     on.
     """
@@ -48,7 +48,7 @@ def reference_line(
         task = retrieval_task(open_split, data, split, protocol)
         if task.corpus.item_ids != item_ids:
             raise CrossRayError(
-                f"{data.uri} gives other items as features than the model was asked about; make "
+                f"{data.uri} gives other items as features than the model was evaluated on; make "
                 "the features again."
             )
         cca = _fitted(training)
@@ -75,8 +75,8 @@ def _corpora(model: Artifact, data: Artifact) -> tuple[Corpus, OpenSplit, str]:
     """What CCA is fitted on, what opens a split that it is judged on, and words for the first."""
     made = lineage(model)
     for features in (data, *reversed(made)):
-        own = features.id == data.id or data.id in [p.id for p in features.manifest.parents]
-        if features.kind == "features" and own:
+        related = features.id == data.id or data.id in [p.id for p in features.manifest.parents]
+        if features.kind == "features" and related:
             training = FeatureCorpus(features, "train")
             about = f"the features {features.uri}, fitted on {len(training):,} training items"
             return training, partial(FeatureCorpus, features), about

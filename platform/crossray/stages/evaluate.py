@@ -26,7 +26,7 @@ from crossray.data.corpora.joined import JoinedCorpus
 from crossray.data.splits.split import Split
 from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
-from crossray.evaluation.published import Measured
+from crossray.evaluation.published import MeasuredOn
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.report import write_report
 from crossray.evaluation.significance.compare import PER_QUERY, REFERENCE_PER_QUERY
@@ -48,7 +48,7 @@ from crossray.stages.grounding import with_grounding
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model on a split under a protocol and write a report with CCA beside it.
+    """Measure a model on a split under a protocol and write a report that compares it with CCA.
 
     Attributes:
         model: a teacher or student artifact: a name in the store, an absolute path or a URI.
@@ -64,10 +64,10 @@ class Evaluate:
             scores every pair exactly.
         codes: bits of the model's codes, to measure them in place of its vectors.
         rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
-        held: what stands for an item where images ask for images: its image, the mean of its texts,
-            or the mean of both.
-        query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
-            and only they make items relevant by label, as for labels that were held out.
+        held: what stands for an item where images are queries for images: its image, the mean of
+            its texts, or the mean of both.
+        query_labels: labels, separated by commas: only items with one of them are queries, and only
+            they make items relevant by label, as for labels that were held out.
         grounded: on pairs with boxes, also count what is found only where the model's heat map
             attends a box of the image: average precision at an overlap of 0.3, 0.5 and 0.7.
         seed: of the bootstrap.
@@ -131,7 +131,7 @@ class Evaluate:
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
                 label_names=label_names(corpus, chosen),
-                measured=None if chosen else Measured.on(
+                measured=None if chosen else MeasuredOn.pairs(
                     data.manifest.config,
                     data.manifest.metrics.get("splits", {}),
                     None if self.rescore else self.codes,
@@ -185,7 +185,7 @@ class Evaluate:
         if self.held != "image" and protocol.directions != IMAGE_TO_IMAGE:
             raise CrossRayError(
                 f"protocol {protocol.name!r} asks images and texts for each other; leave held out, "
-                "or choose a protocol of images that ask for images."
+                "or choose a protocol of images as queries for images."
             )
         if self.rescore and not scored:
             raise CrossRayError(
@@ -221,10 +221,10 @@ class Evaluate:
 
 
 def queries_by_label(labels: str) -> str:
-    """Who asks, where it is not every item; labels separated by commas."""
+    """Which items are queries, where it is not every item; labels separated by commas."""
     names = ", ".join(label.strip() for label in labels.split(","))
     return (
-        f"Queries are the items with any of {names}; the database is the whole split, and no other "
+        f"Queries are the items with any of {names}; the database is the split, and no other "
         "label makes an item relevant."
     )
 

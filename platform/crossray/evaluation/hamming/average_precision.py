@@ -1,4 +1,4 @@
-"""Average precision of Hamming ranking over a whole database, without sorting where possible."""
+"""Average precision of Hamming ranking over a database, without sorting where possible."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def _histogram(key_N: Distances, bins: int) -> Ints:
     """Occurrences of each key below `bins`, [bins].
 
     Counting two keys in one step takes half the steps, and these seldom wait for each other; it
-    pays while the table of pairs is small beside the keys.
+    pays while the table of pairs is small in comparison with the keys.
     """
     half, odd = divmod(len(key_N), 2)
     if bins * bins > min(1 << 16, half):

@@ -52,7 +52,7 @@ def lookup_curves(counts: CountedRanking, judged_Q: Bools) -> LookupCurves:
 
 
 def counts_of_others(counts: CountedRanking, labelled_Q: Bools) -> CountedRanking:
-    """Take each query out of the database that it is an item of: at distance 0, its own match."""
+    """Take each query out of the database that it is an item of: at distance 0."""
     items_QD, relevant_QD = counts.items_QD.copy(), counts.relevant_QD.copy()
     items_QD[:, 0] -= 1
     relevant_QD[:, 0] -= labelled_Q

@@ -37,7 +37,7 @@ def average_precision(
       Z_q = \begin{cases} \sum_{r \le R} rel_r & \text{found (AP = 0 when nothing is found)} \\
       N_{rel} & \text{total} \\ \min(N_{rel}, R) & \text{min} \end{cases}$$
 
-    R is `cutoff`, by default the whole database, where the three denominators coincide.
+    R is `cutoff`, by default all ranks, where the three denominators coincide.
 
     Under `ties="expected"` the value is the exact expectation over the order inside tie blocks.
     The item at position $j$ of a block (see `ranking` for $s, n, r, c$) adds
@@ -83,7 +83,7 @@ def _terms(ranking: AnyRanking, depth: int) -> Floats:
 
 
 def _of_counts(ranking: CountedRanking) -> Floats:
-    r"""Expected average precision over the whole database from the size of each block, [Q].
+    r"""Expected average precision over the database from the size of each block, [Q].
 
     A block holds $n$ items, $r$ of them relevant, after $s$ items with $c$
     relevant. With $A = \sum_{j=1}^{n} \frac{1}{s+j} = H_{s+n} - H_s$ its positions add

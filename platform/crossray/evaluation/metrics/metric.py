@@ -28,7 +28,7 @@ class Metric:
             metric has any. A metric of `gains` takes an order, the gains [Q, N] and the cut-off.
         words: a sentence for the reader of a report.
         relevance: the rule of the protocol that it follows, `relevance` or `ap_relevance`.
-        cutoff: `K`, a rank from 1, must follow the name; `K or all` allows the whole database,
+        cutoff: `K`, a rank from 1, must follow the name; `K or all` allows all ranks,
             where the variants coincide.
         variants: what may stand in brackets after a cut-off, with its words.
         unit: a fraction in [0, 1], or a rank from 1.
@@ -55,7 +55,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class BoundMetric:
-    """A metric with its cut-off, None for the whole database, and its variant."""
+    """A metric with its cut-off, None for all ranks, and its variant."""
 
     name: str
     metric: Metric

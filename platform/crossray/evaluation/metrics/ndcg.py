@@ -25,11 +25,11 @@ def ndcg(
     $$NDCG@k(q) = \frac{DCG@k}{IDCG@k}, \qquad DCG@k = \sum_{r=1}^{k} \frac{g_r}{\log_2(r + 1)}$$
 
     (Järvelin & Kekäläinen 2002), where IDCG is the DCG of the items in the order of their gains;
-    k is the whole database by default. Gains count as they are, for instance the labels in common
+    k is all ranks by default. Gains count as they are, for instance the labels in common
     (`graded`); pass `2**gains - 1` for the exponential form. Under `ties="expected"` each item of a
     tie block has the block's mean gain, which is the exact expectation.
 
-    Scores [Q, N] are larger = better, gains [Q, N] whole numbers of at least 0; returns float64 [Q]
+    Scores [Q, N] are larger = better, gains [Q, N] integers of at least 0; returns float64 [Q]
     in [0, 1]. Raises CrossRayError for shapes that do not fit, NaN, other gains, k < 1 and unknown
     tie rules.
     """
@@ -40,7 +40,7 @@ def ndcg(
     counted = gains.dtype.kind in "iub" and gains.ndim == 2 and gains.size > 0
     if not counted or gains.min() < 0:
         raise CrossRayError(
-            f"the gains must be whole numbers of at least 0 [queries, items], not {gains.dtype} of "
+            f"the gains must be integers of at least 0 [queries, items], not {gains.dtype} of "
             f"shape {gains.shape}, or hold a negative one: count, for instance, the labels in "
             f"common."
         )

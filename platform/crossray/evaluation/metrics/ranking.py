@@ -1,7 +1,7 @@
 r"""Rankings under the two tie rules, in one representation that every metric reads.
 
 A ranking is a sequence of tie blocks. Under `stable` (order by (-score, database index)) each
-position is a block of its own; under `expected` a block holds all items of one score, and a metric
+position is a separate block; under `expected` a block holds all items of one score, and a metric
 is its expectation over the random order inside the blocks. For a block of $n$ items with $r$
 relevant, preceded by $s$ items of which $c$ are relevant, every position of the block knows
 $(s, n, r, c)$; the metrics are written once in these terms, and $n = 1$ gives the ordinary formula.
@@ -56,7 +56,7 @@ class Ranking:
 
     For the tie block of each position: `start` (s) items and `before` (c) relevant items precede
     it, `size` (n) items are in it, `hits` (r) of them relevant. `relevant_Q` counts the relevant
-    items in the whole database.
+    items in the database.
     """
 
     start_QN: Ints
@@ -71,7 +71,7 @@ class Ranking:
         return int(self.start_QN.shape[1])
 
     def cut(self, k: int) -> Cut:
-        """Return the tie blocks at rank `k`; beyond the last item the last block, taken whole."""
+        """Return the tie blocks at rank `k`; beyond the last item the last block."""
         last = min(k, self.items) - 1
         return Cut(
             taken_Q=last + 1 - self.start_QN[:, last],
@@ -134,7 +134,7 @@ class CountedRanking:
 
     @property
     def relevant_Q(self) -> Ints:  # noqa: N802, an array [Q]
-        """Relevant items in the whole database, [Q]."""
+        """Relevant items in the database, [Q]."""
         relevant_Q: Ints = self.found_QD[:, -1]
         return relevant_Q
 
@@ -257,7 +257,7 @@ def chance_of_hits(hits: int, size_Q: Ints, relevant_Q: Ints, taken_Q: Ints) -> 
     $$P(h) = \binom{r}{h} \binom{n-r}{m-h} \Big/ \binom{n}{m}$$
 
     for a block of $n$ (`size`) items of which $r$ are relevant and $m$ are taken; 0 or 1 for a
-    block that is taken whole.
+    block of which all items are taken.
     """
     chance_Q: Floats = (relevant_Q == hits).astype(np.float64)
     split_Q = taken_Q < size_Q

@@ -69,7 +69,7 @@ def rare_labels(labels_NC: ArrayLike, below: float = RARE_BELOW) -> Bools:
 
 
 def without_own(values_BN: NDArray[Any], own_B: Ints) -> NDArray[Any]:
-    """Return the values [B, N - 1] of all items but each query's own, in the database's order.
+    """Return the values [B, N - 1] of all items but that of each query, in the database's order.
 
     `own_B` are the columns of the queries themselves.
     """

@@ -107,7 +107,7 @@ def curve_measures(
 
 
 def curve_ranks(items: int, protocol: Protocol) -> Ints:
-    """The ranks of the curves: a geometric grid, and every rank that the protocol asks for."""
+    """The ranks of the curves: a geometric grid, and every rank that the protocol names."""
     grid = np.geomspace(1, items, CURVE_POINTS).round().astype(np.int64)
     return np.union1d(grid, np.arange(1, min(protocol.every_rank_to, items) + 1))
 

@@ -11,7 +11,7 @@ import numpy as np
 from crossray.evaluation.evaluate import DirectionResult
 from crossray.evaluation.metrics import show_value
 from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
-from crossray.evaluation.published import Beside
+from crossray.evaluation.published import PublishedRow
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.significance.bootstrap import paired_bootstraps
 
@@ -105,8 +105,8 @@ def _show(difference: Mapping[str, float] | None) -> str:
     return f"{difference['mean']:+.4f}, {difference['p_value']:.4f}"
 
 
-def published_section(rows: Sequence[Beside]) -> Section:
-    """The section of what `set_beside` gives."""
+def published_section(rows: Sequence[PublishedRow]) -> Section:
+    """The section of what `published_rows` gives."""
     words = [
         "What papers print for this data set, copied from their tables, beside what was measured "
         "here. The two are comparable only where “reproduced on this data” says yes: data set, "
@@ -115,7 +115,7 @@ def published_section(rows: Sequence[Beside]) -> Section:
     return Section("Published figures", words, PUBLISHED_COLUMNS, [_cells(row) for row in rows])
 
 
-def _cells(row: Beside) -> list[str]:
+def _cells(row: PublishedRow) -> list[str]:
     figure = row.published
     ends = [_digits(end) for end in (figure.value, figure.high) if end is not None]
     return [

@@ -12,7 +12,7 @@ from crossray.core.config import to_dict
 from crossray.evaluation.evaluate import DirectionMean, DirectionResult, mean_of_directions
 from crossray.evaluation.metrics import is_rank
 from crossray.evaluation.protocols.protocol import CROSS_MODAL, Protocol
-from crossray.evaluation.published import Measured, set_beside
+from crossray.evaluation.published import MeasuredOn, published_rows
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.label_section import labels_to_json, labels_to_markdown
 from crossray.evaluation.report.leak_section import LeakFindings, leak_section
@@ -52,7 +52,7 @@ def write_report(
     notes: Sequence[str] = (),
     gallery: Gallery | None = None,
     label_names: Sequence[str] = (),
-    measured: Measured | None = None,
+    measured: MeasuredOn | None = None,
     leaks: LeakFindings | None = None,
     selection: Selection | None = None,
     reference: Reference | None = None,
@@ -82,7 +82,7 @@ def write_report(
         "selection": None if selection is None else to_dict(selection),
         "reference": None if reference is None else reference.as_json(results, seed),
     }
-    beside = [] if measured is None else set_beside(report, measured)
+    beside = [] if measured is None else published_rows(report, measured)
     report["published"] = [to_dict(row) for row in beside]
     sections = [
         *([reference_section(report)] if reference else []),

@@ -23,7 +23,7 @@ from crossray.evaluation.significance.corrections import CORRECTIONS, Correction
 from crossray.evaluation.significance.paired_t_test import TTestResult, paired_t_test
 from crossray.evaluation.significance.permutation import paired_permutation
 
-PER_QUERY = "per_query"  # with a direction, the name of a Parquet file beside the report
+PER_QUERY = "per_query"  # with a direction, the name of a Parquet file next to the report
 REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 QUERY_ID = "query_id"
 _OF_MANY_RUNS = {"ablation", "annotation", "few_shot"}
@@ -87,8 +87,8 @@ def compare_reports(
         for report, rows in zip(reports[1:], others, strict=True):
             if rows[QUERY_ID] != first[QUERY_ID]:
                 raise CrossRayError(
-                    f"{report.uri} asked other {direction} queries than {reports[0].uri}; evaluate "
-                    "both anew on the same pairs."
+                    f"{report.uri} answered other {direction} queries than {reports[0].uri}; "
+                    "evaluate both anew on the same pairs."
                 )
         shared = [
             name
@@ -158,7 +158,7 @@ def corrected_lines(
         Line(
             direction,
             metric,
-            tuple(own[direction][metric] for own in metrics),
+            tuple(values[direction][metric] for values in metrics),
             tuple(
                 Difference(r.mean_difference, r.low, r.high, float(next(family))) for r in results
             ),
@@ -228,7 +228,7 @@ def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -
 
 
 def _directions(report: Artifact) -> list[str]:
-    """The directions that a report asked in; all reports of a protocol share them."""
+    """The directions of a report; all reports of a protocol share them."""
     return [name for name in get_args(Direction) if name in report.manifest.metrics]
 
 

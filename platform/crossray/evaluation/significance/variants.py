@@ -26,7 +26,7 @@ def check_queries(values: Values, full: str) -> None:
         for direction, table in values[full].items():
             if tables[direction][QUERY_ID] != table[QUERY_ID]:
                 raise CrossRayError(
-                    f"the variant {name} was asked other {direction} queries than {full}; evaluate "
+                    f"the variant {name} answered other {direction} queries than {full}; evaluate "
                     "both anew on the same data."
                 )
 
