@@ -65,10 +65,10 @@ def check_same_shape(scores: ArrayLike, relevant: ArrayLike) -> None:
 
 
 def check_cutoff(name: str, value: int) -> None:
-    """Raise CrossRayError unless a rank cut-off is an integer of at least 1."""
+    """Raise CrossRayError unless a rank cut-off is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise CrossRayError(
-            f"{name} must be an integer of at least 1, not {value!r}: it counts ranks."
+            f"{name} must be a whole number of at least 1, not {value!r}: it counts ranks."
         )
 
 

@@ -40,7 +40,7 @@ def ndcg(
     counted = gains.dtype.kind in "iub" and gains.ndim == 2 and gains.size > 0
     if not counted or gains.min() < 0:
         raise CrossRayError(
-            f"the gains must be integers of at least 0 [queries, items], not {gains.dtype} of "
+            f"the gains must be whole numbers of at least 0 [queries, items], not {gains.dtype} of "
             f"shape {gains.shape}, or hold a negative one: count, for instance, the labels in "
             f"common."
         )
