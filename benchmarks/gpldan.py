@@ -23,7 +23,7 @@ from crossray.core.artifacts import Artifact, open_artifact
 from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.evaluation import get_protocol
 from crossray.evaluation.report.report import DIRECTIONS
-from crossray.model_evaluation.evaluate_model import judge
+from crossray.model_evaluation.evaluate_model import evaluate_scores
 from crossray.model_evaluation.scoring import (
     ScoreMatrices,
     ahead_of_rest,
@@ -110,7 +110,7 @@ class Benchmark:
         return {
             name: [
                 result.metrics[METRIC]
-                for result in judge(
+                for result in evaluate_scores(
                     ScoreMatrices(*(part.numpy() for part in scores), rows), corpus, protocol, 0
                 )
             ]

@@ -27,8 +27,7 @@ from rich.table import Table
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.evaluation import paired_bootstrap
-from crossray.evaluation.report.report import REFERENCE_PER_QUERY
-from crossray.evaluation.significance.compare import PER_QUERY
+from crossray.evaluation.significance.compare import PER_QUERY, REFERENCE_PER_QUERY
 from crossray.recipes import get_recipe
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.features import Features

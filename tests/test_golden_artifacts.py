@@ -14,8 +14,7 @@ from crossray.core.artifacts import MANIFEST, open_artifact, verify
 from crossray.data.phantom import PhantomConfig
 from crossray.data.schema import iter_pairs
 from crossray.data.sources.phantom import PhantomSource
-from crossray.evaluation.significance.compare import compare_reports
-from crossray.evaluation.significance.compare_repeats import compare_repeats
+from crossray.evaluation.significance.compare import compare_repeats, compare_reports
 from crossray.index import load_shards, search
 from crossray.models.encoder import ModelEncoder
 from crossray.stages.evaluate import Evaluate

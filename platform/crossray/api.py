@@ -26,7 +26,7 @@ from crossray.data.sources.dicom import SHORT_SIDE
 from crossray.data.split import Split
 from crossray.data.transforms import MAX_PIXELS
 from crossray.evaluation import DirectionResult
-from crossray.evaluation.protocols.direction_mean import DirectionMean, mean_of_directions
+from crossray.evaluation.evaluate import DirectionMean, mean_of_directions
 from crossray.evaluation.report.report import MEAN
 from crossray.index import MODALITIES, Hits, Modality, Mode, load_shards, mix, search
 from crossray.index.arrays import Codes
@@ -283,11 +283,11 @@ def evaluate(
         use_gpu=use_gpu,
     )
     done = stage.evaluation()
-    judged = done.judged.results
+    results = done.found.results
     found: dict[str, DirectionResult | DirectionMean] = {}
-    found.update(zip(done.protocol.directions, judged, strict=True))
+    found.update(zip(done.protocol.directions, results, strict=True))
     if done.protocol.mean_of_directions:
-        found[MEAN] = mean_of_directions(judged, seed)
+        found[MEAN] = mean_of_directions(results, seed)
     return found
 
 

@@ -41,7 +41,7 @@ class Corpus:
         """Image queries over the captions."""
         return evaluate_direction(
             **{
-                "scores": self.scores,
+                "ranked": self.scores,
                 "query_ids": self.image_ids,
                 "item_ids": self.caption_ids,
                 "query_labels": self.image_labels,
@@ -175,7 +175,7 @@ def test_captions_of_one_image_are_resampled_together(corpus: Corpus) -> None:
     few = corpus.evaluate()
     copies = np.repeat(np.arange(20), 5)
     many = corpus.evaluate(
-        scores=corpus.scores[copies],
+        ranked=corpus.scores[copies],
         query_ids=corpus.image_ids[copies],
         query_labels=corpus.image_labels[copies],
     )
@@ -195,7 +195,7 @@ def test_blocks_of_scores_give_what_the_matrix_gives(
         asked.append((start, stop))
         return corpus.scores[start:stop]
 
-    result = corpus.evaluate(scores=block, label_subset=rare_labels(corpus.caption_labels))
+    result = corpus.evaluate(ranked=block, label_subset=rare_labels(corpus.caption_labels))
     assert len(asked) > 5
     assert max(stop - start for start, stop in asked) * len(corpus.caption_ids) <= 100
     assert (result.metrics, result.baseline) == (whole.metrics, whole.baseline)
@@ -247,7 +247,7 @@ def test_unlabelled_queries_are_excluded_even_where_empty_queries_count(corpus: 
 
 def test_a_cutoff_is_reported_with_its_denominator_beside_map_at_all(corpus: Corpus) -> None:
     """A bare mAP@R, whose values differ several-fold between denominators, would be reported."""
-    protocol = replace(HIER, ap_cutoff=7, ap_denominator="found", ties="expected")
+    protocol = replace(HIER, metrics=(*HIER.metrics, "mAP@7[found]"), ties="expected")
     result = corpus.evaluate(protocol)
     shared = share_label(corpus.image_labels, corpus.caption_labels)
     expected = average_precision(
@@ -264,19 +264,19 @@ def test_a_cutoff_is_reported_with_its_denominator_beside_map_at_all(corpus: Cor
         ({"item_labels": None}, "items have no labels"),
         ({"query_labels": np.ones((3, 6), dtype=bool)}, "3 label rows for 20 queries"),
         ({"label_subset": np.ones(5, dtype=bool)}, "one boolean for each of the 6 labels"),
-        ({"scores": np.zeros((20, 3))}, "shape"),
-        ({"scores": np.zeros((21, 40))}, "queries 0 to 20 have the shape"),
-        ({"scores": lambda start, stop: np.zeros((stop - start, 3))}, "for [0-9]+ items"),
+        ({"ranked": np.zeros((20, 3))}, "shape"),
+        ({"ranked": np.zeros((21, 40))}, "queries 0 to 20 have the shape"),
+        ({"ranked": lambda start, stop: np.zeros((stop - start, 3))}, "for [0-9]+ items"),
         (
             {"query_ids": np.array([f"other-{i}" for i in range(20)])},
             "no query has a relevant item",
         ),
         ({"query_labels": np.zeros((20, 6), dtype=bool)}, "no query has a relevant item"),
         (
-            {"query_ids": np.array([], dtype=str), "scores": np.zeros((0, 40))},
+            {"query_ids": np.array([], dtype=str), "ranked": np.zeros((0, 40))},
             "nothing to evaluate",
         ),
-        ({"item_ids": [], "scores": np.zeros((20, 0))}, "nothing to evaluate"),
+        ({"item_ids": [], "ranked": np.zeros((20, 0))}, "nothing to evaluate"),
     ],
 )
 def test_inputs_that_cannot_be_judged_are_refused(

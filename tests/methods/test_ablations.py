@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.methods.ablation import FULL
 from crossray.methods.hier import HierConfig
 from crossray.recipes import ABLATIONS, get_ablation, get_recipe

@@ -15,7 +15,7 @@ from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
 from crossray.evaluation import average_precision, mean_over_queries, share_label
-from crossray.evaluation.metrics.leave_one_out import own_columns, without_own
+from crossray.evaluation.metrics.relevance import own_columns, without_own
 from crossray.methods.mmdl import Mmdl, MmdlConfig
 from crossray.methods.mmdl.layers import OutAct, SharedEncoder, coupling_matrix
 from crossray.methods.mmdl.losses import label_residual

@@ -8,8 +8,9 @@ import torch
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import get_protocol
-from crossray.model_evaluation.evaluate_model import judge, judge_method, label_names
-from crossray.model_evaluation.evaluation_data import Search
+from crossray.model_evaluation.evaluate_model import evaluate_model, evaluate_scores
+from crossray.model_evaluation.evaluation_data import RetrievalTask
+from crossray.model_evaluation.retrieval_items import label_names
 from crossray.model_evaluation.scoring import represent_corpus, score_represented
 from support.corpora import RandomCorpus
 from support.tiny import TINY
@@ -30,7 +31,7 @@ def test_only_items_with_the_labels_ask_and_only_these_make_relevant() -> None:
     corpus, protocol = corpus_of(texts=2), get_protocol("hier")
     method = TINY["clip"].build().eval()
     scores = score_represented(method, represent_corpus(method, corpus), 0)
-    found = judge(scores, corpus, protocol, 0, ["Edema", "Hernia"])
+    found = evaluate_scores(scores, corpus, protocol, 0, ["Edema", "Hernia"])
     rows = [n for n, own in enumerate(corpus.labels) if {"Edema", "Hernia"} & set(own)]
     image_to_text, text_to_image = found
     assert image_to_text.query_ids.tolist() == corpus.keys_N[rows].tolist()
@@ -43,15 +44,15 @@ def test_only_items_with_the_labels_ask_and_only_these_make_relevant() -> None:
         found_so_far = np.cumsum(hits)
         precisions.append(np.mean([found_so_far[n] / (n + 1) for n, hit in enumerate(hits) if hit]))
     assert image_to_text.per_query["mAP@all"] == pytest.approx(precisions)
-    whole = judge(scores, corpus, protocol, 0)[0]
+    whole = evaluate_scores(scores, corpus, protocol, 0)[0]
     assert image_to_text.per_query["R@10"].tolist() == whole.per_query["R@10"][rows].tolist()
     assert label_names(corpus, ["Edema", "Hernia"]) == ["Edema", "Edema/mild", "Hernia"]
 
 
 def test_what_cannot_be_chosen_is_refused() -> None:
     """A label that nobody carries would be reported as found perfectly, or as nan."""
-    method, search = TINY["clip"].build().eval(), Search(corpus_of(), None)
+    method, task = TINY["clip"].build().eval(), RetrievalTask(corpus_of(), None)
     with pytest.raises(CrossRayError, match="no item of the split carries the label 'Fracture'"):
-        judge_method(method, search, get_protocol("hier"), 0, 0, query_labels=["Fracture"])
+        evaluate_model(method, task, get_protocol("hier"), 0, 0, query_labels=["Fracture"])
     with pytest.raises(CrossRayError, match="where scores of images and texts are ranked"):
-        judge_method(method, search, get_protocol("mmdl"), 0, 0, query_labels=["Mass"])
+        evaluate_model(method, task, get_protocol("mmdl"), 0, 0, query_labels=["Mass"])

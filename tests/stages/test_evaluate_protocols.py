@@ -37,7 +37,7 @@ from crossray.evaluation import (
 from crossray.methods.contract import MethodConfig
 from crossray.methods.recipe import TrainConfig
 from crossray.methods.student.model import Student
-from crossray.model_evaluation.validation import label_matrix
+from crossray.model_evaluation.retrieval_items import label_flags, label_names
 from crossray.models.artifact import TOKENIZER, WEIGHTS, load_model, method_to_dict, save_weights
 from crossray.models.corpora import pair_corpus
 from crossray.stages.evaluate import Evaluate
@@ -146,7 +146,7 @@ class Seen:
                     loaded.method.represent_text(texts)["h"],
                 )
                 self.codes = [pack(binarise(h_NK.numpy())) for h_NK in hashed]
-        self.labels = label_matrix(self.corpus.labels)
+        self.labels = label_flags(self.corpus.labels, label_names(self.corpus))
 
 
 @pytest.mark.parametrize("model", ["teacher", "student"])

@@ -25,7 +25,8 @@ from crossray.evaluation import label_accuracy
 from crossray.methods.contract import Method
 from crossray.methods.mmdl import MmdlConfig
 from crossray.methods.recipe import Recipe
-from crossray.model_evaluation.validation import label_matrix, validate
+from crossray.model_evaluation.retrieval_items import label_flags
+from crossray.model_evaluation.validation import validate
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.models.corpora import training_corpora
 from crossray.models.fitting import fitted, labelled, make_tokenizer, training_texts
@@ -100,7 +101,7 @@ def test_lonely_films_are_trained_on_and_judged(pairs: Artifact, tmp_path: Path)
     images = validation.collate_images([validation.image(row) for row in range(12)])
     with torch.no_grad():
         classes = mmdl.eval().represent_image(images)["classes"].numpy()
-    labels = label_matrix(validation.labels, list(recipe.method.labels))
+    labels = label_flags(validation.labels, list(recipe.method.labels))
     expected = np.nanmean(label_accuracy(classes, labels, 1))
     assert metrics["Acc-1"] == pytest.approx(expected)
     assert "Acc-K" in (report.local() / "report.md").read_text(encoding="utf-8")

@@ -102,10 +102,11 @@ class Compare:
         """Print the table."""
         from crossray.evaluation.significance.compare import (
             TESTS,
+            compare_repeats,
             compare_reports,
             comparison_table,
+            is_repeat,
         )
-        from crossray.evaluation.significance.compare_repeats import compare_repeats, is_repeat
 
         reports = [open_artifact(resolve(name, Path.cwd()), "report") for name in self.reports]
         if any(is_repeat(report) for report in reports):

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
-from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.hamming.lookup_curves import LookupCurves
-from crossray.evaluation.metrics.arrays import Bools, Floats, Ints, row_blocks
-from crossray.evaluation.metrics.by_label import ByLabel
-from crossray.evaluation.metrics.label_table import LabelTable, label_table
-from crossray.evaluation.metrics.leave_one_out import check_same_items, own_columns, without_own
-from crossray.evaluation.metrics.ranking import Order, order
+from crossray.evaluation.hamming.lookup import LookupCurves, lookup_curves
+from crossray.evaluation.metrics.arrays import Floats, Ints
+from crossray.evaluation.metrics.by_label import ByLabel, LabelTable, label_table
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
+from crossray.evaluation.metrics.metric import mean_over_queries
 from crossray.evaluation.protocols.measures import (
     MAP_BY_LABEL,
     MAP_RARE,
-    MEDIAN_RANK,
     Graded,
     Measure,
     curve_measures,
     curve_ranks,
-    headlines,
-    ndcg_name,
-    reduce,
-    table_metric,
+    graded_measures,
+    measures_of,
 )
 from crossray.evaluation.protocols.protocol import Protocol
 from crossray.evaluation.protocols.rules import (
@@ -38,16 +33,10 @@ from crossray.evaluation.protocols.rules import (
     bind_gains,
     bind_rules,
 )
+from crossray.evaluation.ranked import Codes, OrderedScores, Ranked, ScoreBlocks, ranked_blocks
 from crossray.evaluation.significance.bootstrap import RESAMPLES, confidence_intervals
 
-ScoreBlocks = Callable[[int, int], ArrayLike]
 TABLE = "by label"
-
-
-class _OfOrder(Interface):
-    """A measure that reads the order of the items itself, [rows] or [rows, C]."""
-
-    def of(self, ordered: Order, rows: slice) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class DirectionResult:
 
 
 def evaluate_direction(
-    scores: ArrayLike | ScoreBlocks,
+    ranked: ArrayLike | ScoreBlocks | Codes,
     query_ids: ArrayLike,
     item_ids: ArrayLike,
     query_labels: ArrayLike | None,
@@ -101,71 +90,212 @@ def evaluate_direction(
 ) -> DirectionResult:
     """Judge the ranking of a database for a set of queries.
 
-    `scores` [Q, N], larger = better, may be a function of (start, stop) that returns the rows of
-    these queries, so that the whole matrix never exists. `query_ids` [Q] and `item_ids` [N] name
-    the pair each belongs to: the captions of an image share its id. `query_labels` [Q, C] and
+    `ranked` are scores [Q, N], larger = better, or a function of (start, stop) that returns the
+    rows of these queries, so that the matrix never exists as one; or `Codes`, where every metric is
+    the expectation over the random order of equal distances. `query_ids` [Q] and `item_ids` [N]
+    name the pair each belongs to: the captions of an image share its id. `query_labels` [Q, C] and
     `item_labels` [N, C] are boolean over one vocabulary, or None where the protocol needs none;
     `label_subset` [C], for instance `rare_labels(item_labels)`, adds two metrics over these labels
     only, with their expectations under a random ranking: in `mAP@all[rare]` an item is relevant
     when it shares any of them, `mAP@all[rare, by label]` judges each label alone (`ByLabel`). The
-    intervals draw whole query ids, because the captions of one image are no independent queries.
-    Where there are labels, each is judged alone too (`LabelTable`).
+    intervals draw query ids, because the captions of one image are no independent queries. Where
+    there are labels, each is judged alone too (`LabelTable`).
 
     Raises CrossRayError for shapes that do not fit, missing labels, items of another number of
-    labels than one under `same_class`, queries that are not the database under leave-one-out, a
-    protocol that ranks codes (`evaluate_codes`), and when the protocol leaves no query to judge.
+    labels than one under `same_class`, queries that are not the database under leave-one-out,
+    scores where the protocol ranks codes or the other way round, and when the protocol leaves no
+    query to judge.
     """
     query_Q, item_N = np.asarray(query_ids), np.asarray(item_ids)
-    blocks = _blocks(scores, query_Q, item_N, protocol)
+    blocks = ranked_blocks(ranked, query_Q, item_N, protocol)
     items = item_N.size - protocol.leave_one_out
     rules = bind_rules(protocol, query_Q, item_N, query_labels, item_labels, label_subset)
-    measures = headlines(rules, protocol)
+    measures = measures_of(rules, protocol)
     k_P = curve_ranks(items, protocol)
     curves = curve_measures(rules, protocol, k_P)
-    of_order = _of_order(rules, protocol, query_labels, item_labels, label_subset)
-    table = _table(protocol, query_labels, item_labels)
-    tabled = {TABLE: table} if table else {}
-    raw = _judge(blocks, items, rules, measures | curves, {**of_order, **tabled}, protocol)
-    check_judged(rules, protocol)
-    shown: dict[str, Measure | ByLabel | Graded] = {**measures, **of_order}
+    graded = _graded(rules, protocol, query_labels, item_labels)
+    by_label = _by_label(protocol, query_labels, item_labels, label_subset)
+    raw = _judge(blocks, rules, measures | curves, graded, by_label)
+    _check_judged(rules, protocol)
+    shown: dict[str, Measure | Graded | ByLabel] = {**measures, **graded}
+    if MAP_BY_LABEL in by_label:
+        shown[MAP_BY_LABEL] = by_label[MAP_BY_LABEL]
     values = {name: measure.settle(raw[name]) for name, measure in {**shown, **curves}.items()}
     # A label subset that no query carries has nothing to report but its count.
     per_query = {name: values[name] for name in shown if not np.isnan(values[name]).all()}
-    baseline = {name: reduce(name, shown[name].at_random(items)) for name in per_query}
-    metrics = {name: reduce(name, value_Q) for name, value_Q in per_query.items()}
+    reduce = {bound.name: bound.reduce for bound in protocol.bound}
+    metrics, baseline = (
+        {name: reduce.get(name, mean_over_queries)(value_Q) for name, value_Q in part.items()}
+        for part in (per_query, {name: shown[name].at_random(items) for name in per_query})
+    )
     for name in (MAP_RARE, MAP_BY_LABEL):
         if name in metrics:
             metrics[f"{name} random"] = baseline[name]
+    table = None
+    if protocol.label_metric and TABLE in by_label:
+        name = protocol.label_metric.name
+        table = label_table(name, by_label[TABLE], raw[TABLE], values[name], items)
     return DirectionResult(
         metrics=metrics,
         intervals=confidence_intervals(
             per_query, {MEDIAN_RANK: "median"}, resamples, seed, query_Q
         ),
         baseline=baseline,
-        counts=count_queries(rules, protocol, items),
+        counts=_counts(rules, protocol, items),
         curves=_mean_curves(curves, values, k_P, items),
         query_ids=query_Q,
         per_query=per_query,
-        by_label=_tabulated(table, raw, values, items, protocol),
+        by_label=table,
+        lookup=_lookup(rules[protocol.ap_relevance], protocol),
     )
 
 
-def _of_order(
+def metric_values(
+    ranked: ArrayLike | ScoreBlocks | Codes,
+    query_ids: ArrayLike,
+    item_ids: ArrayLike,
+    query_labels: ArrayLike | None,
+    item_labels: ArrayLike | None,
+    protocol: Protocol,
+) -> dict[str, float]:
+    """The metrics of `evaluate_direction` alone, NaN where there is no query to judge."""
+    query_Q, item_N = np.asarray(query_ids), np.asarray(item_ids)
+    blocks = ranked_blocks(ranked, query_Q, item_N, protocol)
+    rules = bind_rules(protocol, query_Q, item_N, query_labels, item_labels, None)
+    measures = measures_of(rules, protocol)
+    graded = _graded(rules, protocol, query_labels, item_labels)
+    raw = _judge(blocks, rules, measures, graded, {})
+    judged: dict[str, Measure | Graded] = {**measures, **graded}
+    settled = {name: measure.settle(raw[name]) for name, measure in judged.items()}
+    return {bound.name: bound.reduce(settled[bound.name]) for bound in protocol.bound}
+
+
+def with_metrics(
+    result: DirectionResult,
+    values: Mapping[str, Floats],
+    chance: Mapping[str, Floats],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> DirectionResult:
+    """The result with further means over its queries: their values [Q], and those by chance."""
+    intervals = confidence_intervals(values, {}, resamples, seed, result.query_ids)
+    means, random = (
+        {name: mean_over_queries(value_Q) for name, value_Q in part.items()}
+        for part in (values, chance)
+    )
+    return replace(
+        result,
+        metrics={**result.metrics, **means},
+        intervals={**result.intervals, **intervals},
+        baseline={**result.baseline, **random},
+        per_query={**result.per_query, **values},
+    )
+
+
+@dataclass(frozen=True)
+class DirectionMean:
+    """Means of the directions' metrics, their 95 % intervals and expected values by chance."""
+
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    baseline: dict[str, float]
+
+
+def mean_of_directions(
+    results: Sequence[DirectionResult], seed: int = 0, resamples: int = RESAMPLES
+) -> DirectionMean:
+    r"""Return $\frac{1}{2} (m_{I2T} + m_{T2I})$ of every metric that is a mean over queries.
+
+    The intervals draw query ids, an id's queries of all directions together: a query weighs
+    what its direction's mean gives it. Median ranks have no mean worth a name and are left out.
+    """
+    shared = [
+        name
+        for name in results[0].per_query
+        if name != MEDIAN_RANK and all(name in result.per_query for result in results)
+    ]
+    ids_Q = np.concatenate([result.query_ids for result in results])
+    values = {name: _weighed([result.per_query[name] for result in results]) for name in shared}
+    return DirectionMean(
+        metrics={name: _mean([result.metrics[name] for result in results]) for name in shared},
+        intervals=confidence_intervals(values, {}, resamples, seed, ids_Q),
+        baseline={name: _mean([result.baseline[name] for result in results]) for name in shared},
+    )
+
+
+def _weighed(values: Sequence[Floats]) -> Floats:
+    """All values, scaled so that their mean is the mean of the directions' means."""
+    judged = [int((~np.isnan(value_Q)).sum()) for value_Q in values]
+    scale = [sum(judged) / (len(values) * max(count, 1)) for count in judged]
+    return np.concatenate([value * factor for value, factor in zip(values, scale, strict=True)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _graded(
     rules: dict[str, BoundRule],
     protocol: Protocol,
     query_labels: ArrayLike | None,
     item_labels: ArrayLike | None,
+) -> dict[str, Graded]:
+    """The metrics that read gains; after `bind_rules`."""
+    if query_labels is None or item_labels is None:
+        return {}
+    return graded_measures(rules, protocol, bind_gains(protocol, query_labels, item_labels))
+
+
+def _by_label(
+    protocol: Protocol,
+    query_labels: ArrayLike | None,
+    item_labels: ArrayLike | None,
     label_subset: ArrayLike | None,
-) -> dict[str, ByLabel | Graded]:
-    """The metrics by name that need more of a ranking than a relevance; after `bind_rules`."""
-    measures: dict[str, ByLabel | Graded] = {}
-    if protocol.ndcg_k is not None and query_labels is not None and item_labels is not None:
-        gains = bind_gains(protocol, query_labels, item_labels)
-        rule, k = rules["share_label"], protocol.ndcg_k
-        measures[ndcg_name(k)] = Graded(rule, gains, k, protocol.empty)
-    if by_label := bind_by_label(protocol, query_labels, item_labels, label_subset):
-        measures[MAP_BY_LABEL] = by_label
-    return measures
+) -> dict[str, ByLabel]:
+    """Labels to judge one by one: those of the subset, and all of them for the table."""
+    found: dict[str, ByLabel] = {}
+    if rare := bind_by_label(protocol, query_labels, item_labels, label_subset):
+        found[MAP_BY_LABEL] = rare
+    if query_labels is not None and item_labels is not None and protocol.label_metric:
+        labels_QC, labels_NC = np.asarray(query_labels), np.asarray(item_labels)
+        of = protocol.label_metric.of
+        found[TABLE] = ByLabel(labels_QC, labels_NC, of, protocol.leave_one_out)
+    return found
+
+
+def _judge(
+    blocks: Iterator[tuple[slice, Ranked]],
+    rules: Mapping[str, BoundRule],
+    measures: Mapping[str, Measure],
+    graded: Mapping[str, Graded],
+    by_label: Mapping[str, ByLabel],
+) -> dict[str, Floats]:
+    """Rank the queries once, block by block, and return the values of every measure."""
+    raw: dict[str, list[Floats]] = {name: [] for name in (*measures, *graded, *by_label)}
+    for rows, ranked in blocks:
+        for rule in rules.values():
+            ranking = ranked.under(rule)
+            rule.note(rows, ranking)
+            for name, measure in measures.items():
+                if measure.rule is rule:
+                    raw[name].append(measure.of(ranking))
+        if graded:
+            assert isinstance(ranked, OrderedScores)
+            for name, metric in graded.items():
+                raw[name].append(metric.of(ranked.order, rows))
+        for name, labels in by_label.items():
+            raw[name].append(labels.of(ranked, rows))
+    return {name: np.concatenate(values) for name, values in raw.items()}
+
+
+def _check_judged(rules: Mapping[str, BoundRule], protocol: Protocol) -> None:
+    """Raise CrossRayError when the protocol leaves no query to judge."""
+    for name in (protocol.relevance, protocol.ap_relevance):
+        if not (rules[name].relevant_Q > 0).any():
+            raise CrossRayError(
+                f"no query has a relevant item under the rule {name!r} of protocol "
+                f"{protocol.name!r}: check that queries and items use the same ids and labels."
+            )
 
 
 def _mean_curves(
@@ -178,112 +308,16 @@ def _mean_curves(
     )
 
 
-def _table(
-    protocol: Protocol, query_labels: ArrayLike | None, item_labels: ArrayLike | None
-) -> ByLabel | None:
-    """Every label to judge alone, by the average precision that the protocol reports."""
-    if query_labels is None or item_labels is None:
+def _lookup(rule: BoundRule, protocol: Protocol) -> LookupCurves | None:
+    """The curves of hash lookup over the queries that are judged, where codes were ranked."""
+    if rule.counted is None:
         return None
-    labels_QC, labels_NC = np.asarray(query_labels), np.asarray(item_labels)
-    return ByLabel(labels_QC, labels_NC, table_metric(protocol)[1], protocol.leave_one_out)
+    judged_Q = ~np.isnan(rule.settle(np.zeros(len(rule.relevant_Q)), protocol.empty))
+    return lookup_curves(rule.counted, judged_Q)
 
 
-def _tabulated(
-    table: ByLabel | None,
-    raw: Mapping[str, Floats],
-    values: Mapping[str, Floats],
-    items: int,
-    protocol: Protocol,
-) -> LabelTable | None:
-    if table is None:
-        return None
-    name, _ = table_metric(protocol)
-    labels_QC: Bools = table.labels_QC
-    expected_C = table.expected(items)
-    return label_table(name, raw[TABLE], labels_QC, table.labels_NC, expected_C, values[name])
-
-
-def _blocks(
-    scores: ArrayLike | ScoreBlocks,
-    query_Q: NDArray[Any],
-    item_N: NDArray[Any],
-    protocol: Protocol,
-) -> ScoreBlocks:
-    """The rows of scores of a slice of the queries, checked, without each query's own item."""
-    queries, items = query_Q.size, item_N.size
-    if queries == 0 or items == 0:
-        raise CrossRayError(
-            f"there is nothing to evaluate in {queries} queries and {items} items: check the split "
-            f"that was asked for."
-        )
-    if protocol.ranked_by == "hamming":
-        raise CrossRayError(
-            f"protocol {protocol.name!r} ranks codes by their Hamming distance, not scores: use "
-            f"`evaluate_codes`."
-        )
-    if protocol.leave_one_out:
-        check_same_items(query_Q, item_N)
-    if callable(scores):
-        given = scores
-    else:
-        scores_QN = np.asarray(scores)
-        _check_block(scores_QN, slice(0, queries), items)
-
-        def given(start: int, stop: int) -> ArrayLike:
-            return scores_QN[start:stop]
-
-    def block(start: int, stop: int) -> NDArray[Any]:
-        rows, scores_BN = slice(start, stop), np.asarray(given(start, stop))
-        _check_block(scores_BN, rows, items)
-        return without_own(scores_BN, own_columns(rows)) if protocol.leave_one_out else scores_BN
-
-    return block
-
-
-def _check_block(scores_QN: NDArray[Any], rows: slice, items: int) -> None:
-    if scores_QN.shape != (rows.stop - rows.start, items):
-        raise CrossRayError(
-            f"the scores of queries {rows.start} to {rows.stop} have the shape {scores_QN.shape} "
-            f"for {items} items: give one row a query and one column an item."
-        )
-
-
-def _judge(
-    blocks: ScoreBlocks,
-    items: int,
-    rules: dict[str, BoundRule],
-    measures: Mapping[str, Measure],
-    of_order: Mapping[str, _OfOrder],
-    protocol: Protocol,
-) -> dict[str, Floats]:
-    """Rank the queries once, block by block, and return the values of every measure."""
-    raw: dict[str, list[Floats]] = {name: [] for name in (*measures, *of_order)}
-    queries = len(rules[protocol.relevance].eligible_Q)
-    for rows in row_blocks(queries, items):
-        ordered = order(blocks(rows.start, rows.stop), protocol.ties)
-        for rule in rules.values():
-            ranking = ordered.place(rule.relevant(rows))
-            rule.relevant_Q[rows] = ranking.relevant_Q
-            for name, measure in measures.items():
-                if measure.rule is rule:
-                    raw[name].append(measure.of(ranking))
-        for name, direct in of_order.items():
-            raw[name].append(direct.of(ordered, rows))
-    return {name: np.concatenate(values) for name, values in raw.items()}
-
-
-def check_judged(rules: dict[str, BoundRule], protocol: Protocol) -> None:
-    """Raise CrossRayError when the protocol leaves no query to judge."""
-    for name in (protocol.relevance, protocol.ap_relevance):
-        if not (rules[name].relevant_Q > 0).any():
-            raise CrossRayError(
-                f"no query has a relevant item under the rule {name!r} of protocol "
-                f"{protocol.name!r}: check that queries and items use the same ids and labels."
-            )
-
-
-def count_queries(rules: dict[str, BoundRule], protocol: Protocol, items: int) -> dict[str, int]:
-    """How many queries and items there are, and which queries are a case of their own."""
+def _counts(rules: Mapping[str, BoundRule], protocol: Protocol, items: int) -> dict[str, int]:
+    """How many queries and items there are, and which queries are a special case."""
     primary = rules[protocol.relevance]
     counts = {
         "queries": len(primary.relevant_Q),

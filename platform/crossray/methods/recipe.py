@@ -13,7 +13,8 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import Pairing
 from crossray.data.split import Split
 from crossray.data.transforms import AugmentConfig
-from crossray.methods.contract import MethodConfig, UnimodalConfig
+from crossray.evaluation.protocols.validation import check_select_by
+from crossray.methods.contract import HashingConfig, MethodConfig, UnimodalConfig
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,9 @@ class TrainConfig(Config):
         placement: workers on as few nodes as possible, or spread over as many.
         loader_processes: processes a worker that read and augment; 0: the worker does.
         select_by: the metric (mean of both directions) that picks the epoch to keep, or
-            `last` to keep the last one; mAP@10[found] of methods for image search, the others of
-            methods for images and texts. The mAPs need data with labels.
+            `last` to keep the last one: R@10, MRR, mAP@all, mAP@50[found], NDCG@10[graded], ...;
+            of methods for image search those that judge by labels, as mAP@10[found]. After
+            `hamming:` it judges the codes by their distance. All but R@K and MRR need labels.
         selection: the split that the metric is measured on. `test` makes figures on the test split
             too good; it is there to compare with published figures that were selected that way.
         patience: epochs without a better one after which the run stops.
@@ -137,7 +139,7 @@ class TrainConfig(Config):
     cpus_per_worker: int = 1
     placement: Literal["PACK", "SPREAD"] = "PACK"
     loader_processes: int = 0
-    select_by: Literal["R@10", "mAP@all", "mAP@50[found]", "mAP@10[found]", "last"] = "R@10"
+    select_by: str = "R@10"
     selection: Literal["validation", "test"] = "validation"
     patience: int = 5
     validation_items: int = 2000
@@ -212,14 +214,15 @@ class Recipe(Config):
             )
         if self.method.closed_form or isinstance(self.method, UnimodalConfig):
             return
-        measured: tuple[str, ...] = ("R@10", "mAP@all", "mAP@50[found]")
-        if self.method.image_search:
-            measured = ("mAP@10[found]",)
-        if self.train.select_by not in (*measured, "last"):
+        makes_codes = isinstance(self.method, HashingConfig)
+        try:
+            check_select_by(self.train.select_by, self.method.image_search, makes_codes)
+        except CrossRayError as error:
+            usual = "mAP@10[found]" if self.method.image_search else "R@10 or mAP@all"
             raise CrossRayError(
-                f"train.select_by={self.train.select_by!r} is not measured for {self.method.name}; "
-                f"choose {', '.join(measured)} or last."
-            )
+                f"train.select_by={self.train.select_by!r} is not measured for {self.method.name} "
+                f"({str(error).rstrip('.')}); choose {usual}, or last."
+            ) from error
 
     def lr_factor(self, step: int, steps: int) -> float:
         """The `linear` schedule: the share of `lr` at a step of `steps`, the same in an epoch."""

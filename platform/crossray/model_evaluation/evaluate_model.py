@@ -8,35 +8,41 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from crossray.codes import binarise, pack
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Representation
 from crossray.data.corpora.corpus import Corpus
-from crossray.data.splits.held_out import qualified
 from crossray.evaluation import (
+    Codes,
     DirectionResult,
     Protocol,
-    evaluate_codes,
     evaluate_direction,
     hamming_counts,
     rare_labels,
 )
-from crossray.evaluation.hamming.lookup_curves import counts_of_others, lookup_curves
-from crossray.evaluation.metrics.label_accuracy import with_label_accuracy
+from crossray.evaluation.hamming.lookup import counts_of_others, lookup_curves
+from crossray.evaluation.label_accuracy import with_label_accuracy
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.protocols.rules import check_labels
+from crossray.evaluation.ranked import ScoreBlocks
 from crossray.methods.contract import Method, SupervisedConfig
-from crossray.model_evaluation.evaluation_data import Search
+from crossray.model_evaluation.evaluation_data import RetrievalTask
 from crossray.model_evaluation.example_hits import RankedRow, ranked_by_scores
+from crossray.model_evaluation.retrieval_items import (
+    RetrievalItems,
+    corpus_labels,
+    label_flags,
+    label_names,
+    retrieval_items,
+)
 from crossray.model_evaluation.scoring import (
     Represented,
     ScoreMatrices,
+    joined,
+    packed_codes,
     represent_corpus,
     score_represented,
 )
-from crossray.model_evaluation.validation import label_matrix
 from crossray.models.code_scorer import CodeScorer
 
 Scores = NDArray[np.float32]
@@ -45,96 +51,96 @@ Held = Literal["image", "text", "both"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class ModelResult:
     """The results in the order of the protocol's directions, and what ranks a query's items."""
 
     results: tuple[DirectionResult, ...]
     ranked: Mapping[str, RankedRow]
 
 
-@dataclass(frozen=True)
-class Side:
-    """Queries or a database: study keys, and labels if there are any."""
-
-    keys_N: NDArray[np.int64]
-    labels_NC: NDArray[np.bool_] | None
-
-    def take(self, rows: slice) -> Side:
-        """Some of them."""
-        return Side(self.keys_N[rows], None if self.labels_NC is None else self.labels_NC[rows])
-
-
-def judge_method(
+def evaluate_model(
     method: Method,
-    search: Search,
+    task: RetrievalTask,
     protocol: Protocol,
     rerank: int,
     seed: int,
     device: torch.device | str = "cpu",
     query_labels: Sequence[str] = (),
     held: Held = "image",
-) -> Judged:
-    """Judge a method, or its codes (`CodeScorer`), on the items of a search.
+) -> ModelResult:
+    """Judge a method, or its codes (`CodeScorer`), on a retrieval task.
 
     `rerank`: candidates a query that get the method's costly scores, where the protocol ranks
-    scores of images and texts. `query_labels`: only items that carry one of these ask, and only
-    these labels, those that qualify them included, make items relevant; see `check_query_labels`.
-    `held`: what stands for an item where images ask for images.
+    scores of images and texts. `query_labels`: only items that carry one of these are queries, and
+    only these labels, with those that qualify them, make items relevant; see `check_query_labels`.
+    `held`: what stands for an item where images are queries for images.
     Raises CrossRayError, before anything is computed, for labels that the protocol cannot judge by.
     """
-    corpus = search.corpus
+    corpus = task.corpus
     check_labels(protocol, corpus_labels(corpus))
     check_query_labels(query_labels, corpus, method, protocol)
     if protocol.directions == IMAGE_TO_IMAGE:
         if held != "image" and method.config.image_only:
             raise method.config.no_text()
         represented = represent_corpus(method, corpus, device=device, texts=held != "image")
-        judged = _judge_images(represented, corpus, protocol, seed, held)
-        return _with_accuracy(judged, method, represented, corpus, seed)
+        found = _judge_images(represented, corpus, protocol, seed, held)
+        return _with_accuracy(found, method, represented, corpus, seed)
     if method.config.image_only:
         raise method.config.no_text()
     represented = represent_corpus(method, corpus, device=device)
     if protocol.ranked_by == "hamming":
-        return _judge_codes(represented, search, protocol, seed)
+        return _judge_codes(represented, task, protocol, seed)
     scores = score_represented(method, represented, rerank)
-    results = judge(scores, corpus, protocol, seed, query_labels)
+    results = evaluate_scores(scores, corpus, protocol, seed, query_labels)
     if isinstance(method, CodeScorer) and not rerank:
-        images, texts = _sides(corpus, represented.text_rows_C)
-        codes = _packed(represented.images), _packed(represented.texts)
+        images, texts = retrieval_items(corpus, represented.text_rows_C)
+        codes = packed_codes(represented.images), packed_codes(represented.texts)
         results = (
             _looked_up(results[0], codes, images, texts, protocol),
             _looked_up(results[1], codes[::-1], texts, images, protocol),
         )
-    return Judged(results, ranked_by_scores(scores))
+    return ModelResult(results, ranked_by_scores(scores))
 
 
-def judge(
+def evaluate_scores(
     scores: ScoreMatrices,
     corpus: Corpus,
     protocol: Protocol,
     seed: int,
     query_labels: Sequence[str] = (),
 ) -> tuple[DirectionResult, DirectionResult]:
-    """Image to text and text to image under a protocol, on the corpus' own ids and labels.
+    """Image to text and text to image under a protocol, by the ids and labels of the corpus.
 
-    `query_labels`: see `judge_method`.
+    `query_labels`: see `evaluate_model`.
     """
-    images, texts = _sides(corpus, scores.text_rows_C, query_labels)
+    images, texts = retrieval_items(corpus, scores.text_rows_C, query_labels)
     rare_C = None if images.labels_NC is None else rare_labels(images.labels_NC)
 
-    def direction(scores_QN: Scores, queries: Side, items: Side) -> DirectionResult:
+    def direction(
+        scores_QN: Scores, queries: RetrievalItems, items: RetrievalItems
+    ) -> DirectionResult:
         if query_labels:
             assert queries.labels_NC is not None
-            asking = queries.labels_NC.any(axis=1)
-            scores_QN = scores_QN[asking]
-            queries = Side(queries.keys_N[asking], queries.labels_NC[asking])
-        keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
-        return evaluate_direction(scores_QN, *keys, *labels, protocol, rare_C, seed)
+            chosen_Q: NDArray[np.bool_] = np.any(queries.labels_NC, axis=1)
+            scores_QN, queries = scores_QN[chosen_Q], queries.take(chosen_Q)
+        return _evaluated(scores_QN, queries, items, protocol, seed, rare_C)
 
     return (
         direction(scores.image_to_text_NC, images, texts),
         direction(np.ascontiguousarray(scores.text_to_image_NC.T), texts, images),
     )
+
+
+def _evaluated(
+    ranked: ArrayLike | ScoreBlocks | Codes,
+    queries: RetrievalItems,
+    items: RetrievalItems,
+    protocol: Protocol,
+    seed: int,
+    rare_C: NDArray[np.bool_] | None = None,
+) -> DirectionResult:
+    keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
+    return evaluate_direction(ranked, *keys, *labels, protocol, rare_C, seed)
 
 
 def check_query_labels(
@@ -152,48 +158,31 @@ def check_query_labels(
     carried = set(label_names(corpus))
     if missing := sorted(set(query_labels) - carried):
         raise CrossRayError(
-            f"no item of the split carries the label {missing[0]!r}, so none can ask for it; the "
+            f"no item of the split carries the label {missing[0]!r}, so none can be a query; the "
             f"labels are {', '.join(sorted(carried)) or 'not given at all'}."
         )
 
 
-def corpus_labels(corpus: Corpus, among: Sequence[str] = ()) -> NDArray[np.bool_] | None:
-    """`labels_NC` over `label_names`; None where none occurs."""
-    names = label_names(corpus, among)
-    kept = set(names)
-    labels_NC = label_matrix([[n for n in row if n in kept] for row in corpus.labels], names)
-    return labels_NC if labels_NC.any() else None
-
-
-def label_names(corpus: Corpus, among: Sequence[str] = ()) -> list[str]:
-    """The sorted labels that occur, or those of `among` and what qualifies them."""
-    found = {label for row in corpus.labels for label in row}
-    if among:
-        found &= {*among, *(name for head in among for name in qualified(head, found))}
-    return sorted(found)
-
-
 def _judge_images(
     represented: Represented, corpus: Corpus, protocol: Protocol, seed: int, held: Held
-) -> Judged:
-    """Images that ask for images, by the cosine of their vectors or codes."""
+) -> ModelResult:
+    """Images as queries for images, by the cosine of their vectors or codes."""
     hashed = "code" in represented.images[0] and held == "image"
-    vectors_ND = _unit(_joined(represented.images, "code" if hashed else "z"))
+    vectors_ND = _unit(joined(represented.images, "code" if hashed else "z"))
     database_ND = vectors_ND
     if held != "image":
         texts_ND = _text_means(represented, len(vectors_ND))
         database_ND = texts_ND if held == "text" else _unit(vectors_ND + texts_ND)
-    images, _ = _sides(corpus, represented.text_rows_C)
-    keys_N, labels_NC = images.keys_N, images.labels_NC
-    rare_C = None if labels_NC is None else rare_labels(labels_NC)
+    images, _ = retrieval_items(corpus, represented.text_rows_C)
+    rare_C = None if images.labels_NC is None else rare_labels(images.labels_NC)
 
     def block(start: int, stop: int) -> Scores:
         scores_BN: Scores = vectors_ND[start:stop] @ database_ND.T
         return scores_BN
 
-    result = evaluate_direction(block, keys_N, keys_N, labels_NC, labels_NC, protocol, rare_C, seed)
+    result = _evaluated(block, images, images, protocol, seed, rare_C)
     if hashed:
-        codes_NY = _packed(represented.images)
+        codes_NY = packed_codes(represented.images)
         result = _looked_up(result, (codes_NY, codes_NY), images, images, protocol)
 
     def others(query: int) -> Scores:
@@ -201,12 +190,12 @@ def _judge_images(
         scores_N[query] = -np.inf
         return scores_N
 
-    return Judged((result,), {"image_to_image": others})
+    return ModelResult((result,), {"image_to_image": others})
 
 
 def _text_means(represented: Represented, items: int) -> Scores:
     """`texts_ND`: the mean direction of each item's texts."""
-    z_CD = _unit(_joined(represented.texts, "z"))
+    z_CD = _unit(joined(represented.texts, "z"))
     sums_ND = np.zeros((items, z_CD.shape[1]), dtype=np.float32)
     np.add.at(sums_ND, represented.text_rows_C, z_CD)
     return _unit(sums_ND)
@@ -219,66 +208,57 @@ def _unit(vectors_ND: Scores) -> Scores:
 
 
 def _with_accuracy(
-    judged: Judged, method: Method, represented: Represented, corpus: Corpus, seed: int
-) -> Judged:
-    """Beside the ranking, how often the labels that a method thinks most probable are right.
+    found: ModelResult, method: Method, represented: Represented, corpus: Corpus, seed: int
+) -> ModelResult:
+    """Next to the ranking, how often the labels that a method thinks most probable are right.
 
     Labels that it was not taught count for nothing.
     """
     config = method.config
     if not isinstance(config, SupervisedConfig) or "classes" not in represented.images[0]:
-        return judged
-    known = set(config.labels)
-    labels_NC = label_matrix(
-        [[label for label in row if label in known] for row in corpus.labels], list(config.labels)
-    )
-    classes_NC = _joined(represented.images, "classes")
-    (result,) = judged.results
-    return replace(judged, results=(with_label_accuracy(result, classes_NC, labels_NC, seed),))
+        return found
+    labels_NC = label_flags(corpus.labels, config.labels)
+    classes_NC = joined(represented.images, "classes")
+    (result,) = found.results
+    return replace(found, results=(with_label_accuracy(result, classes_NC, labels_NC, seed),))
 
 
-def _judge_codes(represented: Represented, search: Search, protocol: Protocol, seed: int) -> Judged:
-    """Images and texts that ask for each other, by the Hamming distance of their codes."""
-    images, texts = _sides(search.corpus, represented.text_rows_C)
-    image_NK, text_CK = (_joined(part, "code") for part in (represented.images, represented.texts))
-    image_NY, text_CY = _packed(represented.images), _packed(represented.texts)
-
-    asking, found = _roles(search.queries, np.arange(len(image_NY)))
-    text_asking, text_found = _roles(search.queries, represented.text_rows_C)
-
-    def direction(query_QY: Packed, item_NY: Packed, queries: Side, items: Side) -> DirectionResult:
-        keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
-        return evaluate_codes(query_QY, item_NY, *keys, *labels, protocol, seed)
-
-    return Judged(
+def _judge_codes(
+    represented: Represented, task: RetrievalTask, protocol: Protocol, seed: int
+) -> ModelResult:
+    """Images as queries for texts and the reverse, by the Hamming distance of their codes."""
+    images, texts = retrieval_items(task.corpus, represented.text_rows_C)
+    image_NK, text_CK = (joined(part, "code") for part in (represented.images, represented.texts))
+    image_NY, text_CY = packed_codes(represented.images), packed_codes(represented.texts)
+    image_queries, found = _roles(task.queries, np.arange(len(image_NY)))
+    text_queries, text_found = _roles(task.queries, represented.text_rows_C)
+    to_text = Codes(image_NY[image_queries], text_CY[text_found])
+    to_image = Codes(text_CY[text_queries], image_NY[found])
+    return ModelResult(
         (
-            direction(
-                image_NY[asking], text_CY[text_found], images.take(asking), texts.take(text_found)
-            ),
-            direction(
-                text_CY[text_asking], image_NY[found], texts.take(text_asking), images.take(found)
-            ),
+            _evaluated(to_text, images.take(image_queries), texts.take(text_found), protocol, seed),
+            _evaluated(to_image, texts.take(text_queries), images.take(found), protocol, seed),
         ),
         {
-            "image_to_text": lambda query: text_CK[text_found] @ image_NK[asking][query],
-            "text_to_image": lambda query: image_NK[found] @ text_CK[text_asking][query],
+            "image_to_text": lambda query: text_CK[text_found] @ image_NK[image_queries][query],
+            "text_to_image": lambda query: image_NK[found] @ text_CK[text_queries][query],
         },
     )
 
 
 def _roles(queries: int | None, row_N: NDArray[np.int64]) -> tuple[slice, slice]:
-    """Who asks and who is found among images or texts, given the item rows that they belong to."""
+    """The rows of queries and of database items among images or texts of the item rows `row_N`."""
     if queries is None:
         return slice(None), slice(None)
-    asking = int(np.searchsorted(row_N, queries))
-    return slice(asking), slice(asking, None)
+    image_queries = int(np.searchsorted(row_N, queries))
+    return slice(image_queries), slice(image_queries, None)
 
 
 def _looked_up(
     result: DirectionResult,
     codes: tuple[Packed, Packed],
-    queries: Side,
-    items: Side,
+    queries: RetrievalItems,
+    items: RetrievalItems,
     protocol: Protocol,
 ) -> DirectionResult:
     """The result with the curves of hash lookup, if any labels are in common."""
@@ -293,20 +273,3 @@ def _looked_up(
     if not judged_Q.any():
         return result
     return replace(result, lookup=lookup_curves(counts, judged_Q))
-
-
-def _sides(
-    corpus: Corpus, text_rows_C: NDArray[np.int64], labels: Sequence[str] = ()
-) -> tuple[Side, Side]:
-    """Images and texts, with all labels or some."""
-    keys_N, labels_NC = corpus.keys_N.numpy(), corpus_labels(corpus, labels)
-    own = None if labels_NC is None else labels_NC[text_rows_C]
-    return Side(keys_N, labels_NC), Side(keys_N[text_rows_C], own)
-
-
-def _packed(blocks: list[Representation]) -> NDArray[np.uint8]:
-    return pack(binarise(_joined(blocks, "code")))
-
-
-def _joined(blocks: list[Representation], name: str) -> NDArray[np.float32]:
-    return torch.cat([block[name].float().cpu() for block in blocks]).numpy()

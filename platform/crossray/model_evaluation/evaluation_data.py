@@ -1,4 +1,4 @@
-"""What an evaluation asks a model about: a split of pairs, or of features made of them."""
+"""The data that a model is measured on: a split of pairs, or of features made of them."""
 
 from __future__ import annotations
 
@@ -20,29 +20,31 @@ from crossray.models.towers import same_towers
 OpenSplit = Callable[[Split], Corpus]
 
 
-class Asked(NamedTuple):
-    """A model, the artifact that it is asked about, and what opens a split of it."""
+class EvaluationData(NamedTuple):
+    """A model, the artifact that it is measured on, and what opens a split of it."""
 
     method: Method
     data: Artifact
     open_split: OpenSplit
 
 
-class Search(NamedTuple):
-    """A corpus of which the first `queries` items ask for the rest; None: all ask for all."""
+class RetrievalTask(NamedTuple):
+    """A corpus of which the first `queries` items are queries for the rest; None: all for all."""
 
     corpus: Corpus
     queries: int | None
 
 
-def searched(open_split: OpenSplit, data: Artifact, split: Split, protocol: Protocol) -> Search:
+def retrieval_task(
+    open_split: OpenSplit, data: Artifact, split: Split, protocol: Protocol
+) -> RetrievalTask:
     """The queries of a split with the database that the protocol searches.
 
     Raises `CrossRayError` where that is the other splits and there are none.
     """
     queries = open_split(split)
     if protocol.database == "same":
-        return Search(queries, None)
+        return RetrievalTask(queries, None)
     counts = data.manifest.metrics.get("splits", {})
     others = [open_split(other) for other in SPLITS if other != split and counts.get(other)]
     if not others:
@@ -50,10 +52,12 @@ def searched(open_split: OpenSplit, data: Artifact, split: Split, protocol: Prot
             f"protocol {protocol.name!r} searches the splits other than {split}, and {data.uri} "
             "has none; give data with a database, or choose another protocol."
         )
-    return Search(JoinedCorpus([queries, *others]), len(queries))
+    return RetrievalTask(JoinedCorpus([queries, *others]), len(queries))
 
 
-def asked(trained: Artifact, pairs: str | None, features: str | None) -> Asked:
+def open_evaluation_data(
+    trained: Artifact, pairs: str | None, features: str | None
+) -> EvaluationData:
     """Open the model and either the pairs or the features of that name.
 
     Raises `CrossRayError` unless exactly one of the two is named, for features of other towers than
@@ -66,11 +70,13 @@ def asked(trained: Artifact, pairs: str | None, features: str | None) -> Asked:
     if pairs is not None:
         data, model = open_artifact(resolve(pairs), "pairs"), load_model(trained)
         config, tokenizer = model.method.config, model.tokenizer
-        return Asked(model.method, data, lambda split: pair_corpus(config, data, split, tokenizer))
+        return EvaluationData(
+            model.method, data, lambda split: pair_corpus(config, data, split, tokenizer)
+        )
     assert features is not None
     data = open_artifact(resolve(features), "features")
     method = load_method(trained)
     same_towers(method.config, data)
     if not data.manifest.parents:
         require_parent(trained, data)
-    return Asked(method, data, lambda split: FeatureCorpus(data, split))
+    return EvaluationData(method, data, lambda split: FeatureCorpus(data, split))

@@ -33,9 +33,9 @@ def sample_gallery(
 ) -> Gallery:
     """`QUERIES` queries a direction, drawn at random, each with its `HITS` first hits.
 
-    `ranked` are the scores of the whole corpus, or those of a query by direction. What shows the
-    query's study is its own. Images that ask for images are no hits of themselves. The first
-    `queries` items ask for the others; None: all ask for all.
+    `ranked` are the scores of the corpus, or those of a query by direction. A hit is right where it
+    belongs to the study of the query. An image that is a query for images is no hit of itself. The
+    first `queries` items are queries for the others; None: all for all.
     """
     rows = range(len(corpus))
     images, texts = _things(corpus, rows)

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crossray.codes import binarise, pack
+from crossray.core.errors import CrossRayError
 from crossray.core.types import Representation, move
 from crossray.data.corpora.corpus import Corpus
 from crossray.methods.contract import Method
@@ -51,7 +53,7 @@ def score_corpus(
     """Score the first `items` items of a corpus against all their texts, both directions.
 
     A query's `rerank` best candidates by `Method.score` get `Method.refine` added and stay ahead
-    of the rest. Every process calls this and gets the whole result.
+    of the rest. Every process calls this and gets the complete result.
     """
     represented = represent_corpus(method, corpus, items, device, dtype)
     return score_represented(method, represented, rerank)
@@ -68,11 +70,11 @@ def represent_corpus(
 ) -> Represented:
     """Represent the first `items` items of a corpus and all their texts, or none of these.
 
-    Every process calls this and gets the whole result.
+    Every process calls this and gets the complete result.
     """
     method.eval()
     rows = range(min(items or len(corpus), len(corpus)))
-    asked = [(row, number) for row in rows if texts for number in range(corpus.text_count(row))]
+    chosen = [(row, number) for row in rows if texts for number in range(corpus.text_count(row))]
 
     def represent_images(block: Sequence[int]) -> Representation:
         batch = corpus.collate_images([corpus.image(row) for row in block])
@@ -84,8 +86,8 @@ def represent_corpus(
 
     return Represented(
         shared_out(blocks_of(rows, IMAGE_BLOCK), represent_images),
-        shared_out(blocks_of(asked, TEXT_BLOCK), represent_texts),
-        np.array([row for row, _ in asked], dtype=np.int64),
+        shared_out(blocks_of(chosen, TEXT_BLOCK), represent_texts),
+        np.array([row for row, _ in chosen], dtype=np.int64),
     )
 
 
@@ -165,3 +167,19 @@ def ahead_of_rest(refined: Tensor, coarse: Tensor, chosen: Tensor) -> Tensor:
         return refined
     drop = (coarse.max() - torch.where(chosen, refined, torch.inf).min()).clamp(min=0) + 1
     return torch.where(chosen, refined, coarse - drop)
+
+
+def joined(blocks: Sequence[Representation], name: str) -> NDArray[np.float32]:
+    """A part of all blocks, one row an item."""
+    return torch.cat([block[name].float().cpu() for block in blocks]).numpy()
+
+
+def packed_codes(blocks: Sequence[Representation]) -> NDArray[np.uint8]:
+    """`codes_NY`, eight bits a byte, of a method's codes or of its hash outputs.
+
+    Raises CrossRayError where there are neither.
+    """
+    name = next((name for name in ("code", "h") if name in blocks[0]), None)
+    if name is None:
+        raise CrossRayError("the model makes no codes; choose one that does, or another metric.")
+    return pack(binarise(joined(blocks, name)))

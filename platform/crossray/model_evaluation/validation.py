@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from crossray.core.distributed import broadcast_object, rank
 from crossray.data.corpora.corpus import Corpus
-from crossray.evaluation import average_precision, mean_over_queries, recall_at_k
-from crossray.evaluation.metrics.leave_one_out import own_columns, without_own
-from crossray.evaluation.metrics.relevance import pair, share_label
+from crossray.evaluation import Codes, Protocol, metric_values
+from crossray.evaluation.protocols.protocol import CROSS_MODAL
+from crossray.evaluation.protocols.validation import (
+    HAMMING,
+    LAST,
+    codes_protocol,
+    validation_protocol,
+)
 from crossray.methods.contract import Method
-from crossray.model_evaluation.scoring import represent_corpus, score_corpus
+from crossray.model_evaluation.retrieval_items import RetrievalItems, retrieval_items
+from crossray.model_evaluation.scoring import (
+    Represented,
+    ScoreMatrices,
+    joined,
+    packed_codes,
+    represent_corpus,
+    score_represented,
+)
 
 Quality = dict[str, dict[str, float]]
 
@@ -24,73 +38,61 @@ def validate(
     rerank: int,
     device: torch.device | str,
     dtype: torch.dtype,
+    select_by: str = LAST,
 ) -> Quality:
-    """`R@10` (own study) and, where there are labels, `mAP@all` and `mAP@50[found]`, both ways.
+    """The metrics of `validation_protocol` by direction, and `select_by` where it is another.
 
-    Methods for image search are asked by images for images: `mAP@10[found]` by labels in common.
     Looks at the first `items` validation items; every process calls it and gets the same answer.
+    Raises CrossRayError for a metric of codes by distance where the method makes none.
     """
-    if method.config.image_search:
-        return _image_search(method, corpus, items, device, dtype)
-    scores = score_corpus(method, corpus, rerank, items, device, dtype)
+    if codes_protocol(select_by):
+        method = method.product()  # a method in training need not make codes itself
+    image_search = method.config.image_search
+    represented = represent_corpus(method, corpus, items, device, dtype, texts=not image_search)
+    scores = None if image_search else score_represented(method, represented, rerank)
     if rank() != 0:
         shared: Quality = broadcast_object(None)
         return shared
-    count = len(scores.image_to_text_NC)
-    keys_N = corpus.keys_N[:count].numpy()
-    labels_NC = label_matrix(corpus.labels[:count])
-    rows = scores.text_rows_C
-    own_NC = pair(keys_N, keys_N[rows])
-    labelled_NC = share_label(labels_NC, labels_NC[rows]) if labels_NC.any() else None
-    quality = {}
-    for name, matrix, turn in (
-        ("image_to_text", scores.image_to_text_NC, lambda x: x),
-        ("text_to_image", scores.text_to_image_NC, np.transpose),
-    ):
-        scores_QN = np.ascontiguousarray(turn(matrix))
-        own = recall_at_k(scores_QN, np.ascontiguousarray(turn(own_NC)), 10)
-        quality[name] = {"R@10": mean_over_queries(own, empty="skip")}
-        if labelled_NC is not None:
-            relevant_QN = np.ascontiguousarray(turn(labelled_NC))
-            for metric, precision in (
-                ("mAP@all", average_precision(scores_QN, relevant_QN)),
-                ("mAP@50[found]", average_precision(scores_QN, relevant_QN, 50, "found")),
-            ):
-                quality[name][metric] = mean_over_queries(precision, empty="skip")
-    shared = broadcast_object(quality)
+    shared = broadcast_object(_quality(represented, scores, corpus, select_by))
     return shared
 
 
-def _image_search(
-    method: Method, corpus: Corpus, items: int, device: torch.device | str, dtype: torch.dtype
+def _quality(
+    represented: Represented, scores: ScoreMatrices | None, corpus: Corpus, select_by: str
 ) -> Quality:
-    """Of images that ask for images by cosine, each taken out of the database while it asks."""
-    represented = represent_corpus(method, corpus, items, device, dtype, texts=False)
-    if rank() != 0:
-        shared: Quality = broadcast_object(None)
-        return shared
-    z_ND = torch.cat([block["z"].float().cpu() for block in represented.images]).numpy()
-    labels_NC = label_matrix(corpus.labels[: len(z_ND)])
-    quality: Quality = {}
-    if labels_NC.any():
-        own_N = own_columns(slice(0, len(z_ND)))
-        precision_N = average_precision(
-            without_own(z_ND @ z_ND.T, own_N),
-            without_own(share_label(labels_NC, labels_NC), own_N),
-            cutoff=10,
-            denominator="found",
-        )
-        found = mean_over_queries(precision_N, empty="skip")
-        quality = {"image_to_image": {"mAP@10[found]": found}}
-    shared = broadcast_object(quality)
-    return shared
+    count = sum(len(block["z"]) for block in represented.images)
+    images, texts = retrieval_items(corpus, represented.text_rows_C, items=count)
+    protocol = validation_protocol(select_by, scores is None, images.labels_NC is not None)
+    if protocol is None:
+        return {}
+    if scores is None:
+        z_ND = joined(represented.images, "z")
+        return {"image_to_image": _values(z_ND @ z_ND.T, images, images, protocol)}
+    quality: Quality = {
+        "image_to_text": _values(scores.image_to_text_NC, images, texts, protocol),
+        "text_to_image": _values(
+            np.ascontiguousarray(scores.text_to_image_NC.T), texts, images, protocol
+        ),
+    }
+    if of_codes := codes_protocol(select_by):
+        for direction, values in _of_codes(represented, images, texts, of_codes):
+            quality[direction] |= {f"{HAMMING}{name}": value for name, value in values.items()}
+    return quality
 
 
-def label_matrix(labels: list[list[str]], vocabulary: list[str] | None = None) -> NDArray[np.bool_]:
-    """`labels_NC`: bool over `vocabulary`, by default the sorted labels that occur."""
-    names = sorted({label for row in labels for label in row}) if vocabulary is None else vocabulary
-    column = {name: number for number, name in enumerate(names)}
-    matrix = np.zeros((len(labels), len(names)), dtype=bool)
-    for row, own in enumerate(labels):
-        matrix[row, [column[label] for label in own]] = True
-    return matrix
+def _of_codes(
+    represented: Represented, images: RetrievalItems, texts: RetrievalItems, protocol: Protocol
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """The metrics of the codes by direction."""
+    image_NY, text_CY = packed_codes(represented.images), packed_codes(represented.texts)
+    searches = (Codes(image_NY, text_CY), images, texts), (Codes(text_CY, image_NY), texts, images)
+    for direction, (codes, queries, items) in zip(CROSS_MODAL, searches, strict=True):
+        yield direction, _values(codes, queries, items, protocol)
+
+
+def _values(
+    ranked: np.ndarray | Codes, queries: RetrievalItems, items: RetrievalItems, protocol: Protocol
+) -> dict[str, float]:
+    return metric_values(
+        ranked, queries.keys_N, items.keys_N, queries.labels_NC, items.labels_NC, protocol
+    )

@@ -14,6 +14,7 @@ from crossray.encoders.image import resolve as resolve_image
 from crossray.encoders.text import TextTowerConfig
 from crossray.encoders.text import resolve as resolve_text
 from crossray.encoders.weights import GIVEN, SCRATCH
+from crossray.evaluation.protocols.validation import needs_labels
 from crossray.methods.contract import SupervisedConfig
 from crossray.methods.recipe import Recipe, TokenizerConfig
 
@@ -79,7 +80,7 @@ def labelled(recipe: Recipe, data: Artifact) -> Recipe:
 def check_selection(recipe: Recipe, data: Artifact) -> None:
     """Raises `CrossRayError` for epochs that are judged by labels on `data` without any."""
     by = recipe.train.select_by
-    if by.startswith("mAP@") and not data.manifest.metrics.get("labels"):
+    if needs_labels(by) and not data.manifest.metrics.get("labels"):
         raise CrossRayError(
             f"{recipe.name} selects an epoch by {by} and {data.uri} has no labels to judge by; "
             "set train.select_by to R@10 or last."

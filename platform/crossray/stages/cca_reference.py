@@ -1,4 +1,4 @@
-"""The line that every report draws beside a model: CCA on the features the model started from."""
+"""The reference of every report: CCA on the features the model started from."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from crossray.encoders.text import given_texts
 from crossray.evaluation import Protocol
 from crossray.evaluation.report.reference_section import Reference
 from crossray.methods.cca import Cca, CcaConfig
-from crossray.model_evaluation.evaluate_model import judge_method
-from crossray.model_evaluation.evaluation_data import OpenSplit, searched
+from crossray.model_evaluation.evaluate_model import evaluate_model
+from crossray.model_evaluation.evaluation_data import OpenSplit, retrieval_task
 from crossray.models.code_scorer import SignCodes
 from crossray.stages.closed_form import paired_features
 
@@ -38,24 +38,24 @@ def reference_line(
 
     Where features of `data` led to the model, CCA is fitted on their training split, else on plain
     features of the pairs that the model was trained on. `item_ids` are those that the model was
-    asked about. A protocol that ranks codes ranks the signs of CCA's first `bits` variates.
-    `query_labels`: see `judge_method`. Gives notes, and no line, where there is nothing to fit it
+    evaluated on. A protocol that ranks codes ranks the signs of CCA's first `bits` variates.
+    `query_labels`: see `evaluate_model`. Gives notes, and no line, where there is nothing to fit it
     on.
     """
     try:
         training, open_split, about = _corpora(model, data)
-        search = searched(open_split, data, split, protocol)
-        if search.corpus.item_ids != item_ids:
+        task = retrieval_task(open_split, data, split, protocol)
+        if task.corpus.item_ids != item_ids:
             raise CrossRayError(
-                f"{data.uri} gives other items as features than the model was asked about; make "
+                f"{data.uri} gives other items as features than the model was evaluated on; make "
                 "the features again."
             )
         cca = _fitted(training)
         scorer = SignCodes(cca, bits) if bits and protocol.ranked_by == "hamming" else cca
     except CrossRayError as error:
         return None, [f"no reference line: {error}"]
-    results = judge_method(
-        scorer, search, protocol, rerank=0, seed=seed, query_labels=query_labels
+    results = evaluate_model(
+        scorer, task, protocol, rerank=0, seed=seed, query_labels=query_labels
     ).results
     return Reference("CCA", about, dict(zip(protocol.directions, results, strict=True))), []
 
@@ -74,8 +74,8 @@ def _corpora(model: Artifact, data: Artifact) -> tuple[Corpus, OpenSplit, str]:
     """What CCA is fitted on, what opens a split that it is judged on, and words for the first."""
     made = lineage(model)
     for features in (data, *reversed(made)):
-        own = features.id == data.id or data.id in [p.id for p in features.manifest.parents]
-        if features.kind == "features" and own:
+        related = features.id == data.id or data.id in [p.id for p in features.manifest.parents]
+        if features.kind == "features" and related:
             training = FeatureCorpus(features, "train")
             about = f"the features {features.uri}, fitted on {len(training):,} training items"
             return training, partial(FeatureCorpus, features), about

@@ -82,8 +82,9 @@ class Fit:
             return {}
         train = self.recipe.train
         return validate(
-            method, self._corpus("val"), train.validation_items, train.rerank, "cpu", torch.float32
-        )
+            method, self._corpus("val"), train.validation_items, train.rerank, "cpu", torch.float32,
+            train.select_by,
+        )  # fmt: skip
 
 
 def paired_features(

@@ -26,18 +26,24 @@ from crossray.data.corpora.joined import JoinedCorpus
 from crossray.data.split import Split
 from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
-from crossray.evaluation.published import Measured
+from crossray.evaluation.published import MeasuredOn
 from crossray.evaluation.report.gallery import Gallery
-from crossray.evaluation.report.report import REFERENCE_PER_QUERY, write_report
-from crossray.evaluation.significance.compare import PER_QUERY
+from crossray.evaluation.report.report import write_report
+from crossray.evaluation.significance.compare import PER_QUERY, REFERENCE_PER_QUERY
 from crossray.methods.contract import Hashing, Method
-from crossray.model_evaluation.evaluate_model import Held, Judged, judge_method, label_names
-from crossray.model_evaluation.evaluation_data import Search, asked, searched
+from crossray.model_evaluation.evaluate_model import Held, ModelResult, evaluate_model
+from crossray.model_evaluation.evaluation_data import (
+    RetrievalTask,
+    open_evaluation_data,
+    retrieval_task,
+)
 from crossray.model_evaluation.example_hits import sample_gallery
 from crossray.model_evaluation.leak_report import look_for_leaks
+from crossray.model_evaluation.retrieval_items import label_names
 from crossray.model_evaluation.selection import selection_of
 from crossray.models.code_scorer import CodeScorer
 from crossray.stages.cca_reference import reference_line
+from crossray.stages.grounding import with_grounding
 
 
 class Evaluation(NamedTuple):
@@ -47,13 +53,13 @@ class Evaluation(NamedTuple):
     data: Artifact
     protocol: Protocol
     rerank: int
-    search: Search
-    judged: Judged
+    task: RetrievalTask
+    found: ModelResult
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model on a split under a protocol and write a report with CCA beside it.
+    """Measure a model on a split under a protocol and write a report that compares it with CCA.
 
     Attributes:
         model: a teacher or student artifact: a name in the store, an absolute path or a URI.
@@ -69,10 +75,12 @@ class Evaluate:
             scores every pair exactly.
         codes: bits of the model's codes, to measure them in place of its vectors.
         rescore: with `codes`, candidates a query, nearest by code, that the vectors rank again.
-        held: what stands for an item where images ask for images: its image, the mean of its texts,
-            or the mean of both.
-        query_labels: labels, parted by commas: only items with one of them ask, in the whole split,
-            and only they make items relevant by label, as for labels that were held out.
+        held: what stands for an item where images are queries for images: its image, the mean of
+            its texts, or the mean of both.
+        query_labels: labels, separated by commas: only items with one of them are queries, and only
+            they make items relevant by label, as for labels that were held out.
+        grounded: on pairs with boxes, also count what is found only where the model's heat map
+            attends a box of the image: average precision at an overlap of 0.3, 0.5 and 0.7.
         seed: of the bootstrap.
         use_gpu: score on a GPU instead of the CPU.
     """
@@ -88,6 +96,7 @@ class Evaluate:
     rescore: int = 0
     held: Held = "image"
     query_labels: str | None = None
+    grounded: bool = False
     seed: int = 0
     use_gpu: bool = False
 
@@ -95,8 +104,8 @@ class Evaluate:
         """Score, judge and publish; prints one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
-        trained, data, protocol, rerank, search, judged = self.evaluation()
-        corpus, results, chosen = search.corpus, judged.results, self._chosen_labels()
+        trained, data, protocol, rerank, task, found = self.evaluation()
+        corpus, results, chosen = task.corpus, found.results, self._chosen_labels()
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
         reference, remarks = reference_line(
             trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
@@ -111,11 +120,11 @@ class Evaluate:
                 for artifact in (trained, data)
             }
             counts = {"split": self.split, "paired_items": len(corpus)}
-            gallery = None if chosen else _gallery(judged, search, data, self.seed)
+            gallery = None if chosen else _gallery(found, task, data, self.seed)
             report = write_report(
                 draft.path, results, protocol, lineage, self.seed, counts, notes, gallery,
                 label_names=label_names(corpus, chosen),
-                measured=None if chosen else Measured.on(
+                measured=None if chosen else MeasuredOn.pairs(
                     data.manifest.config,
                     data.manifest.metrics.get("splits", {}),
                     None if self.rescore else self.codes,
@@ -142,20 +151,24 @@ class Evaluate:
     def evaluation(self) -> Evaluation:
         """Score and judge, and write nothing."""
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        method, data, open_split = asked(trained, self.pairs, self.features)
+        method, data, open_split = open_evaluation_data(trained, self.pairs, self.features)
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
         usual = "mmdl" if method.config.image_search else usual
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
+        self._check_grounded(data, protocol)
         method, rerank = self._scorer(method, trained)
-        search = searched(open_split, data, self.split, protocol)
+        task = retrieval_task(open_split, data, self.split, protocol)
         others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
-        print(f"scoring {len(search.corpus):,} images against {others}", flush=True)
+        print(f"scoring {len(task.corpus):,} images against {others}", flush=True)
         device, chosen = "cuda" if self.use_gpu else "cpu", self._chosen_labels()
-        judged = judge_method(
-            method.to(device), search, protocol, rerank, self.seed, device, chosen, self.held
+        found = evaluate_model(
+            method.to(device), task, protocol, rerank, self.seed, device, chosen, self.held
         )
-        return Evaluation(trained, data, protocol, rerank, search, judged)
+        if self.grounded:
+            assert isinstance(task.corpus, PairCorpus)
+            found = with_grounding(found, task.corpus, trained, data, self.split, self.seed)
+        return Evaluation(trained, data, protocol, rerank, task, found)
 
     def _config(self, protocol: Protocol, rerank: int, chosen: tuple[str, ...]) -> dict[str, Any]:
         """What the report's manifest says of how it was made."""
@@ -167,6 +180,8 @@ class Evaluate:
             "held": self.held,
             "seed": self.seed,
         }
+        if self.grounded:
+            config["grounded"] = True
         return {**config, "query_labels": list(chosen)} if chosen else config
 
     def _chosen_labels(self) -> tuple[str, ...]:
@@ -185,12 +200,22 @@ class Evaluate:
         if self.held != "image" and protocol.directions != IMAGE_TO_IMAGE:
             raise CrossRayError(
                 f"protocol {protocol.name!r} asks images and texts for each other; leave held out, "
-                "or choose a protocol of images that ask for images."
+                "or choose a protocol of images as queries for images."
             )
         if self.rescore and not scored:
             raise CrossRayError(
                 f"protocol {protocol.name!r} ranks by the codes alone and rescores nothing; leave "
                 "rescore out, or choose a protocol of images and texts that ranks scores."
+            )
+
+    def _check_grounded(self, data: Artifact, protocol: Protocol) -> None:
+        """Refuse heat maps where there are no images, or where they explain no ranking."""
+        ranks_pairs = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
+        vectors = self.codes is None and self.query_labels is None
+        if self.grounded and not (data.kind == "pairs" and ranks_pairs and vectors):
+            raise CrossRayError(
+                "grounded needs pairs whose images and texts are ranked by scores of the model; "
+                "leave it out, or features, codes, query-labels and protocols of codes or images."
             )
 
     def _scorer(self, method: Method, trained: Artifact) -> tuple[Method, int]:
@@ -211,20 +236,20 @@ class Evaluate:
 
 
 def queries_by_label(labels: str) -> str:
-    """Who asks, where it is not every item; labels separated by commas."""
+    """Which items are queries, where it is not every item; labels separated by commas."""
     names = ", ".join(label.strip() for label in labels.split(","))
     return (
-        f"Queries are the items with any of {names}; the database is the whole split, and no other "
+        f"Queries are the items with any of {names}; the database is the split, and no other "
         "label makes an item relevant."
     )
 
 
-def _gallery(judged: Judged, search: Search, data: Artifact, seed: int) -> Gallery | None:
+def _gallery(found: ModelResult, task: RetrievalTask, data: Artifact, seed: int) -> Gallery | None:
     """Examples, except of features, which have neither pictures nor words."""
-    corpus = search.corpus
+    corpus = task.corpus
     if data.kind != "pairs" or not isinstance(corpus, PairCorpus | JoinedCorpus):
         return None
-    return sample_gallery(judged.ranked, corpus, seed, search.queries)
+    return sample_gallery(found.ranked, corpus, seed, task.queries)
 
 
 def _write_per_query(directory: Path, results: Mapping[Any, DirectionResult], prefix: str) -> None:

@@ -251,8 +251,9 @@ class _Worker:
             quality = validate_pretext(self.method, self.validation, items, device, dtype)
         else:
             quality = validate(
-                self.method, self.validation, train.validation_items, train.rerank, device, dtype
-            )
+                self.method, self.validation, train.validation_items, train.rerank, device, dtype,
+                train.select_by,
+            )  # fmt: skip
         self.method.train()
         epoch = self.progress.step // self.steps_per_epoch
         self.progress = judged(self.progress, self.recipe, quality, epoch)

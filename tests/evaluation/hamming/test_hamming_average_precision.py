@@ -14,13 +14,13 @@ from sklearn.metrics import average_precision_score
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import (
     average_precision,
-    average_precision_of_counts,
     hamming_average_precision,
     hamming_counts,
     share_label,
 )
 from crossray.evaluation.hamming import pairs as hamming_pairs
 from crossray.evaluation.metrics import arrays
+from crossray.evaluation.metrics.average_precision import average_precision_of
 
 Inputs = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -162,7 +162,7 @@ def test_small_blocks_far_down_a_large_database_keep_their_digits() -> None:
         (np.arange(items) >= far)[:, None],
     )
     expected = (1 / (far + 1) + 2 / (far + 2)) / 2
-    np.testing.assert_allclose(average_precision_of_counts(counts), [expected], rtol=1e-6)
+    np.testing.assert_allclose(average_precision_of(counts), [expected], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

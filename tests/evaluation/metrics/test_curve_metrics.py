@@ -11,28 +11,15 @@ from hypothesis import strategies as st
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import (
-    cmc,
     first_relevant_rank,
     hamming_counts,
     hamming_radius_curve,
     hamming_top_n_precision,
-    mean_over_queries,
-    mean_rank,
     precision_at_k,
-    precision_recall_by_rank,
     recall_at_k,
-    recall_fraction,
+    reciprocal_rank,
     share_label,
 )
-
-
-@pytest.fixture
-def tied() -> tuple[np.ndarray, np.ndarray]:
-    """Scores with many ties, and relevance with an empty query."""
-    rng = np.random.default_rng(0)
-    relevant = rng.random((12, 30)) < rng.uniform(0.05, 0.6, size=(12, 1))
-    relevant[4] = False
-    return rng.integers(-4, 4, size=(12, 30)), relevant
 
 
 @pytest.fixture
@@ -55,48 +42,24 @@ def distances(query_codes: np.ndarray, item_codes: np.ndarray) -> np.ndarray:
     return (query_bits[:, None] != item_bits[None]).sum(axis=2)
 
 
-@pytest.mark.parametrize("ties", ["stable", "expected"])
-def test_the_curves_by_rank_are_the_single_metrics_at_every_rank(tied: Any, ties: Any) -> None:
-    """A curve would contradict the headline metrics of the same report."""
-    hit_rate, (precision, recall) = (
-        cmc(*tied, ties=ties),
-        precision_recall_by_rank(*tied, ties=ties),
-    )
-    for k in range(1, 31):
-        for curve, metric in (
-            (hit_rate, recall_at_k),
-            (precision, precision_at_k),
-            (recall, recall_fraction),
-        ):
-            np.testing.assert_allclose(curve[:, k - 1], metric(*tied, k, ties=ties), atol=1e-12)
-    np.testing.assert_array_equal(hit_rate[:, :7], cmc(*tied, depth=7, ties=ties))
-    np.testing.assert_array_equal(
-        precision[:, :7], precision_recall_by_rank(*tied, depth=7, ties=ties)[0]
-    )
-    assert cmc(*tied, depth=99, ties=ties).shape == (12, 30)
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["stable", "expected"]))
-def test_cmc_rises_to_one_and_gives_the_mean_rank(seed: int, ties: Any) -> None:
-    """The curve and the mean rank of one report would contradict each other."""
+def test_hit_rates_rise_to_one_and_give_the_ranks(seed: int, ties: Any) -> None:
+    """The curve of a report would contradict its mean rank or its MRR."""
     rng = np.random.default_rng(seed)
     scores, relevant = rng.integers(0, 4, (5, 11)), rng.random((5, 11)) < 0.3
     relevant[:, rng.integers(11)] = True
-    curve = cmc(scores, relevant, ties=ties)
+    curve = np.stack([recall_at_k(scores, relevant, k, ties) for k in range(1, 12)], axis=1)
     assert (np.diff(curve, axis=1) >= -1e-12).all()
     np.testing.assert_allclose(curve[:, -1], 1)
     # The expectation of a rank is the sum over k of the chance that it is not yet reached.
     np.testing.assert_allclose(
-        mean_rank(scores, relevant, ties=ties), (1 - curve).sum(axis=1) + 1, rtol=1e-9
+        first_relevant_rank(scores, relevant, ties=ties), (1 - curve).sum(axis=1) + 1, rtol=1e-9
     )
-
-
-def test_the_mean_rank_skips_queries_without_a_relevant_item(tied: Any) -> None:
-    """One empty query would turn the mean rank into NaN."""
-    ranks = mean_rank(*tied)
-    np.testing.assert_array_equal(ranks, first_relevant_rank(*tied))
-    assert mean_over_queries(ranks) == np.nanmean(ranks)
+    here = np.diff(curve, axis=1, prepend=0)  # the chance that the first one stands at each rank
+    np.testing.assert_allclose(
+        reciprocal_rank(scores, relevant, ties=ties), here @ (1 / np.arange(1, 12)), rtol=1e-9
+    )
 
 
 def test_the_radius_curve_is_that_of_a_loop(codes: Any) -> None:
@@ -133,12 +96,7 @@ def test_top_n_precision_is_precision_at_every_n(codes: Any) -> None:
         )
 
 
-def test_cut_offs_below_one_are_refused(tied: Any, codes: Any) -> None:
+def test_cut_offs_below_one_are_refused(codes: Any) -> None:
     """A depth of 0 would mean the whole database."""
-    for call in (
-        lambda: cmc(*tied, depth=0),
-        lambda: precision_recall_by_rank(*tied, depth=0),
-        lambda: hamming_top_n_precision(hamming_counts(*codes), 0),
-    ):
-        with pytest.raises(CrossRayError, match="at least 1"):
-            call()
+    with pytest.raises(CrossRayError, match="at least 1"):
+        hamming_top_n_precision(hamming_counts(*codes), 0)

@@ -11,7 +11,7 @@ import pytest
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import DirectionResult, evaluate_direction, get_protocol, hamming_counts
-from crossray.evaluation.hamming.lookup_curves import counts_of_others
+from crossray.evaluation.hamming.lookup import counts_of_others
 from crossray.evaluation.metrics import arrays
 
 MMDL = get_protocol("mmdl")

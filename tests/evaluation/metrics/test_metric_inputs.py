@@ -12,10 +12,10 @@ from crossray.evaluation import (
     average_precision,
     first_relevant_rank,
     mean_over_queries,
-    median_rank,
     precision_at_k,
     recall_at_k,
     recall_fraction,
+    reciprocal_rank,
 )
 
 SCORES = np.array([[0.1, 0.2], [0.3, 0.4]])
@@ -25,7 +25,7 @@ ALL: list[tuple[Any, dict[str, Any]]] = [
     (recall_fraction, {"k": 1}),
     (precision_at_k, {"k": 1}),
     (first_relevant_rank, {}),
-    (median_rank, {}),
+    (reciprocal_rank, {}),
     (average_precision, {}),
 ]
 

@@ -16,7 +16,7 @@ from crossray.evaluation import (
     get_protocol,
     same_class,
 )
-from crossray.evaluation.protocols.direction_mean import mean_of_directions
+from crossray.evaluation.evaluate import mean_of_directions
 
 GPLDAN = get_protocol("gpldan")
 IMAGES, CLASSES = 70, 4

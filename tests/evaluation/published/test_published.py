@@ -8,9 +8,14 @@ from typing import Any, get_args
 
 import pytest
 
-from crossray.evaluation.published import Measured, PublishedFigure, published_figures, set_beside
+from crossray.evaluation.published import (
+    MeasuredOn,
+    PublishedFigure,
+    published_figures,
+    published_rows,
+)
 from crossray.evaluation.published.figures import PublishedDirection
-from crossray.evaluation.report.published_section import published_section
+from crossray.evaluation.report.reference_section import published_section
 
 STORE = published_figures()
 
@@ -126,22 +131,24 @@ def report(relevance: str = "share_label", **metrics: float) -> dict[str, Any]:
     }
 
 
-WIKIPEDIA = Measured("wikipedia", {"train": 2173, "val": 231, "test": 462})
+WIKIPEDIA = MeasuredOn("wikipedia", {"train": 2173, "val": 231, "test": 462})
 
 
 def test_data_of_no_paper_has_nothing_beside_it() -> None:
     """Drawn films beside encyclopaedia articles are no comparison."""
     for name in ("phantom", "csv", "flickr8k", "chexpert", ""):
-        assert set_beside(report(), Measured(name, {"train": 2173, "test": 462})) == []
-    measured = Measured.on({"source": "nus-wide", "split": "mmach"}, {}, None)
-    assert {row.published.data_set for row in set_beside(report(), measured)} == {"nus-wide"}
-    measured = Measured.on({"source": "nus-wide", "split": "10k"}, {}, None)
-    assert {row.published.data_set for row in set_beside(report(), measured)} == {"nus-wide-10k"}
+        assert published_rows(report(), MeasuredOn(name, {"train": 2173, "test": 462})) == []
+    measured = MeasuredOn.pairs({"source": "nus-wide", "split": "mmach"}, {}, None)
+    assert {row.published.data_set for row in published_rows(report(), measured)} == {"nus-wide"}
+    measured = MeasuredOn.pairs({"source": "nus-wide", "split": "10k"}, {}, None)
+    assert {row.published.data_set for row in published_rows(report(), measured)} == {
+        "nus-wide-10k"
+    }
 
 
 def test_every_figure_of_the_same_direction_stands_there_once() -> None:
     """A favourable row could be picked."""
-    rows = set_beside(report(**{"mAP@50[found]": 0.45}), WIKIPEDIA)
+    rows = published_rows(report(**{"mAP@50[found]": 0.45}), WIKIPEDIA)
     wanted = [f for f in STORE if f.data_set == "wikipedia" and f.direction != "mean"]
     assert [row.published for row in rows] == wanted
     assert {(row.metric, row.value) for row in rows} == {("mAP@50[found]", 0.45)}
@@ -153,9 +160,9 @@ def test_only_what_agrees_in_everything_is_reproduced() -> None:
     figure = next(f for f in STORE if f.data_set == "wikipedia" and f.direction == "image_to_text")
     figure = replace(figure, metric="mAP@50[found]")
 
-    def differs(measured: Measured = WIKIPEDIA, **changes: Any) -> tuple[str, ...]:
+    def differs(measured: MeasuredOn = WIKIPEDIA, **changes: Any) -> tuple[str, ...]:
         metrics = {"mAP@50[found]": 0.45}
-        found = set_beside(report(**{**metrics, **changes}), measured, [figure])[0]
+        found = published_rows(report(**{**metrics, **changes}), measured, [figure])[0]
         assert found.published.reproduced_here == (not found.differs)
         return found.differs
 
@@ -164,10 +171,10 @@ def test_only_what_agrees_in_everything_is_reproduced() -> None:
     assert differs(replace(WIKIPEDIA, splits={"train": 2000})) == ("sizes: train 2,173",)
     assert differs(replace(WIKIPEDIA, bits=64)) == ("vectors",)
     other = report(**{"mAP@50[total]": 0.3})
-    assert set_beside(other, WIKIPEDIA, [figure])[0].differs == ("metric: mAP@50[found]",)
+    assert published_rows(other, WIKIPEDIA, [figure])[0].differs == ("metric: mAP@50[found]",)
     other["counts"]["image_to_text"]["items"] = 693
-    assert "sizes: test 462" in set_beside(other, WIKIPEDIA, [figure])[0].differs
-    whole = set_beside(report(), WIKIPEDIA, [figure])[0]
+    assert "sizes: test 462" in published_rows(other, WIKIPEDIA, [figure])[0].differs
+    whole = published_rows(report(), WIKIPEDIA, [figure])[0]
     assert (whole.metric, whole.differs) == ("mAP@all", ("metric: mAP@50[found]",))
 
 
@@ -178,10 +185,10 @@ def test_a_mean_of_directions_stands_beside_the_papers_mean() -> None:
     content["intervals"]["mean"] = {"mAP@50[found]": [0, 1]}
     figure = next(f for f in STORE if f.data_set == "wikipedia" and f.direction == "mean")
     figure = replace(figure, metric="mAP@50[found]")
-    (row,) = set_beside(content, WIKIPEDIA, [figure])
+    (row,) = published_rows(content, WIKIPEDIA, [figure])
     assert (row.value, row.differs, row.published.reproduced_here) == (0.44, (), True)
     content["counts"]["text_to_image"]["queries"] = 461
-    assert set_beside(content, WIKIPEDIA, [figure])[0].differs == ("sizes: test 462",)
+    assert published_rows(content, WIKIPEDIA, [figure])[0].differs == ("sizes: test 462",)
 
 
 def test_a_query_that_is_left_out_counts_as_test() -> None:
@@ -195,7 +202,7 @@ def test_a_query_that_is_left_out_counts_as_test() -> None:
         "counts": {"image_to_image": {"queries": 4_075, "items": 4_074}},
         "protocol": {"ap_relevance": "share_label", "leave_one_out": True},
     }
-    assert set_beside(content, Measured("mimic-cxr", sizes), [figure])[0].differs == ()
+    assert published_rows(content, MeasuredOn("mimic-cxr", sizes), [figure])[0].differs == ()
 
 
 def test_codes_stand_beside_codes_of_as_many_bits() -> None:
@@ -204,24 +211,24 @@ def test_codes_stand_beside_codes_of_as_many_bits() -> None:
     content = report()
     for counts in content["counts"].values():
         counts.update(queries=2_000, items=18_015)
-    rows = set_beside(content, Measured("mirflickr", sizes, 32))
+    rows = published_rows(content, MeasuredOn("mirflickr", sizes, 32))
     assert {row.published.bits for row in rows} == {32}
     assert all(row.published.reproduced_here for row in rows)
-    rows = set_beside(content, Measured("mirflickr", sizes))
+    rows = published_rows(content, MeasuredOn("mirflickr", sizes))
     assert {row.differs for row in rows} == {(f"codes of {bits} bits",) for bits in (16, 32, 64)}
 
 
 def test_recalls_need_the_same_k() -> None:
     """R@1 beside R@5 would look like a loss."""
     figures = [f for f in STORE if f.source == "CMFG, Table 1"]
-    rows = set_beside(report(**{"R@1": 0.1, "R@5": 0.3}), Measured("mirflickr", {}), figures)
+    rows = published_rows(report(**{"R@1": 0.1, "R@5": 0.3}), MeasuredOn("mirflickr", {}), figures)
     assert {row.metric for row in rows} == {"R@5"}
     assert {row.published.metric for row in rows} == {"R@5[undefined in paper]"}
 
 
 def test_own_and_published_figures_share_no_column() -> None:
     """A reader would take one for the other."""
-    rows = set_beside(report(**{"mAP@50[found]": 0.4567}), WIKIPEDIA)
+    rows = published_rows(report(**{"mAP@50[found]": 0.4567}), WIKIPEDIA)
     section = published_section(rows)
     at = {column: number for number, column in enumerate(section.columns)}
     assert {cells[at["ours"]] for cells in section.rows} == {"0.457"}
@@ -238,10 +245,10 @@ def test_values_keep_the_digits_of_their_paper() -> None:
     content["metrics"]["image_to_image"] = {"mAP@all": 0.5}
     content["intervals"]["image_to_image"] = {"mAP@all": [0, 1]}
     content["counts"]["image_to_image"] = {"queries": 1, "items": 1}
-    rows = set_beside(content, Measured("mimic-cxr", {}))
+    rows = published_rows(content, MeasuredOn("mimic-cxr", {}))
     shown = {cells[5]: (cells[3], cells[-1]) for cells in published_section(rows).rows}
     assert shown["Image-MMDL"] == ("0.650", "")
     assert shown["MMDL"][0] == "0.680 to 0.683"
     assert "inferred" in shown["MMDL"][1]
-    rows = set_beside(report(), Measured("coco", {}))
+    rows = published_rows(report(), MeasuredOn("coco", {}))
     assert "0.5439" in {cells[3] for cells in published_section(rows).rows}

@@ -14,8 +14,8 @@ from PIL import Image
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import (
+    Codes,
     DirectionResult,
-    evaluate_codes,
     evaluate_direction,
     get_protocol,
     paired_bootstrap,
@@ -91,7 +91,7 @@ def test_the_json_keeps_its_contract(written: Any, directions: Any) -> None:
             low, high = report["intervals"][direction][name]
             assert low <= metrics[name] <= high
     assert report["protocol"]["name"] == "hier"
-    assert report["protocol"]["ks"] == [1, 5, 10]
+    assert report["protocol"]["metrics"][:3] == ["R@1", "R@5", "R@10"]
     assert report["lineage"] == LINEAGE
     assert (report["seed"], report["counts"]["pairs_rejected"]) == (11, 2)
     assert (report["leaks"], report["selection"], report["published"]) == (None, None, [])
@@ -259,7 +259,7 @@ def test_codes_have_their_figures_and_curves(tmp_path: Path) -> None:
     codes = rng.integers(256, size=(2, 40, 1)).astype(np.uint8)
     ids, protocol = np.arange(40), get_protocol("mmach")
     results = [
-        evaluate_codes(*pair, ids, ids, labels, labels, protocol, resamples=10)
+        evaluate_direction(Codes(*pair), ids, ids, labels, labels, protocol, resamples=10)
         for pair in (codes, codes[::-1])
     ]
     report = write_report(tmp_path, results, protocol, {}, 0, label_names=["a", "b", "c"])

@@ -12,7 +12,7 @@ import pytest
 from lxml import html
 
 from crossray.evaluation import evaluate_direction, get_protocol
-from crossray.evaluation.published import Measured
+from crossray.evaluation.published import MeasuredOn
 from crossray.evaluation.report.leak_section import Leaked, LeakFindings, leak_section
 from crossray.evaluation.report.report import write_report
 from crossray.evaluation.report.section import Section, section_lines
@@ -112,7 +112,7 @@ def test_selection_on_test_queries_is_an_alarm(tmp_path: Path, split: str) -> No
 
 def test_published_figures_stand_apart_from_ours(tmp_path: Path) -> None:
     """A reader must see what was measured here, and what a paper prints."""
-    measured = Measured("wikipedia", {"train": 2173, "val": 231, "test": 462})
+    measured = MeasuredOn("wikipedia", {"train": 2173, "val": 231, "test": 462})
     report, text, root = write(tmp_path, measured=measured)
     own = report["metrics"]["image_to_text"]["mAP@all"]
     assert {row["value"] for row in report["published"]} == {own}

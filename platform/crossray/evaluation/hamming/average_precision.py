@@ -1,13 +1,14 @@
-"""Average precision of Hamming ranking over a whole database, without sorting where possible."""
+"""Average precision of Hamming ranking over a database, without sorting where possible."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crossray.evaluation.hamming.counts import HammingCounts, count_pairs
+from crossray.evaluation.hamming.counts import count_pairs
 from crossray.evaluation.hamming.pairs import Distances, pair_up
 from crossray.evaluation.metrics.arrays import Bools, Floats, check_choice
+from crossray.evaluation.metrics.average_precision import average_precision_of
 from crossray.evaluation.metrics.ranking import TIES, Ties
 
 
@@ -24,7 +25,7 @@ def hamming_average_precision(
 
     Relevant are the items with a label in common. The values are those of `average_precision` of
     the negative distances, but the scores [Q, N] never exist: `expected` follows from the counts at
-    each distance (`average_precision_of_counts`), and `stable` (order by distance, then database
+    each distance, and `stable` (order by distance, then database
     index) needs a counting sort. Codes are packed, eight bits a byte, Y = K / 8; labels are boolean
     over one vocabulary.
 
@@ -35,31 +36,8 @@ def hamming_average_precision(
     check_choice("the tie rule", ties, TIES)
     pairs = pair_up(query_codes_QY, item_codes_NY, query_labels_QC, item_labels_NC)
     if ties == "expected":
-        return average_precision_of_counts(count_pairs(pairs))
+        return average_precision_of(count_pairs(pairs))
     ap_Q: Floats = pairs.map(_stable)
-    return ap_Q
-
-
-def average_precision_of_counts(counts: HammingCounts) -> Floats:
-    r"""Expected average precision over the random order of equal distances; [Q], NaN as above.
-
-    The block of a distance holds $n$ items, $r$ of them relevant, after $s$ items with $c$
-    relevant. With $A = \sum_{j=1}^{n} \frac{1}{s+j} = H_{s+n} - H_s$ its positions add
-    $\frac{r}{n} \big( (c+1) A + \frac{r-1}{n-1} (n - (s+1) A) \big)$, the sum of the terms that
-    `average_precision` gives.
-    """
-    n_QD, r_QD = counts.items_QD, counts.relevant_QD
-    through_QD = np.cumsum(n_QD, axis=1)
-    s_QD, c_QD = through_QD - n_QD, np.cumsum(r_QD, axis=1) - r_QD
-    # Far down a large database n - (s + 1) A cancels: harmonic numbers need all digits there are.
-    harmonic = np.zeros(int(through_QD[:, -1].max()) + 1, np.longdouble)
-    np.cumsum(1 / np.arange(1, len(harmonic), dtype=np.longdouble), out=harmonic[1:])
-    a_QD = harmonic[through_QD] - harmonic[s_QD]
-    within_QD = (r_QD - 1) / np.maximum(n_QD - 1, 1) * (n_QD - (s_QD + 1) * a_QD)
-    terms_QD = r_QD / np.maximum(n_QD, 1) * ((c_QD + 1) * a_QD + within_QD)
-    relevant_Q = r_QD.sum(axis=1)
-    ap_Q: Floats = (terms_QD.sum(axis=1) / np.maximum(relevant_Q, 1)).astype(np.float64)
-    ap_Q[relevant_Q == 0] = np.nan
     return ap_Q
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crossray.evaluation.metrics.arrays import Floats, check_choice, check_cutoff
-from crossray.evaluation.metrics.hypergeometric import chance_of_hits
-from crossray.evaluation.metrics.ranking import Cut, Ranking, Ties, per_query
+from crossray.evaluation.metrics.metric import Metric
+from crossray.evaluation.metrics.ranking import (
+    AnyRanking,
+    CountedRanking,
+    Cut,
+    Ties,
+    chance_of_hits,
+    per_query,
+)
 
 Denominator = Literal["found", "total", "min"]
-DENOMINATORS: tuple[Denominator, ...] = ("found", "total", "min")
+DENOMINATORS: tuple[Denominator, ...] = get_args(Denominator)
+MAP = "mAP@all"
 
 
 def average_precision(
@@ -29,7 +37,7 @@ def average_precision(
       Z_q = \begin{cases} \sum_{r \le R} rel_r & \text{found (AP = 0 when nothing is found)} \\
       N_{rel} & \text{total} \\ \min(N_{rel}, R) & \text{min} \end{cases}$$
 
-    R is `cutoff`, by default the whole database, where the three denominators coincide.
+    R is `cutoff`, by default all ranks, where the three denominators coincide.
 
     Under `ties="expected"` the value is the exact expectation over the order inside tie blocks.
     The item at position $j$ of a block (see `ranking` for $s, n, r, c$) adds
@@ -50,12 +58,14 @@ def average_precision(
 
 
 def average_precision_of(
-    ranking: Ranking, cutoff: int | None = None, denominator: Denominator = "total"
+    ranking: AnyRanking, cutoff: int | None = None, denominator: Denominator = "total"
 ) -> Floats:
     """Average precision of a ranking, [Q]."""
     depth = min(cutoff or ranking.items, ranking.items)
-    if denominator == "found" and depth < ranking.items:
-        ap_Q: Floats = _over_found(ranking, depth)
+    if isinstance(ranking, CountedRanking) and depth == ranking.items:
+        ap_Q: Floats = _of_counts(ranking)
+    elif denominator == "found" and depth < ranking.items:
+        ap_Q = _over_found(ranking, depth)
     else:
         most = depth if denominator == "min" else ranking.items
         ap_Q = _terms(ranking, depth).sum(axis=1) / np.clip(ranking.relevant_Q, 1, most)
@@ -63,17 +73,36 @@ def average_precision_of(
     return ap_Q
 
 
-def _terms(ranking: Ranking, depth: int) -> Floats:
+def _terms(ranking: AnyRanking, depth: int) -> Floats:
     """Expected P@r * rel_r at each of the first `depth` positions, [Q, depth]."""
-    start, size = ranking.start_QN[:, :depth], ranking.size_QN[:, :depth]
-    hits, before = ranking.hits_QN[:, :depth], ranking.before_QN[:, :depth]
-    rank = np.arange(1, depth + 1)
-    above = (rank - start - 1) * (hits - 1) / np.maximum(size - 1, 1)
-    terms: Floats = hits / size * (before + 1 + above) / rank
+    head = ranking.head(depth)
+    rank_R = np.arange(1, depth + 1)
+    above = (rank_R - head.start_QN - 1) * (head.hits_QN - 1) / np.maximum(head.size_QN - 1, 1)
+    terms: Floats = head.hits_QN / head.size_QN * (head.before_QN + 1 + above) / rank_R
     return terms
 
 
-def _over_found(ranking: Ranking, depth: int) -> Floats:
+def _of_counts(ranking: CountedRanking) -> Floats:
+    r"""Expected average precision over the database from the size of each block, [Q].
+
+    A block holds $n$ items, $r$ of them relevant, after $s$ items with $c$
+    relevant. With $A = \sum_{j=1}^{n} \frac{1}{s+j} = H_{s+n} - H_s$ its positions add
+    $\frac{r}{n} \big( (c+1) A + \frac{r-1}{n-1} (n - (s+1) A) \big)$, the sum of the terms that
+    `_terms` gives.
+    """
+    n_QD, r_QD, through_QD = ranking.items_QD, ranking.relevant_QD, ranking.through_QD
+    s_QD, c_QD = through_QD - n_QD, ranking.found_QD - r_QD
+    # Far down a large database n - (s + 1) A cancels: harmonic numbers need all digits there are.
+    harmonic = np.zeros(int(through_QD[:, -1].max()) + 1, np.longdouble)
+    np.cumsum(1 / np.arange(1, len(harmonic), dtype=np.longdouble), out=harmonic[1:])
+    a_QD = harmonic[through_QD] - harmonic[s_QD]
+    within_QD = (r_QD - 1) / np.maximum(n_QD - 1, 1) * (n_QD - (s_QD + 1) * a_QD)
+    terms_QD = r_QD / np.maximum(n_QD, 1) * ((c_QD + 1) * a_QD + within_QD)
+    ap_Q: Floats = terms_QD.sum(axis=1) / np.maximum(ranking.relevant_Q, 1)
+    return ap_Q.astype(np.float64)
+
+
+def _over_found(ranking: AnyRanking, depth: int) -> Floats:
     """Expected AP over the relevant items found; [Q], 0 where nothing can be found."""
     cut = ranking.cut(depth)
     terms_QR = _terms(ranking, depth)
@@ -109,3 +138,17 @@ def _over_found_in_split_block(terms_QR: Floats, cut: Cut) -> Floats:
         found_Q = np.maximum(cut.before_Q + h, 1)
         ap_Q += chance_Q * (a_Q + h * u_Q + h * (h - 1) * v_Q) / found_Q
     return ap_Q
+
+
+METRIC = Metric(
+    "mAP",
+    average_precision_of,
+    "the mean over the queries of the precision at the rank of each relevant item",
+    relevance="ap_relevance",
+    cutoff="K or all",
+    variants={
+        "found": "divided by the relevant items found above the cut-off",
+        "total": "divided by all relevant items of the database",
+        "min": "divided by the relevant items of the database, at most the cut-off",
+    },
+)

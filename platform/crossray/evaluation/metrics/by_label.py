@@ -1,17 +1,23 @@
-"""Average precision label by label, so that each label of a long tail counts the same."""
+"""Average precision label by label: the mean over labels, and a table of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from crossray.evaluation.metrics.arrays import Bools, Floats
+from crossray.evaluation.metrics.arrays import Bools, Floats, Ints
 from crossray.evaluation.metrics.average_precision import average_precision_of
-from crossray.evaluation.metrics.chance import at_random
-from crossray.evaluation.metrics.leave_one_out import without_own
-from crossray.evaluation.metrics.ranking import Order, Ranking
+from crossray.evaluation.metrics.ranking import AnyRanking, at_random
+
+
+class Ranked(Protocol):
+    """The items ranked for some queries, before it is known which are relevant."""
+
+    def carrying(self, queries_M: Ints, carries_N: Bools) -> AnyRanking:
+        """The ranking for a few of the queries where the items [N] of a label are relevant."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +33,18 @@ class ByLabel:
 
     labels_QC: Bools
     labels_NC: Bools
-    metric: Callable[[Ranking], Floats] = average_precision_of
+    metric: Callable[[AnyRanking], Floats] = average_precision_of
     leave_one_out: bool = False
 
-    def of(self, ordered: Order, rows: slice) -> Floats:
+    def of(self, ranked: Ranked, rows: slice) -> Floats:
         """`AP` [rows, C] of these queries for each label; NaN where a query does not carry it."""
         labels_BC = self.labels_QC[rows]
         ap_BC = np.full(labels_BC.shape, np.nan)
-        for label in np.flatnonzero(labels_BC.any(axis=0)):
+        for label in np.flatnonzero(labels_BC.any(axis=0) & self.labels_NC.any(axis=0)):
             carriers = np.flatnonzero(labels_BC[:, label])
-            relevant_N = self.labels_NC[:, label]
-            relevant_BN = np.broadcast_to(relevant_N, (carriers.size, relevant_N.size))
-            if self.leave_one_out:
-                relevant_BN = without_own(relevant_BN, rows.start + carriers)
-            ap_BC[carriers, label] = self.metric(ordered.take(carriers).place(relevant_BN))
+            ap_BC[carriers, label] = self.metric(
+                ranked.carrying(carriers, self.labels_NC[:, label])
+            )
         return ap_BC
 
     def settle(self, ap_QC: Floats) -> Floats:
@@ -67,3 +71,62 @@ class ByLabel:
         if self.leave_one_out:
             relevant_C = np.maximum(relevant_C - 1, 0)
         return at_random(self.metric, relevant_C, items)
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """One row a label of the vocabulary.
+
+    `ap_C` is the mean of `metric` over the queries that carry the label where relevant is every
+    item that carries it, and `chance_C` its expectation under a random ranking; `protocol_ap_C` is
+    the mean over the same queries under the protocol's relevance. `queries_C` counts the
+    queries judged, `items_C` the items of the database that carry the label. NaN for a label that
+    no query or no item carries.
+    """
+
+    metric: str
+    queries_C: Ints
+    items_C: Ints
+    ap_C: Floats
+    chance_C: Floats
+    protocol_ap_C: Floats
+
+    def rows(self, names: list[str]) -> dict[str, dict[str, float | int | None]]:
+        """The judged labels by name, the most frequent among the queries first."""
+        order_C = sorted(range(len(names)), key=lambda c: (-int(self.queries_C[c]), names[c]))
+        return {
+            names[c]: {
+                "queries": int(self.queries_C[c]),
+                "items": int(self.items_C[c]),
+                "ap": _number(self.ap_C[c]),
+                "chance": _number(self.chance_C[c]),
+                "protocol_ap": _number(self.protocol_ap_C[c]),
+            }
+            for c in order_C
+            if self.queries_C[c]
+        }
+
+
+def label_table(
+    metric: str, labels: ByLabel, ap_QC: Floats, protocol_ap_Q: Floats, items: int
+) -> LabelTable:
+    """Reduce what `labels.of` gave for a database of `items`, and the protocol's values [Q]."""
+    judged_QC = ~np.isnan(ap_QC)
+    queries_C = judged_QC.sum(axis=0)
+    some_C = np.where(queries_C > 0, queries_C, np.nan)
+    scored_QC = labels.labels_QC & ~np.isnan(protocol_ap_Q)[:, None]
+    scored_C = scored_QC.sum(axis=0)
+    return LabelTable(
+        metric=metric,
+        queries_C=queries_C,
+        items_C=labels.labels_NC.sum(axis=0),
+        ap_C=np.nansum(ap_QC, axis=0) / some_C,
+        chance_C=np.where(queries_C > 0, labels.expected(items), np.nan),
+        protocol_ap_C=np.nan_to_num(protocol_ap_Q)
+        @ scored_QC
+        / np.where(scored_C > 0, scored_C, np.nan),
+    )
+
+
+def _number(value: np.floating | float) -> float | None:
+    return None if np.isnan(value) else float(value)

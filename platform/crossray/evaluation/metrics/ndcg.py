@@ -13,6 +13,7 @@ from crossray.evaluation.metrics.arrays import (
     check_same_shape,
     row_blocks,
 )
+from crossray.evaluation.metrics.metric import Metric
 from crossray.evaluation.metrics.ranking import Order, Ties, order
 
 
@@ -24,11 +25,11 @@ def ndcg(
     $$NDCG@k(q) = \frac{DCG@k}{IDCG@k}, \qquad DCG@k = \sum_{r=1}^{k} \frac{g_r}{\log_2(r + 1)}$$
 
     (Järvelin & Kekäläinen 2002), where IDCG is the DCG of the items in the order of their gains;
-    k is the whole database by default. Gains count as they are, for instance the labels in common
+    k is all ranks by default. Gains count as they are, for instance the labels in common
     (`graded`); pass `2**gains - 1` for the exponential form. Under `ties="expected"` each item of a
     tie block has the block's mean gain, which is the exact expectation.
 
-    Scores [Q, N] are larger = better, gains [Q, N] whole numbers of at least 0; returns float64 [Q]
+    Scores [Q, N] are larger = better, gains [Q, N] integers of at least 0; returns float64 [Q]
     in [0, 1]. Raises CrossRayError for shapes that do not fit, NaN, other gains, k < 1 and unknown
     tie rules.
     """
@@ -82,3 +83,14 @@ def _ideal(gains_QN: Ints, discount_R: Floats) -> Floats:
     best_QR = -np.sort(-gains_QN, axis=1)[:, : len(discount_R)]
     ideal_Q: Floats = best_QR @ discount_R
     return np.where(ideal_Q > 0, ideal_Q, np.nan)
+
+
+METRIC = Metric(
+    "NDCG",
+    ndcg_of,
+    "discounted by log2(rank + 1), as a share of the best order's",
+    relevance="ap_relevance",
+    cutoff="K",
+    variants={"graded": "an item's gain is the number of labels in common"},
+    chance=ndcg_at_random,
+)

@@ -7,7 +7,8 @@ from functools import partial
 from numpy.typing import ArrayLike
 
 from crossray.evaluation.metrics.arrays import Floats, check_cutoff
-from crossray.evaluation.metrics.ranking import Cuttable, Ties, per_query
+from crossray.evaluation.metrics.metric import Metric
+from crossray.evaluation.metrics.ranking import AnyRanking, Ties, per_query
 
 
 def precision_at_k(
@@ -25,13 +26,22 @@ def precision_at_k(
     return per_query(partial(precision_of, k=k), scores_QN, relevant_QN, ties)
 
 
-def precision_of(ranking: Cuttable, k: int) -> Floats:
+def precision_of(ranking: AnyRanking, k: int) -> Floats:
     """P@K of a ranking, [Q]."""
     return found_of(ranking, k) / k
 
 
-def found_of(ranking: Cuttable, k: int) -> Floats:
+def found_of(ranking: AnyRanking, k: int) -> Floats:
     r"""(Expected) number of relevant items in the top K, $c + m r / n$ in the block of rank K."""
     cut = ranking.cut(k)
     found_Q: Floats = cut.before_Q + cut.taken_Q * cut.hits_Q / cut.size_Q
     return found_Q
+
+
+METRIC = Metric(
+    "P",
+    precision_of,
+    "the share of the top K that is relevant",
+    relevance="ap_relevance",
+    cutoff="K",
+)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossray.evaluation.metrics.arrays import Floats, check_cutoff
-from crossray.evaluation.metrics.hypergeometric import chance_of_hits
-from crossray.evaluation.metrics.ranking import Cuttable, Ties, per_query
+from crossray.evaluation.metrics.metric import Metric
+from crossray.evaluation.metrics.ranking import AnyRanking, Ties, chance_of_hits, per_query
 
 
 def recall_at_k(
@@ -31,8 +31,13 @@ def recall_at_k(
     return per_query(partial(hit_rate_of, k=k), scores_QN, relevant_QN, ties)
 
 
-def hit_rate_of(ranking: Cuttable, k: int) -> Floats:
+def hit_rate_of(ranking: AnyRanking, k: int) -> Floats:
     """R@K of a ranking, [Q]."""
     cut = ranking.cut(k)
     miss_Q = chance_of_hits(0, cut.size_Q, cut.hits_Q, cut.taken_Q)
     return np.where(cut.before_Q > 0, 1.0, 1.0 - miss_Q)
+
+
+METRIC = Metric(
+    "R", hit_rate_of, "the share of queries with a relevant item in the top K", cutoff="K"
+)

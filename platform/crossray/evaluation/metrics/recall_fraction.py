@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossray.evaluation.metrics.arrays import Floats, check_cutoff
+from crossray.evaluation.metrics.metric import Metric
 from crossray.evaluation.metrics.precision_at_k import found_of
-from crossray.evaluation.metrics.ranking import Cuttable, Ties, per_query
+from crossray.evaluation.metrics.ranking import AnyRanking, Ties, per_query
 
 
 def recall_fraction(
@@ -26,6 +27,15 @@ def recall_fraction(
     return per_query(partial(recall_fraction_of, k=k), scores_QN, relevant_QN, ties)
 
 
-def recall_fraction_of(ranking: Cuttable, k: int) -> Floats:
+def recall_fraction_of(ranking: AnyRanking, k: int) -> Floats:
     """Fraction of the relevant items in the top K of a ranking, [Q]."""
     return found_of(ranking, k) / np.where(ranking.relevant_Q > 0, ranking.relevant_Q, np.nan)
+
+
+METRIC = Metric(
+    "recall_fraction",
+    recall_fraction_of,
+    "the share of the relevant items that is in the top K",
+    relevance="ap_relevance",
+    cutoff="K",
+)

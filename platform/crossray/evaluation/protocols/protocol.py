@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 from crossray.core.errors import CrossRayError
+from crossray.evaluation.metrics import parse
 from crossray.evaluation.metrics.arrays import check_choice, check_cutoff
-from crossray.evaluation.metrics.average_precision import DENOMINATORS, Denominator
-from crossray.evaluation.metrics.mean_over_queries import EMPTY_RULES, Empty
+from crossray.evaluation.metrics.metric import EMPTY_RULES, BoundMetric, Empty
 from crossray.evaluation.metrics.ranking import TIES, Ties
 
 Rule = Literal["pair", "share_label", "same_class"]
@@ -28,25 +29,22 @@ SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 class Protocol:
     """How an evaluation judges a ranking; the named ones are `PROTOCOLS`.
 
-    Raises CrossRayError for an unknown choice, a cut-off below 1, and choices that exclude each
-    other.
+    Raises CrossRayError for an unknown choice or metric, and choices that exclude each other.
 
     Attributes:
         name: what reports call it.
-        relevance: the rule behind R@K and the median rank.
-        ap_relevance: the rule behind average precision.
-        ks: each K of R@K.
-        ap_cutoff: mAP@R beside mAP over the whole database, which is always reported.
-        ap_denominator: that of `ap_cutoff`.
+        relevance: the rule behind R@K and the metrics of the first relevant item.
+        ap_relevance: the rule behind average precision and the other metrics; each metric says
+            which of the two rules it follows.
+        metrics: their names, in the order of a report; see `metrics.parse`.
         ties: the order of equal scores.
         empty: what a query without a relevant item counts for.
         description: a sentence for the reader of a report.
-        headline: the metrics that stand for the whole evaluation.
-        ap_alongside: cut-offs and denominators of further mAP@R.
-        ndcg_k: adds NDCG@K whose gain is the number of labels in common (`graded`).
-        directions: what asks for what; both ways between images and texts, or images for images.
+        headline: the metrics that stand for the evaluation. Single labels are judged by the first
+            average precision among them.
+        directions: both ways between images and texts, or images as queries for images.
         ranked_by: the model's scores, or the Hamming distance of its codes.
-        database: the queries' own split is searched, or all the others.
+        database: the split of the queries is searched, or all the others.
         leave_one_out: the queries are the database, and each is taken out of it while it asks.
         mean_of_directions: report the mean of the directions too.
         every_rank_to: curves have every rank up to this one.
@@ -57,15 +55,11 @@ class Protocol:
     name: str
     relevance: Rule
     ap_relevance: Rule
-    ks: tuple[int, ...]
-    ap_cutoff: int | None
-    ap_denominator: Denominator
+    metrics: tuple[str, ...]
     ties: Ties
     empty: Empty
     description: str
     headline: tuple[str, ...] = ("R@10", "mAP@all")
-    ap_alongside: tuple[tuple[int, Denominator], ...] = ()
-    ndcg_k: int | None = None
     directions: tuple[Direction, ...] = CROSS_MODAL
     ranked_by: RankedBy = "scores"
     database: Database = "same"
@@ -78,19 +72,23 @@ class Protocol:
         where = f"protocol {self.name!r}"
         check_choice(f"the relevance of {where}", self.relevance, RULES)
         check_choice(f"the relevance for mAP of {where}", self.ap_relevance, RULES)
-        for _, denominator in self.ap_cuts:
-            check_choice(f"the denominator of {where}", denominator, DENOMINATORS)
-        check_choice(f"the denominator of {where}", self.ap_denominator, DENOMINATORS)
         check_choice(f"the tie rule of {where}", self.ties, TIES)
         check_choice(f"the rule for empty queries of {where}", self.empty, EMPTY_RULES)
         check_choice(f"the ranking of {where}", self.ranked_by, RANKED_BY)
         check_choice(f"the database of {where}", self.database, DATABASES)
         check_choice(f"the selection of {where}", self.selection, SELECTIONS)
-        ndcg = [] if self.ndcg_k is None else [self.ndcg_k]
-        for k in (*self.ks, *(cutoff for cutoff, _ in self.ap_cuts), *ndcg, self.every_rank_to):
-            check_cutoff(f"a rank cut-off of {where}", k)
+        check_cutoff(f"a rank cut-off of {where}", self.every_rank_to)
+        self._check_metrics(where)
         self._check_directions(where)
         self._check_labels(where)
+
+    def _check_metrics(self, where: str) -> None:
+        try:
+            names = [metric.name for metric in self.bound]
+        except CrossRayError as error:
+            raise CrossRayError(f"a metric of {where} cannot be used: {error}") from error
+        for name in self.headline:
+            check_choice(f"the headline of {where}", name, tuple(names))
 
     def _check_directions(self, where: str) -> None:
         if self.directions not in (CROSS_MODAL, IMAGE_TO_IMAGE):
@@ -100,56 +98,57 @@ class Protocol:
             )
         if self.leave_one_out != (self.directions == IMAGE_TO_IMAGE):
             raise CrossRayError(
-                f"leave_one_out of {where} is {self.leave_one_out}: it belongs to images that ask "
-                f"for images, where a query would find itself, and to nothing else."
+                f"leave_one_out of {where} is {self.leave_one_out}: it belongs to images as "
+                f"queries for images, where a query would find itself, and to nothing else."
             )
-
         if self.database == "others" and self.ranked_by != "hamming":
             raise CrossRayError(
                 f"the database of {where} is {self.database!r}: only codes are searched for in "
-                f"other splits than the queries' own; choose 'same', or rank by 'hamming'."
+                f"other splits than that of the queries; choose 'same', or rank by 'hamming'."
             )
 
     def _check_labels(self, where: str) -> None:
         rules = {self.relevance, self.ap_relevance}
-        if self.ndcg_k is not None and "share_label" not in rules:
+        of_gains = [metric.name for metric in self.bound if metric.metric.of_gains]
+        if of_gains and "share_label" not in rules:
             raise CrossRayError(
-                f"the gains of NDCG of {where} are labels in common: judge by 'share_label' too, "
-                f"or leave ndcg_k out."
+                f"the gains of {of_gains[0]} of {where} are labels in common: judge by "
+                f"'share_label' too, or leave it out."
             )
-        counted = (rules, self.ties, self.ap_cuts, self.ndcg_k, self.directions)
+        counted = (rules, self.ties, self.directions, of_gains)
         if self.ranked_by == "hamming" and counted != (
             {"share_label"},
             "expected",
-            (),
-            None,
             CROSS_MODAL,
+            [],
         ):
             raise CrossRayError(
                 f"the Hamming ranking of {where} is judged from the counts at each distance: judge "
-                f"by 'share_label' with ties 'expected', both directions, over the whole database."
+                f"by 'share_label' with ties 'expected', both directions, without NDCG."
             )
 
+    @cached_property
+    def bound(self) -> tuple[BoundMetric, ...]:
+        """The metrics."""
+        return tuple(parse(name) for name in self.metrics)
+
     @property
-    def ap_cuts(self) -> tuple[tuple[int, Denominator], ...]:
-        """Every cut-off of mAP@R with its denominator, the headline's first."""
-        first = () if self.ap_cutoff is None else ((self.ap_cutoff, self.ap_denominator),)
-        return (*first, *self.ap_alongside)
+    def label_metric(self) -> BoundMetric | None:
+        """The average precision that judges single labels, None for a protocol without any."""
+        names = (*self.headline, *self.metrics)
+        return next((m for m in map(parse, names) if m.metric.name == "mAP"), None)
 
 
 _GPLDAN = Protocol(
     name="gpldan",
     relevance="same_class",
     ap_relevance="same_class",
-    ks=(),
-    ap_cutoff=50,
-    ap_denominator="found",
+    metrics=("median_rank", "mAP@all", "mAP@50[found]", "mAP@50[total]", "mAP@50[min]"),
     ties="stable",
     empty="skip",
     description="Items of one class each: mAP of the first 50 by the same class, in both "
     "directions and as their mean.",
     headline=("mAP@50[found]",),
-    ap_alongside=((50, "total"), (50, "min")),
     mean_of_directions=True,
 )
 
@@ -160,9 +159,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="hier",
             relevance="pair",
             ap_relevance="share_label",
-            ks=(1, 5, 10),
-            ap_cutoff=None,
-            ap_denominator="total",
+            metrics=("R@1", "R@5", "R@10", "median_rank", "mAP@all"),
             ties="stable",
             empty="skip",
             description="Medical images and reports: R@K and the median rank by the paired item, "
@@ -172,9 +169,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="cmfg",
             relevance="pair",
             ap_relevance="pair",
-            ks=(5, 10),
-            ap_cutoff=None,
-            ap_denominator="total",
+            metrics=("R@5", "R@10", "median_rank", "mAP@all"),
             ties="stable",
             empty="skip",
             description="Image-text matching: R@5, R@10, the cumulative match characteristic to "
@@ -186,16 +181,22 @@ PROTOCOLS: dict[str, Protocol] = {
             name="mmdl",
             relevance="share_label",
             ap_relevance="share_label",
-            ks=(1, 5),
-            ap_cutoff=10,
-            ap_denominator="found",
+            metrics=(
+                "R@1",
+                "R@5",
+                "median_rank",
+                "mAP@all",
+                "mAP@10[found]",
+                "mAP@1[found]",
+                "mAP@5[found]",
+                "mAP@20[found]",
+                "NDCG@10[graded]",
+            ),
             ties="stable",
             empty="skip",
             description="Radiographs that ask for radiographs, each taken out of the database "
             "while it asks: mAP of the first 10 by findings in common, and label by label.",
             headline=("mAP@10[found]",),
-            ap_alongside=((1, "found"), (5, "found"), (20, "found")),
-            ndcg_k=10,
             directions=IMAGE_TO_IMAGE,
             leave_one_out=True,
         ),
@@ -212,9 +213,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="mmach",
             relevance="share_label",
             ap_relevance="share_label",
-            ks=(),
-            ap_cutoff=None,
-            ap_denominator="total",
+            metrics=("mAP@all",),
             ties="expected",
             empty="zero",
             description="Codes of all other splits ranked by Hamming distance: mAP over the whole "
@@ -227,9 +226,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="flickr",
             relevance="pair",
             ap_relevance="pair",
-            ks=(1, 5, 10),
-            ap_cutoff=None,
-            ap_denominator="total",
+            metrics=("R@1", "R@5", "R@10", "median_rank", "mAP@all"),
             ties="stable",
             empty="skip",
             description="Captioned images: any of an image's captions answers it, and mAP over the "

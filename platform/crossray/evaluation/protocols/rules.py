@@ -11,9 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.metrics.arrays import Bools, Floats, Ints, as_bools
 from crossray.evaluation.metrics.by_label import ByLabel
-from crossray.evaluation.metrics.leave_one_out import own_columns, without_own
-from crossray.evaluation.metrics.mean_over_queries import Empty
-from crossray.evaluation.metrics.relevance import graded, pair, same_class, share_label
+from crossray.evaluation.metrics.metric import Empty
+from crossray.evaluation.metrics.ranking import AnyRanking, CountedRanking
+from crossray.evaluation.metrics.relevance import (
+    graded,
+    own_columns,
+    pair,
+    same_class,
+    share_label,
+    without_own,
+)
 from crossray.evaluation.protocols.protocol import Protocol
 
 RARE = "share_label[rare]"
@@ -24,16 +31,25 @@ class BoundRule:
     """The relevance of some queries, who may be a query at all, and what the evaluation counted.
 
     `relevant` gives bool [rows, N] for a slice of the queries. Queries that are not eligible are
-    excluded whatever the rule for empty queries says. `relevant_Q`, the number of relevant items of
-    each query, is filled in while the queries are judged.
+    excluded whatever the rule for empty queries says. `labels`, [Q, C] and [N, C], make items
+    relevant that have one in common; None under another rule. While the queries are judged, `note`
+    fills in `relevant_Q`, the number of relevant items of each query, and the ranking of codes.
     """
 
     relevant: Callable[[slice], Bools]
     eligible_Q: Bools
+    labels: tuple[Bools, Bools] | None = None
     relevant_Q: Ints = field(init=False)
+    counted: CountedRanking | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.relevant_Q = np.zeros(len(self.eligible_Q), dtype=np.int64)
+
+    def note(self, rows: slice, ranking: AnyRanking) -> None:
+        """Note the ranking of a slice of the queries, or of all of them from codes."""
+        self.relevant_Q[rows] = ranking.relevant_Q
+        if isinstance(ranking, CountedRanking):
+            self.counted = ranking
 
     def settle(self, values: Floats, empty: Empty) -> Floats:
         """Apply the rule for empty queries to values [Q] or [Q, P]; NaN marks the excluded."""
@@ -150,7 +166,8 @@ def _missing(whose: str, protocol: Protocol) -> str:
 
 def _by_labels(labels_QC: Bools, labels_NC: Bools) -> BoundRule:
     labelled_Q: Bools = np.any(labels_QC, axis=1)
-    return BoundRule(lambda rows: share_label(labels_QC[rows], labels_NC), labelled_Q)
+    labels = labels_QC, labels_NC
+    return BoundRule(lambda rows: share_label(labels_QC[rows], labels_NC), labelled_Q, labels)
 
 
 def _labels(whose: str, labels: ArrayLike | None, rows: int, protocol: Protocol) -> Bools:

@@ -1,8 +1,8 @@
-"""Figures that papers print, kept apart from our own."""
+"""Figures that papers print, kept apart from ours."""
 
 from __future__ import annotations
 
-from crossray.evaluation.published.compare import Beside, Measured, set_beside
+from crossray.evaluation.published.compare import MeasuredOn, PublishedRow, published_rows
 from crossray.evaluation.published.figures import PublishedFigure, published_figures
 
-__all__ = ["Beside", "Measured", "PublishedFigure", "published_figures", "set_beside"]
+__all__ = ["MeasuredOn", "PublishedFigure", "PublishedRow", "published_figures", "published_rows"]

@@ -15,7 +15,7 @@ _VARIANTS = {("nus-wide", "10k"): "nus-wide-10k"}
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredOn:
     """What our figures were measured on.
 
     Attributes:
@@ -29,14 +29,16 @@ class Measured:
     bits: int | None = None
 
     @classmethod
-    def on(cls, config: Mapping[str, Any], splits: Mapping[str, int], bits: int | None) -> Measured:
+    def pairs(
+        cls, config: Mapping[str, Any], splits: Mapping[str, int], bits: int | None
+    ) -> MeasuredOn:
         """From the configuration of a pairs artifact."""
         source = str(config.get("source", ""))
         return cls(_VARIANTS.get((source, str(config.get("split"))), source), splits, bits)
 
 
 @dataclass(frozen=True)
-class Beside:
+class PublishedRow:
     """A published figure, ours of the same row, and what keeps the two from being comparable."""
 
     published: PublishedFigure
@@ -45,15 +47,15 @@ class Beside:
     differs: tuple[str, ...]
 
 
-def set_beside(
+def published_rows(
     report: Mapping[str, Any],
-    measured: Measured,
+    measured: MeasuredOn,
     figures: Iterable[PublishedFigure] | None = None,
-) -> list[Beside]:
+) -> list[PublishedRow]:
     """The published figures for which a report has one of the same data set, direction and family.
 
-    A recall needs the same K; for an mAP at another cut-off ours over the whole database stands in.
-    Codes are set beside codes of as many bits only, vectors beside all. `reproduced_here` of a
+    A recall needs the same K; for an mAP at another cut-off ours over the database stands in.
+    Codes are compared with codes of as many bits only, vectors with all. `reproduced_here` of a
     figure is true when nothing differs: sizes, metric with its denominator, relevance and bits.
     `report` is the content of `report.json`.
     """
@@ -68,12 +70,12 @@ def set_beside(
         if metric is not None:
             differs = tuple(_differences(figure, metric, report, measured))
             flagged = replace(figure, reproduced_here=not differs)
-            rows.append(Beside(flagged, metric, ours[metric], differs))
+            rows.append(PublishedRow(flagged, metric, ours[metric], differs))
     return rows
 
 
 def _same_row(published: str, ours: list[str]) -> str | None:
-    """Our metric that belongs beside a published one."""
+    """Our metric to compare with a published one."""
     if published in ours:
         return published
     family, cutoff, _ = _parts(published)
@@ -90,7 +92,7 @@ def _parts(name: str) -> tuple[str, str, str | None]:
 
 
 def _differences(
-    figure: PublishedFigure, metric: str, report: Mapping[str, Any], measured: Measured
+    figure: PublishedFigure, metric: str, report: Mapping[str, Any], measured: MeasuredOn
 ) -> Iterable[str]:
     family, _, denominator = _parts(figure.metric)
     if figure.metric != metric:
@@ -111,10 +113,10 @@ def _differences(
         yield "vectors" if figure.bits is None else f"codes of {figure.bits} bits"
 
 
-def _sizes(direction: str, report: Mapping[str, Any], measured: Measured) -> dict[str, set[int]]:
+def _sizes(direction: str, report: Mapping[str, Any], measured: MeasuredOn) -> dict[str, set[int]]:
     """What was counted here for each role that a paper may state."""
     counts = report["counts"]
-    # The mean of both directions has no queries of its own.
+    # The mean of both directions has no separate queries.
     parts = [direction] if direction in counts else ["image_to_text", "text_to_image"]
     queries = {counts[part]["queries"] for part in parts}
     # Where a query is left out of the database, the test set has one item more.

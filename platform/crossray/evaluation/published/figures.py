@@ -33,7 +33,7 @@ class PublishedFigure:
         paper: its title.
         note: what a reader must know before believing the value.
         reproduced_here: whether a figure of ours was measured on the same data, split sizes and
-            metric; `set_beside` says so.
+            metric; `published_rows` says so.
     """
 
     value: float

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from crossray.evaluation.protocols.measures import show_value
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.section import Section, section_lines
 

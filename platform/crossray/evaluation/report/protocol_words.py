@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crossray.evaluation.protocols.measures import (
-    MAP_BY_LABEL,
-    MAP_RARE,
-    MEDIAN_RANK,
-    cut_name,
-    ndcg_name,
-    table_metric,
-)
+from crossray.evaluation.metrics.metric import BoundMetric
+from crossray.evaluation.protocols.measures import MAP_BY_LABEL, MAP_RARE
 from crossray.evaluation.protocols.protocol import Protocol
 from crossray.evaluation.report.label_section import label_words
 
@@ -30,13 +24,6 @@ EMPTY_WORDS = {
     "skip": "queries without a relevant item are left out",
     "zero": "queries without a relevant item count as 0",
 }
-DENOMINATOR_WORDS = {
-    "found": "the relevant items found above the cut-off",
-    "total": "all relevant items of the database",
-    "min": "the relevant items of the database, at most the cut-off",
-}
-
-
 RANKED_BY_WORDS = {
     "scores": "the model's score of a query and an item, the cosine of their vectors unless the "
     "model scores pairs itself",
@@ -51,21 +38,11 @@ def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
         f"{RANKED_BY_WORDS[protocol.ranked_by]}. Models are selected on the "
         f"{protocol.selection} split, never on these queries."
     ]
-    if any(MEDIAN_RANK in metrics for metrics in report["metrics"].values()):
-        words.append(
-            f"R@K and median rank: {RELEVANCE_WORDS[protocol.relevance]}. R@K is the share of "
-            f"queries with a relevant item in the top K, the median rank that of the best one."
-        )
+    words += _metric_words(protocol)
     words += [
-        f"mAP@all: {RELEVANCE_WORDS[protocol.ap_relevance]}; over the whole database, divided by "
-        f"{DENOMINATOR_WORDS['total']}.",
         f"Ties: {TIES_WORDS[protocol.ties]}. Empty queries: {EMPTY_WORDS[protocol.empty]}.",
         f"Intervals: 95 % percentile bootstrap over query ids, seed {report['seed']}. "
         f"Chance: the expected value under a random ranking.",
-    ]
-    words += [
-        f"{cut_name(cutoff, denominator)}: divided by {DENOMINATOR_WORDS[denominator]}."
-        for cutoff, denominator in protocol.ap_cuts
     ]
     if protocol.database == "others":
         words.append("Database: all splits but that of the queries.")
@@ -74,19 +51,39 @@ def protocol_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
             "Leave-one-out: each query is taken out of the database while it asks, so it is "
             "neither found nor relevant, and the database is one item smaller."
         )
-    if protocol.ndcg_k is not None:
-        words.append(
-            f"{ndcg_name(protocol.ndcg_k)}: an item's gain is the number of labels in common, "
-            f"discounted by log2(rank + 1), as a share of the best order's."
-        )
     if any("Acc-1" in metrics for metrics in report["metrics"].values()):
         words.append(
             "Acc-K: the share of labelled images of which one of the K labels that the model finds "
             "most probable is right; nothing is searched."
         )
+    if any(name.startswith("grounded") for part in report["metrics"].values() for name in part):
+        words.append(
+            "grounded_mAP@T: relevant is the paired item, and it counts only where the heat map of "
+            "image and text attends a box of the image with an intersection over union of T or "
+            "more; queries whose paired items have no box are left out."
+        )
     if protocol.mean_of_directions:
         words.append("Mean: of the two directions; its intervals draw an id's queries of both.")
     return words + _label_words(protocol, report) + _lookup_words(report)
+
+
+def _metric_words(protocol: Protocol) -> list[str]:
+    """What makes an item relevant to which metrics, and what each metric is."""
+    words = []
+    for rule in dict.fromkeys((protocol.relevance, protocol.ap_relevance)):
+        names = [m.name for m in protocol.bound if getattr(protocol, m.metric.relevance) == rule]
+        if names:
+            words.append(f"{', '.join(names)}: {RELEVANCE_WORDS[rule]}.")
+    families: dict[str, list[BoundMetric]] = {}
+    for metric in protocol.bound:
+        families.setdefault(metric.metric.words, []).append(metric)
+    for sentence, family in families.items():
+        words.append(f"{', '.join(metric.name for metric in family)}: {sentence}.")
+    return words + [
+        f"{metric.name}: {metric.metric.variants[metric.variant]}."
+        for metric in protocol.bound
+        if metric.variant
+    ]
 
 
 def _label_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
@@ -100,8 +97,8 @@ def _label_words(protocol: Protocol, report: Mapping[str, Any]) -> list[str]:
             f"{MAP_BY_LABEL}: each rare label alone, relevant is every item that carries it; the "
             f"mean over labels of the mean over the queries that carry the label."
         )
-    if report["by_label"]:
-        words.append(label_words(table_metric(protocol)[0]))
+    if report["by_label"] and protocol.label_metric:
+        words.append(label_words(protocol.label_metric.name))
     return words
 
 

@@ -1,17 +1,24 @@
-"""A plain method beside the model: what the same data gives under the same protocol."""
+"""Figures beside those of the model: a plain method's on the same data, and published ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from crossray.evaluation.evaluate import DirectionResult
-from crossray.evaluation.protocols.measures import MEDIAN_RANK, show_value
+from crossray.evaluation.metrics import show_value
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
+from crossray.evaluation.published import PublishedRow
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.significance.bootstrap import paired_bootstraps
+
+PUBLISHED_COLUMNS = (
+    "direction", "metric of ours", "ours", "published", "metric of the paper", "system", "bits",
+    "source", "reproduced on this data", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,3 +103,36 @@ def _show(difference: Mapping[str, float] | None) -> str:
     if difference is None:
         return ""
     return f"{difference['mean']:+.4f}, {difference['p_value']:.4f}"
+
+
+def published_section(rows: Sequence[PublishedRow]) -> Section:
+    """The section of what `published_rows` gives."""
+    words = [
+        "What papers print for this data set, copied from their tables, beside what was measured "
+        "here. The two are comparable only where “reproduced on this data” says yes: data set, "
+        "split sizes and metric agree. Else it says what differs.",
+    ]
+    return Section("Published figures", words, PUBLISHED_COLUMNS, [_cells(row) for row in rows])
+
+
+def _cells(row: PublishedRow) -> list[str]:
+    figure = row.published
+    ends = [_digits(end) for end in (figure.value, figure.high) if end is not None]
+    return [
+        figure.direction.replace("_", " "),
+        row.metric,
+        show_value(row.value, row.metric),
+        " to ".join(ends),
+        figure.metric,
+        figure.system,
+        "" if figure.bits is None else str(figure.bits),
+        figure.source,
+        "yes" if figure.reproduced_here else f"no ({'; '.join(row.differs)})",
+        figure.note,
+    ]
+
+
+def _digits(value: float) -> str:
+    """With the digits of the paper: three, or four."""
+    three = f"{value:.3f}"
+    return three if float(three) == value else f"{value:.4f}"

@@ -9,35 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from crossray.core.config import to_dict
-from crossray.evaluation.evaluate import DirectionResult
-from crossray.evaluation.protocols.direction_mean import DirectionMean, mean_of_directions
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.evaluate import DirectionMean, DirectionResult, mean_of_directions
+from crossray.evaluation.metrics import is_rank
 from crossray.evaluation.protocols.protocol import CROSS_MODAL, Protocol
-from crossray.evaluation.published import Measured, set_beside
-from crossray.evaluation.report.curves_json import curves_to_json
+from crossray.evaluation.published import MeasuredOn, published_rows
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.label_section import labels_to_json, labels_to_markdown
 from crossray.evaluation.report.leak_section import LeakFindings, leak_section
-from crossray.evaluation.report.lookup_plots import plot_lookup
 from crossray.evaluation.report.page import render_page
 from crossray.evaluation.report.plots import (
     TOP_N_CAPTION,
     TOP_N_PLOT,
     FirstN,
+    curves_to_json,
+    plot_lookup,
     plot_precision_recall,
     plot_recall,
     plot_top_n,
 )
 from crossray.evaluation.report.protocol_words import protocol_words
-from crossray.evaluation.report.published_section import published_section
-from crossray.evaluation.report.reference_section import Reference, reference_section
+from crossray.evaluation.report.reference_section import (
+    Reference,
+    published_section,
+    reference_section,
+)
 from crossray.evaluation.report.section import Section, markdown_cell, section_lines
 from crossray.evaluation.report.selection_section import Selection, selection_section
-from crossray.evaluation.significance.compare import PER_QUERY
 
 DIRECTIONS = CROSS_MODAL
 MEAN = "mean"
-REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 RECALL_PLOT = "recall_at_k.png"
 PRECISION_RECALL_PLOT = "precision_recall.png"
 
@@ -52,7 +52,7 @@ def write_report(
     notes: Sequence[str] = (),
     gallery: Gallery | None = None,
     label_names: Sequence[str] = (),
-    measured: Measured | None = None,
+    measured: MeasuredOn | None = None,
     leaks: LeakFindings | None = None,
     selection: Selection | None = None,
     reference: Reference | None = None,
@@ -82,7 +82,7 @@ def write_report(
         "selection": None if selection is None else to_dict(selection),
         "reference": None if reference is None else reference.as_json(results, seed),
     }
-    beside = [] if measured is None else set_beside(report, measured)
+    beside = [] if measured is None else published_rows(report, measured)
     report["published"] = [to_dict(row) for row in beside]
     sections = [
         *([reference_section(report)] if reference else []),
@@ -184,7 +184,7 @@ def _metrics_table(report: dict[str, Any], direction: str) -> list[str]:
 
 
 def _shown(name: str, value: float) -> str:
-    return f"{value:.1f}" if name == MEDIAN_RANK else f"{100 * value:.2f} %"
+    return f"{value:.1f}" if is_rank(name) else f"{100 * value:.2f} %"
 
 
 def _table(values: Mapping[str, Any]) -> list[str]:

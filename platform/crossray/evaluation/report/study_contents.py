@@ -12,7 +12,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK, show_value
+from crossray.evaluation.metrics import show_value
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.report.page import Plot
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.study_report import StudyPoint, explain, tables, write_study

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from crossray.evaluation.protocols.measures import show_value
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.page import Plot, write_pages
 from crossray.evaluation.report.plots import CHANCE, INK
 from crossray.evaluation.report.section import Section

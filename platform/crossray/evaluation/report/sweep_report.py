@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from crossray.evaluation.protocols.measures import show_value
+from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.page import Plot, write_pages
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.study_report import StudyPoint, tables

@@ -48,7 +48,7 @@ def paired_bootstrap(
     $$\delta = \frac{1}{|Q|} \sum_q (a_q - b_q), \qquad
       p = \frac{1 + \#\{|\delta^* - \delta| \ge |\delta|\}}{1 + \text{resamples}}$$
 
-    Whole `groups` are drawn with replacement, each value of a group together: to pool several
+    `groups` are drawn with replacement, all values of a group together: to pool several
     seeds, concatenate their values and give the query ids as groups. By default each query is its
     own group. NaN (a query without a relevant item) is left out and must mark the same queries in
     both systems. Raises CrossRayError for shapes that do not fit and when no query is left.
@@ -197,7 +197,7 @@ def _kept(values: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, Bools, I
 def _statistics(
     values_QM: Floats, cluster_Q: Ints, statistics: list[Statistic], resamples: int, seed: int
 ) -> Floats:
-    """Return [M, resamples] statistics of resamples of whole clusters, the same for all metrics.
+    """Return [M, resamples] statistics of resamples of clusters, the same for all metrics.
 
     A mean needs of a resample only how often each cluster was drawn: the means of all metrics are
     one matrix product of these counts and the sums by cluster.

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crossray.core.config import Config, to_dict
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.significance.bootstrap import BootstrapResult, paired_bootstrap
 from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.corrections import holm

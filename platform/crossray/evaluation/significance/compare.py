@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +15,16 @@ from rich.text import Text
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK, show_value
+from crossray.evaluation.metrics import show_value
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.protocols.protocol import Direction
 from crossray.evaluation.significance.bootstrap import BootstrapResult, paired_bootstraps
 from crossray.evaluation.significance.corrections import CORRECTIONS, Correction, significance_mark
-from crossray.evaluation.significance.paired_t_test import TTestResult
+from crossray.evaluation.significance.paired_t_test import TTestResult, paired_t_test
 from crossray.evaluation.significance.permutation import paired_permutation
 
-PER_QUERY = "per_query"  # with a direction, the name of a Parquet file in a report
+PER_QUERY = "per_query"  # with a direction, the name of a Parquet file next to the report
+REFERENCE_PER_QUERY = f"reference_{PER_QUERY}"
 QUERY_ID = "query_id"
 _OF_MANY_RUNS = {"ablation", "annotation", "few_shot"}
 
@@ -84,8 +87,8 @@ def compare_reports(
         for report, rows in zip(reports[1:], others, strict=True):
             if rows[QUERY_ID] != first[QUERY_ID]:
                 raise CrossRayError(
-                    f"{report.uri} asked other {direction} queries than {reports[0].uri}; evaluate "
-                    "both anew on the same pairs."
+                    f"{report.uri} answered other {direction} queries than {reports[0].uri}; "
+                    "evaluate both anew on the same pairs."
                 )
         shared = [
             name
@@ -96,6 +99,48 @@ def compare_reports(
         results = [_tested(rows, first, tested, seed, test) for rows in others]
         lines += [(direction, name, [r[name] for r in results if name in r]) for name in shared]
     return corrected_lines(lines, [report.manifest.metrics for report in reports], correction)
+
+
+def is_repeat(report: Artifact) -> bool:
+    """Whether a report is of repeated runs."""
+    return "repeat" in report.manifest.config
+
+
+def compare_repeats(reports: Sequence[Artifact], correction: Correction = "holm") -> list[Line]:
+    """Every metric that the reports share; differences to the first report, tested by run.
+
+    The paired t-test takes the same seed or fold of both; it calls too many differences of folds
+    more than chance, because folds share training items. `correction` is for the family of all
+    differences. Raises CrossRayError for fewer than two reports, and for reports of single runs, of
+    other data, another split, protocol or other runs than the first.
+    """
+    if len(reports) < 2:
+        raise CrossRayError("a comparison needs two reports or more; name another.")
+    for report in reports:
+        if not is_repeat(report):
+            raise CrossRayError(
+                f"{report.uri} is of a single run and others are of several: compare reports of "
+                "one sort."
+            )
+    for other in reports[1:]:
+        require_same_terms(reports[0], other, ("split", "protocol", "repeat", "runs"))
+    first, *others = (_report_json(report) for report in reports)
+    lines: list[tuple[str, str, list[TTestResult]]] = [
+        (
+            direction,
+            metric,
+            [
+                paired_t_test(
+                    _of_runs(other, direction, metric), _of_runs(first, direction, metric)
+                )
+                for other in others
+            ],
+        )
+        for direction, metrics in first["metrics"].items()
+        for metric in metrics
+        if all(metric in other["metrics"].get(direction, {}) for other in others)
+    ]
+    return corrected_lines(lines, [content["metrics"] for content in (first, *others)], correction)
 
 
 def corrected_lines(
@@ -113,7 +158,7 @@ def corrected_lines(
         Line(
             direction,
             metric,
-            tuple(own[direction][metric] for own in metrics),
+            tuple(values[direction][metric] for values in metrics),
             tuple(
                 Difference(r.mean_difference, r.low, r.high, float(next(family))) for r in results
             ),
@@ -183,7 +228,7 @@ def require_same_terms(first: Artifact, other: Artifact, terms: Sequence[str]) -
 
 
 def _directions(report: Artifact) -> list[str]:
-    """The directions that a report asked in; all reports of a protocol share them."""
+    """The directions of a report; all reports of a protocol share them."""
     return [name for name in get_args(Direction) if name in report.manifest.metrics]
 
 
@@ -206,3 +251,13 @@ def _shown(difference: Difference | None) -> str:
     mark = significance_mark(difference.p_value)
     ends = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
     return f" ({difference.mean:+.3f} {ends}){mark}"
+
+
+def _report_json(report: Artifact) -> dict[str, Any]:
+    text = (report.local() / "report.json").read_text(encoding="utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def _of_runs(content: dict[str, Any], direction: str, metric: str) -> list[float]:
+    return [run[direction][metric] for run in content["runs"].values()]

@@ -15,7 +15,7 @@ from crossray.evaluation.metrics.arrays import Floats
 def bonferroni(p_values: ArrayLike) -> Floats:
     r"""Return the adjusted p-values $\tilde p_i = \min(1, m p_i)$ [m] (Dunn 1961).
 
-    Compare them with the level of the whole family. Valid under any dependence of the tests; `holm`
+    Compare them with the level of the family. Valid under any dependence of the tests; `holm`
     is never less powerful. Raises CrossRayError unless `p_values` is a flat array in [0, 1].
     """
     p_M = _checked(p_values)

@@ -39,7 +39,7 @@ def paired_permutation(
 
     Exact, over all 2^G flips of the G groups whose sum is not 0, where these are no more than
     `permutations`; else estimated as (1 + hits) / (1 + permutations) from random flips. Each of
-    the `groups` is flipped whole: give the query ids to pool the captions of an image or several
+    the `groups` is flipped as one: give the query ids to pool the captions of an image or several
     seeds. By default each query is its own group. NaN is left out and must mark the same queries
     in both systems. Raises CrossRayError for shapes that do not fit and when no query is left.
     """

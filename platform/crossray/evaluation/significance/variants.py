@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.protocols.measures import MEDIAN_RANK
+from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.significance.bootstrap import (
     BootstrapResult,
     confidence_intervals,

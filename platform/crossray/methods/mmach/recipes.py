@@ -45,7 +45,11 @@ def mmach_tiny() -> Recipe:
         optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.0, schedule="linear"),
         deepspeed=_NO_CLIPPING,
         train=TrainConfig(
-            batch_size=64, epochs=8, select_by="mAP@all", validation_items=256, checkpoint_every=300
+            batch_size=64,
+            epochs=8,
+            select_by="hamming:mAP@all",
+            validation_items=256,
+            checkpoint_every=300,
         ),
     )
 
@@ -61,7 +65,7 @@ def mmach_pretrained_tiny() -> Recipe:
         optimizer=_SGD,
         deepspeed=_NO_CLIPPING,
         train=TrainConfig(
-            batch_size=128, epochs=8, select_by="mAP@all", patience=8, validation_items=500,
+            batch_size=128, epochs=8, select_by="hamming:mAP@all", patience=8, validation_items=500,
             checkpoint_every=500,
         ),
     )  # fmt: skip
@@ -82,6 +86,6 @@ def mmach_base() -> Recipe:
         deepspeed=_NO_CLIPPING,
         train=TrainConfig(
             batch_size=128, epochs=200, workers=1, use_gpu=True, cpus_per_worker=8,
-            loader_processes=8, select_by="mAP@all", patience=200, checkpoint_every=2000,
+            loader_processes=8, select_by="hamming:mAP@all", patience=200, checkpoint_every=2000,
         ),
     )  # fmt: skip

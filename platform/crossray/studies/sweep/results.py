@@ -23,7 +23,7 @@ from crossray.evaluation.report.sweep_trial import BITS_PER_BYTE, State, SweepTr
 from crossray.index.kinds import KINDS
 from crossray.methods.contract import Hashing, HashingConfig
 from crossray.methods.recipe import TrainConfig
-from crossray.model_evaluation.evaluation_data import asked
+from crossray.model_evaluation.evaluation_data import open_evaluation_data
 from crossray.model_evaluation.validation import Quality, validate
 from crossray.models.code_scorer import CodeScorer
 from crossray.models.encoder import Encoded, ModelEncoder
@@ -125,17 +125,18 @@ def measure(
     images), each encoded with its tower and searched exactly among `GALLERY` random items.
     """
     split = train.validation_split
-    opened = asked(model, None, features) if features else asked(model, pairs, None)
+    opened = open_evaluation_data(model, None if features else pairs, features)
     method, corpus = opened.method, opened.open_split(split)
     quality = None
     if isinstance(method, Hashing):
         found = validate(
-            CodeScorer(method), corpus, train.validation_items, 0, "cpu", torch.float32
-        )
+            CodeScorer(method), corpus, train.validation_items, 0, "cpu", torch.float32,
+            train.select_by,
+        )  # fmt: skip
         quality = mean_quality(found, train.select_by)
     milliseconds = None
     if pairs is not None:
-        texts = asked(model, pairs, None).open_split(split)
+        texts = open_evaluation_data(model, pairs, None).open_split(split)
         assert isinstance(texts, PairCorpus)
         milliseconds = _milliseconds(ModelEncoder(model), texts)
     return TrialCost(quality, stored_bits(method.config), milliseconds)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossray.evaluation import evaluate_direction, get_protocol, label_accuracy
-from crossray.evaluation.metrics.label_accuracy import with_label_accuracy
+from crossray.evaluation.label_accuracy import with_label_accuracy
 
 
 @pytest.mark.parametrize("seed", range(5))

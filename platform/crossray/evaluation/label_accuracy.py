@@ -1,18 +1,17 @@
-"""Acc-K of predicted labels: is one of the K most probable labels an image's own?"""
+"""Acc-K of predicted labels: is one of the K most probable labels right?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crossray.evaluation.evaluate import DirectionResult
+from crossray.evaluation.evaluate import DirectionResult, with_metrics
 from crossray.evaluation.metrics.arrays import Floats, as_bools
 from crossray.evaluation.metrics.ranking import Ties
 from crossray.evaluation.metrics.recall_at_k import recall_at_k
-from crossray.evaluation.significance.bootstrap import RESAMPLES, confidence_intervals
+from crossray.evaluation.significance.bootstrap import RESAMPLES
 
 CUTOFFS = (1, 5)
 
@@ -41,7 +40,7 @@ def with_label_accuracy(
     cutoffs: Sequence[int] = CUTOFFS,
     resamples: int = RESAMPLES,
 ) -> DirectionResult:
-    """The result of images that ask, with `Acc-K` of what a model predicts for each of them.
+    """The result of image queries, with `Acc-K` of what a model predicts for each of them.
 
     Cut-offs above the number of labels are left out, and so is everything where no image has a
     label. Chance is a random order of the labels.
@@ -53,11 +52,4 @@ def with_label_accuracy(
     values = {f"Acc-{k}": label_accuracy(probabilities_NC, labelled_NC, k) for k in kept}
     even_NC = np.zeros(labelled_NC.shape)
     chance = {f"Acc-{k}": label_accuracy(even_NC, labelled_NC, k, "expected") for k in kept}
-    intervals = confidence_intervals(values, {}, resamples, seed, result.query_ids)
-    return replace(
-        result,
-        metrics={**result.metrics, **{name: float(np.nanmean(v)) for name, v in values.items()}},
-        intervals={**result.intervals, **intervals},
-        baseline={**result.baseline, **{name: float(np.nanmean(v)) for name, v in chance.items()}},
-        per_query={**result.per_query, **values},
-    )
+    return with_metrics(result, values, chance, seed, resamples)
