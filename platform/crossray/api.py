@@ -47,8 +47,8 @@ _AT_A_TIME = 64
 _Item = TypeVar("_Item")
 
 
-class Scores(NamedTuple):
-    """Scores of N images (rows) with C texts (columns), float32; larger is better.
+class ImageTextScores(NamedTuple):
+    """ImageTextScores of N images (rows) with C texts (columns), float32; larger is better.
 
     The two differ for methods whose score depends on which of the two is the query.
     """
@@ -103,7 +103,7 @@ class Model:
         """Packed codes of N images, uint8 [N, bits / 8]; of no bytes for a model without codes."""
         return self._images(images).codes_BY
 
-    def score(self, images: Sequence[AnyImage], texts: Sequence[str]) -> Scores:
+    def score(self, images: Sequence[AnyImage], texts: Sequence[str]) -> ImageTextScores:
         """Exact scores of every image with every text, with all that a re-ranking adds.
 
         Raises `CrossRayError` as the encoders do.
@@ -112,7 +112,7 @@ class Model:
         text_parts = self._texts(texts, represent=True).parts or []
         to_text = [self._encoder.scores(part, "text", text_parts) for part in image_parts]
         to_image = [self._encoder.scores(part, "image", image_parts) for part in text_parts]
-        return Scores(np.stack(to_text), np.stack(to_image, axis=1))
+        return ImageTextScores(np.stack(to_text), np.stack(to_image, axis=1))
 
     def knows(self, text: str) -> bool:
         """Whether the vocabulary has any word of what the model reads of a text."""
