@@ -46,7 +46,7 @@ _Item = TypeVar("_Item")
 
 
 class ImageTextScores(NamedTuple):
-    """ImageTextScores of N images (rows) with C texts (columns), float32; larger is better.
+    """Scores of N images (rows) with C texts (columns), float32; larger is better.
 
     The two differ for methods whose score depends on which of the two is the query.
     """
