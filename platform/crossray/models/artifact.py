@@ -24,7 +24,7 @@ MODELS: dict[str, type[MethodConfig]] = {**METHODS, StudentConfig.name: StudentC
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedMethod:
     """A trained method with the tokenizer that its texts need."""
 
     method: Method
@@ -70,7 +70,7 @@ def load_method(artifact: Artifact) -> Method:
     return method.eval()
 
 
-def load_model(artifact: Artifact) -> Model:
+def load_model(artifact: Artifact) -> TrainedMethod:
     """`load_method` with the tokenizer of its texts.
 
     Raises `CrossRayError` for a method that was trained on a feature set and reads no texts.
@@ -78,7 +78,7 @@ def load_model(artifact: Artifact) -> Model:
     method = load_method(artifact)
     require_towers(method.config, artifact)
     tokenizer = load_tokenizer(f"path:{artifact.local().absolute() / TOKENIZER}")
-    return Model(method, tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])
+    return TrainedMethod(method, tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])
 
 
 def require_towers(config: MethodConfig, artifact: Artifact) -> None:

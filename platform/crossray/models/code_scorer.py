@@ -87,7 +87,7 @@ class CodeScorer(Method):
     def refine(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
     ) -> PairScores | None:
-        """What leads from the codes' score of the chosen pairs to the cosine of embeddings."""
+        """The cosine of the embeddings less the score of the codes, for the chosen pairs."""
         image, text = pairs_P2.unbind(dim=1)
         codes_P = (images["code"][image] * texts["code"][text]).mean(dim=1)
         added_P = (images["z"][image] * texts["z"][text]).sum(dim=1) - codes_P

@@ -157,7 +157,7 @@ def _rows(part: Representation) -> list[Parts]:
 
 
 def _distinct(rows: Sequence[Parts]) -> tuple[list[Parts], list[int]]:
-    """The different ones, and which of them each row is."""
+    """The distinct rows, and the place of each row among them."""
     places: dict[tuple[tuple[tuple[int, ...], bytes], ...], int] = {}
     different: list[Parts] = []
     place_of = []

@@ -43,7 +43,7 @@ GPUS = {
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Say what a recipe needs before it runs.
+    """Estimate what a recipe needs before it runs.
 
     Attributes:
         recipe: what would be trained.

@@ -1,4 +1,4 @@
-"""What a training step takes of a worker: memory, and operations.
+"""Memory and operations of a training step on one worker.
 
 What it keeps for its backward pass and computes is measured on a few items and scaled up. Weights,
 gradients and optimiser state follow from the ZeRO stage (Rajbhandari et al. 2020, sections 3.1 and
