@@ -26,7 +26,8 @@ from rich.table import Table
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.evaluation import paired_bootstrap
-from crossray.evaluation.report.report import DIRECTIONS, PER_QUERY
+from crossray.evaluation.report.report import DIRECTIONS
+from crossray.evaluation.significance.compare import PER_QUERY
 from crossray.recipes import STUDENTS, get_recipe
 from crossray.stages.distill import Distill
 from crossray.stages.evaluate import Evaluate

@@ -1,4 +1,4 @@
-"""The five published systems beside CCA on frozen features of Flickr8k, by their own protocols.
+"""The five published systems and CCA on frozen features of Flickr8k, by their protocols.
 
     python benchmarks/systems.py --data DIR [--systems hier cmfg mmdl gpldan mmach] [--seeds 0 1 2]
 
@@ -27,7 +27,8 @@ from rich.table import Table
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.evaluation import paired_bootstrap
-from crossray.evaluation.report.report import PER_QUERY, REFERENCE_PER_QUERY
+from crossray.evaluation.report.report import REFERENCE_PER_QUERY
+from crossray.evaluation.significance.compare import PER_QUERY
 from crossray.recipes import get_recipe
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.features import Features
@@ -39,7 +40,7 @@ SHORT = {"image_to_text": "i2t", "text_to_image": "t2i", "image_to_image": "i2i"
 
 
 class Measure(NamedTuple):
-    """How a system's own paper judges it; `codes`: bits, where codes are ranked."""
+    """How the paper of a system judges it; `codes`: bits, where codes are ranked."""
 
     recipe: str
     protocol: str
@@ -101,7 +102,7 @@ class Benchmark:
 
 
 def _summary(reports: list[Artifact], metric: str) -> dict[str, float]:
-    """Figures of one system: its own, CCA's and the p-value, by direction."""
+    """Figures of one system, CCA's and the p-value, by direction."""
     result: dict[str, float] = {}
     p_values = []
     for direction, short in SHORT.items():

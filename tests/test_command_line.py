@@ -49,10 +49,7 @@ from crossray.stages.evaluate import Evaluate
 from crossray.stages.features import Features
 from crossray.stages.index import BuildIndex
 from crossray.stages.pretrain import Pretrain
-from crossray.studies.ablate import Ablate
-from crossray.studies.annotation import AnnotationEfficiency
-from crossray.studies.few_shot import FewShots
-from crossray.studies.repeat import Repeat
+from crossray.studies import Ablate, AnnotationEfficiency, FewShots, Repeat
 
 GOLDEN = Path(__file__).parent / "golden" / "command_line.txt"
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {

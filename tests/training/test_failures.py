@@ -17,8 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import PairCorpus
-from crossray.data.corpora.item_errors import naming
-from crossray.data.corpora.loading import training_loader
+from crossray.data.corpora.loading import naming, training_loader
 from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.tokenization import load_tokenizer
 from crossray.recipes import get_recipe

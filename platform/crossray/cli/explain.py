@@ -13,7 +13,7 @@ from crossray.cli.running import say
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Explain:
     def run(self) -> None:
         """Explain and write the picture."""
         from crossray.explain import Explainer
-        from crossray.explain.arrays import save_arrays
+        from crossray.explain.explainer import save_arrays
         from crossray.explain.picture import save_picture
 
         model = open_artifact(resolve(self.model, Path.cwd()), ("teacher", "student"))

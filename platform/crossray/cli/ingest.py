@@ -33,7 +33,7 @@ from crossray.data.sources.openi import OpeniSource
 from crossray.data.sources.pascal_sentence import PascalSentenceSource
 from crossray.data.sources.phantom import PhantomSource
 from crossray.data.sources.wikipedia import WikipediaSource
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.data.splits.splitters import (
     AnnotatedFraction,
     FewShot,

@@ -97,6 +97,6 @@ class Dashboards:
 
     def run(self) -> None:
         """Serve the dashboards until Ctrl-C."""
-        from crossray.monitoring.launch import Dashboards
+        from crossray.monitoring.launch import DashboardServers
 
-        Dashboards(self.port, self.grafana_port).run()
+        DashboardServers(self.port, self.grafana_port).run()

@@ -158,7 +158,7 @@ class Tokenizer:
         return batch, span_BT
 
     def known(self, text: str) -> list[bool]:
-        """For each token of a text, without special ones: whether it stands for a known word."""
+        """For each token of a text, without special ones: whether it is of a known word."""
         encoding = self._encodings([[text]])[0]
         return [
             number != self._unknown and any(map(str.isalnum, token))
@@ -168,7 +168,7 @@ class Tokenizer:
     def _encodings(self, texts_per_item: Sequence[Sequence[str]]) -> Any:
         """Of every item, without special tokens; a token's "word" is its sentence."""
         # A pre-tokenised input is a list of sentences here: the number of a token's "word" is then
-        # its sentence. The space is what would part them in one string; byte-level BPE sees it.
+        # its sentence. The space would separate them in one string; byte-level BPE sees it.
         return self._fast.encode_batch(
             [
                 [sentence if n == 0 else f" {sentence}" for n, sentence in enumerate(sentences)]
@@ -245,7 +245,7 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, min_frequency: int = 
 
 
 def _characters(counts: Counter[str], min_frequency: int) -> list[str]:
-    """The characters that get an entry of their own, ordered by code point."""
+    """The characters that get an entry, ordered by code point."""
     frequency: Counter[str] = Counter()
     for word, count in counts.items():
         for character in word:
@@ -262,7 +262,7 @@ def load_tokenizer(
 
     `wordpiece`: learnt from `texts` (the other arguments belong to it alone); `hub:ID`;
     `path:/absolute/file-or-folder` (a `tokenizer.json`, so also an artifact's); `package:NAME`.
-    Raises `CrossRayError` when it cannot be had or is no fast tokenizer.
+    Raises `CrossRayError` when it cannot be found or is no fast tokenizer.
     """
     if source == WORDPIECE:
         return Tokenizer(train_wordpiece(texts, vocab_size, min_frequency))

@@ -25,7 +25,7 @@ from crossray.encoders.layers import Layers
 from crossray.encoders.text import TextTower
 from crossray.methods.contract import Method, PairScores, same_study
 from crossray.methods.student.model import Student, gathered
-from crossray.models.full_scores import whole_scores
+from crossray.models.full_scores import full_scores
 
 LayerMap = tuple[tuple[int, int], ...]
 
@@ -211,7 +211,7 @@ class Distillation(Method):
             name: gather_ragged(part) if part.ndim > 1 else gather(part)
             for name, part in sorted(texts.items())  # all processes in the same order
         }
-        return PairScores(*(gather(rows) for rows in whole_scores(self.teacher, images, whole)))
+        return PairScores(*(gather(rows) for rows in full_scores(self.teacher, images, whole)))
 
 
 def check_layers(student: Student, teacher: Method, config: DistillationConfig) -> None:

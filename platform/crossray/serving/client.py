@@ -80,7 +80,7 @@ class Endpoint:
 
         Raises:
             Unreachable: the endpoint cannot be reached.
-            CrossRayError: it refuses; in its own words.
+            CrossRayError: it refuses; with its sentence.
         """
         for tries_left in reversed(range(_TRIES)):
             try:
@@ -170,7 +170,7 @@ def endpoint_at(url: str, token: str | None) -> Endpoint:
 def _questions(file: Path, shared: Question) -> list[dict[str, Any]]:
     """The requests of a file, all read before the first is sent."""
     if (shared.text, shared.image, shared.item) != (None, None, None):
-        raise CrossRayError("--queries FILE brings its own questions; leave out any other.")
+        raise CrossRayError("--queries FILE brings the questions; leave out any other.")
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:

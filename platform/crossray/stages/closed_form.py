@@ -14,7 +14,7 @@ from crossray.core.config import to_dict
 from crossray.core.inspection import print_stage
 from crossray.core.types import Batch, ImageBatch
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
 from crossray.methods.contract import ClosedForm, Method
 from crossray.methods.recipe import Recipe

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +23,7 @@ from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.corpora.joined import JoinedCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import Measured
@@ -38,6 +38,17 @@ from crossray.model_evaluation.leak_report import look_for_leaks
 from crossray.model_evaluation.selection import selection_of
 from crossray.models.code_scorer import CodeScorer
 from crossray.stages.cca_reference import reference_line
+
+
+class Evaluation(NamedTuple):
+    """What a model is worth on a split, and how that was measured."""
+
+    trained: Artifact
+    data: Artifact
+    protocol: Protocol
+    rerank: int
+    search: Search
+    judged: Judged
 
 
 @dataclass(frozen=True)
@@ -84,22 +95,8 @@ class Evaluate:
         """Score, judge and publish; prints one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
-        trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        method, data, open_split = asked(trained, self.pairs, self.features)
-        usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
-        usual = "mmdl" if method.config.image_search else usual
-        protocol = get_protocol(self.protocol or usual)
-        self._check_ranking(protocol)
-        method, rerank = self._scorer(method, trained)
-        search = searched(open_split, data, self.split, protocol)
-        corpus, device = search.corpus, "cuda" if self.use_gpu else "cpu"
-        others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
-        print(f"scoring {len(corpus):,} images against {others}", flush=True)
-        chosen = self._chosen_labels()
-        judged = judge_method(
-            method.to(device), search, protocol, rerank, self.seed, device, chosen, self.held
-        )
-        results = judged.results
+        trained, data, protocol, rerank, search, judged = self.evaluation()
+        corpus, results, chosen = search.corpus, judged.results, self._chosen_labels()
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
         reference, remarks = reference_line(
             trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
@@ -141,6 +138,24 @@ class Evaluate:
         artifact = open_artifact(out)
         print_stage(artifact)
         return artifact
+
+    def evaluation(self) -> Evaluation:
+        """Score and judge, and write nothing."""
+        trained = open_artifact(resolve(self.model), ("teacher", "student"))
+        method, data, open_split = asked(trained, self.pairs, self.features)
+        usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
+        usual = "mmdl" if method.config.image_search else usual
+        protocol = get_protocol(self.protocol or usual)
+        self._check_ranking(protocol)
+        method, rerank = self._scorer(method, trained)
+        search = searched(open_split, data, self.split, protocol)
+        others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
+        print(f"scoring {len(search.corpus):,} images against {others}", flush=True)
+        device, chosen = "cuda" if self.use_gpu else "cpu", self._chosen_labels()
+        judged = judge_method(
+            method.to(device), search, protocol, rerank, self.seed, device, chosen, self.held
+        )
+        return Evaluation(trained, data, protocol, rerank, search, judged)
 
     def _config(self, protocol: Protocol, rerank: int, chosen: tuple[str, ...]) -> dict[str, Any]:
         """What the report's manifest says of how it was made."""

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from crossray.cli.ingest import AnySource
+from crossray.data.missing_values import is_visible
 from crossray.data.sources import openclipart
 from crossray.data.sources.source import Source
-from crossray.data.visible_text import is_visible
 from crossray.stages.ingest import ingest
 from support.damage import MARK, damaged
 from support.one_process import Outcome, outcome

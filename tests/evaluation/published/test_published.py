@@ -10,7 +10,7 @@ import pytest
 
 from crossray.evaluation.published import Measured, PublishedFigure, published_figures, set_beside
 from crossray.evaluation.published.figures import PublishedDirection
-from crossray.evaluation.published.section import published_section
+from crossray.evaluation.report.published_section import published_section
 
 STORE = published_figures()
 

@@ -14,7 +14,6 @@ from crossray.evaluation.protocols.direction_mean import DirectionMean, mean_of_
 from crossray.evaluation.protocols.measures import MEDIAN_RANK
 from crossray.evaluation.protocols.protocol import CROSS_MODAL, Protocol
 from crossray.evaluation.published import Measured, set_beside
-from crossray.evaluation.published.section import published_section
 from crossray.evaluation.report.curves_json import curves_to_json
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.label_section import labels_to_json, labels_to_markdown
@@ -30,6 +29,7 @@ from crossray.evaluation.report.plots import (
     plot_top_n,
 )
 from crossray.evaluation.report.protocol_words import protocol_words
+from crossray.evaluation.report.published_section import published_section
 from crossray.evaluation.report.reference_section import Reference, reference_section
 from crossray.evaluation.report.section import Section, markdown_cell, section_lines
 from crossray.evaluation.report.selection_section import Selection, selection_section

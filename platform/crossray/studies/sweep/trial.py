@@ -1,16 +1,15 @@
-"""One trial of a sweep: a Ray Train run with DeepSpeed whose epochs Ray Tune hears of."""
+"""One trial of a sweep: a Ray Train run with DeepSpeed that reports its epochs to Ray Tune."""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyarrow import fs
 from ray import tune
 from ray.train import Checkpoint
-from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
@@ -21,6 +20,9 @@ from crossray.stages.distill import Distill, StudentRecipe
 from crossray.stages.pretrain import Pretrain
 from crossray.studies.sweep.space import PAIRS, Values, with_fields
 from crossray.training.run import Watch
+
+if TYPE_CHECKING:
+    from crossray.cluster.ray_private import TrainRunContext
 
 EPOCH, QUALITY, VALUE, BITS, STORAGE = "epoch", "quality", "value", "bits", "storage"
 TURN = "turn"
@@ -36,7 +38,7 @@ class Trials:
     Attributes:
         recipe: what the values of a trial are put into.
         folder: URI of the folder of their models.
-        store: the sweep's, since a trial's process has an environment of its own.
+        store: the sweep's, since a trial's process has another environment.
         pairs, features, teacher: as the jobs take them; with a teacher a trial distils.
         exploiting: trials go on from each other's checkpoints, so Ray Tune gets these.
     """
@@ -73,24 +75,24 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
     os.environ[STORE_VARIABLE] = trials.store
     out = trials.model(tune.get_context().get_trial_id())
     if exists(out):
-        return  # finished before the sweep was stopped, and told of then
+        return  # finished and reported before the sweep was stopped
     epochs = Queue(actor_options={"num_cpus": 0})
     earlier = tune.get_checkpoint()
-    watch = Watch(_Heard(epochs), None if earlier is None else _uri(earlier))
+    watch = Watch(_EpochReports(epochs), None if earlier is None else _uri(earlier))
     job = trials.job(values, out)
     bits = stored_bits(job.recipe.method)
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(job.run, watch)
         while not (training.done() and epochs.empty()):
             try:
-                told = epochs.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                report = epochs.get(timeout=_SECONDS_BETWEEN_LOOKS)
             except Empty:
                 continue
-            path = told.pop(_CHECKPOINT)
+            path = report.pop(_CHECKPOINT)
             keep = trials.exploiting and path is not None
-            turn = min(told[EPOCH], job.recipe.train.epochs - 1)
+            turn = min(report[EPOCH], job.recipe.train.epochs - 1)
             tune.report(
-                {**told, BITS: bits, TURN: turn},
+                {**report, BITS: bits, TURN: turn},
                 checkpoint=tune.Checkpoint(path) if keep else None,
             )
         training.result()
@@ -101,7 +103,7 @@ def stored_bits(method: MethodConfig) -> int:
     return method.bits if isinstance(method, HashingConfig) else _HALF_FLOAT_BITS * method.embedding
 
 
-class _Heard(UserCallback):
+class _EpochReports(UserCallback):
     """Passes on every epoch that was judged, once."""
 
     def __init__(self, epochs: Queue) -> None:
