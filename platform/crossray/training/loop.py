@@ -22,7 +22,7 @@ import torch
 from pyarrow import fs
 from torch import Tensor
 
-from crossray.cluster.ray_private import TRAIN_CONTEXT_LOGGER
+from crossray.cluster.ray_private import train_context_logger
 from crossray.core.artifacts import open_artifact
 from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.errors import CrossRayError
@@ -100,7 +100,7 @@ def train_worker(task: Task) -> None:
 def _quieten() -> None:
     """Keep off the screen what libraries say of themselves in every run; errors stay."""
     # Our lines say the same of each report in fewer words.
-    logging.getLogger(TRAIN_CONTEXT_LOGGER).setLevel(logging.WARNING)
+    logging.getLogger(train_context_logger()).setLevel(logging.WARNING)
     for name in ("DeepSpeed", "torch.utils.cpp_extension"):  # whose levels are set when imported
         logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch|deepspeed")

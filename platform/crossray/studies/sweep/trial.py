@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyarrow import fs
 from ray import tune
@@ -13,7 +13,6 @@ from ray.train import Checkpoint
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
-from crossray.cluster.ray_private import TrainRunContext
 from crossray.core.store import STORE_VARIABLE, exists
 from crossray.methods.contract import HashingConfig, MethodConfig
 from crossray.methods.recipe import Recipe
@@ -21,6 +20,9 @@ from crossray.stages.distill import Distill, StudentRecipe
 from crossray.stages.pretrain import Pretrain
 from crossray.studies.sweep.space import PAIRS, Values, with_fields
 from crossray.training.run import Watch
+
+if TYPE_CHECKING:
+    from crossray.cluster.ray_private import TrainRunContext
 
 EPOCH, QUALITY, VALUE, BITS, STORAGE = "epoch", "quality", "value", "bits", "storage"
 TURN = "turn"
