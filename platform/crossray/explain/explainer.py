@@ -98,9 +98,9 @@ class Explainer:
                 "give --cam occlusion with it, or leave it out."
             )
         model = load_model(artifact)
-        if model.method.config.image_only:
+        if "images_only" in model.method.config.capabilities:
             raise model.method.config.no_text()
-        if model.method.config.reads_boxes or model.method.config.reads_masks:
+        if model.method.config.capabilities & {"boxes", "masks"}:
             raise CrossRayError(
                 f"{artifact.uri} reads images with their boxes or masks and an image file has "
                 "none; explain a model that reads whole images."

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from crossray.core.types import ImageBatch, Representation
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 
 SQUARES = 7  # side by side in a row of the picture; neighbours overlap by half
 
 
 def occlusion_maps(
-    method: Method,
+    method: Encoder,
     pixels_BCYX: Tensor,
     score: Callable[[Representation], Tensor],
     background_CYX: Tensor | None = None,

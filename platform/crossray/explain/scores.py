@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from crossray.core.types import Representation
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 
 Of = Literal["score", "cosine"]
 
 
-def pair_scores(method: Method, images: Representation, texts: Representation, of: Of) -> Tensor:
+def pair_scores(method: Encoder, images: Representation, texts: Representation, of: Of) -> Tensor:
     """`scores_B` of image i with text i.
 
     `score` is the model's own where the text asks for the image, the costlier part of `refine`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import Suppress
 
@@ -13,7 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import Pairing
 from crossray.data.splits.split import Split
 from crossray.data.transforms import AugmentConfig
-from crossray.methods.contract import MethodConfig, UnimodalConfig
+from crossray.methods.contract import MethodConfig
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,12 @@ class TrainConfig(Config):
 
 @dataclass(frozen=True)
 class Recipe(Config):
-    """A full run: the method and everything that trains it."""
+    """A full run: the method and everything that trains it.
 
+    `needs_teacher`: what is trained learns from a teacher's outputs.
+    """
+
+    needs_teacher: ClassVar[bool] = False
     name: Suppress[str]
     method: MethodConfig
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
@@ -205,15 +209,15 @@ class Recipe(Config):
             )
 
     def _check_measures(self) -> None:
-        if self.train.images != "paired" and not self.method.image_only:
+        if self.train.images != "paired" and "images_only" not in self.method.capabilities:
             raise CrossRayError(
                 f"{self.name} learns from texts and train.images={self.train.images!r} has images "
                 "without any; choose paired, or a method that reads images only."
             )
-        if self.method.closed_form or isinstance(self.method, UnimodalConfig):
+        if self.method.capabilities & {"closed_form", "pretext"}:
             return
         measured: tuple[str, ...] = ("R@10", "mAP@all", "mAP@50[found]")
-        if self.method.image_search:
+        if "image_search" in self.method.capabilities:
             measured = ("mAP@10[found]",)
         if self.train.select_by not in (*measured, "last"):
             raise CrossRayError(
@@ -228,14 +232,14 @@ class Recipe(Config):
         return 1.0 + (self.optimizer.final_lr - 1.0) * epoch / max(1, last)
 
     def _check_unimodal(self) -> None:
-        method, engine = self.method, self.deepspeed
-        if not isinstance(method, UnimodalConfig):
+        can, engine = self.method.capabilities, self.deepspeed
+        if "pretext" not in can:
             return
         if self.train.select_by != "last":
             raise CrossRayError(
                 f"{self.name} has no pairs to select an epoch by; set train.select_by to last."
             )
-        if method.has_slow_encoder and (engine.bf16 or engine.zero_stage == 3):
+        if "slow_encoder" in can and (engine.bf16 or engine.zero_stage == 3):
             raise CrossRayError(
                 "the slow encoder of contrast needs whole weights in float32, of which it takes "
                 "thousandths; switch deepspeed.bf16 off and set deepspeed.zero_stage to 2 or less."

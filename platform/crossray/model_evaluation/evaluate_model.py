@@ -27,7 +27,7 @@ from crossray.evaluation.hamming.lookup_curves import counts_of_others, lookup_c
 from crossray.evaluation.metrics.label_accuracy import with_label_accuracy
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.protocols.rules import check_labels
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Encoder
 from crossray.model_evaluation.evaluation_data import Search
 from crossray.model_evaluation.example_hits import RankedRow, ranked_by_scores
 from crossray.model_evaluation.scoring import (
@@ -65,7 +65,7 @@ class Side:
 
 
 def judge_method(
-    method: Method,
+    method: Encoder,
     search: Search,
     protocol: Protocol,
     rerank: int,
@@ -86,12 +86,12 @@ def judge_method(
     check_labels(protocol, corpus_labels(corpus))
     check_query_labels(query_labels, corpus, method, protocol)
     if protocol.directions == IMAGE_TO_IMAGE:
-        if held != "image" and method.config.image_only:
+        if held != "image" and "images_only" in method.config.capabilities:
             raise method.config.no_text()
         represented = represent_corpus(method, corpus, device=device, texts=held != "image")
         judged = _judge_images(represented, corpus, protocol, seed, held)
         return _with_accuracy(judged, method, represented, corpus, seed)
-    if method.config.image_only:
+    if "images_only" in method.config.capabilities:
         raise method.config.no_text()
     represented = represent_corpus(method, corpus, device=device)
     if protocol.ranked_by == "hamming":
@@ -138,7 +138,7 @@ def judge(
 
 
 def check_query_labels(
-    query_labels: Sequence[str], corpus: Corpus, method: Method, protocol: Protocol
+    query_labels: Sequence[str], corpus: Corpus, method: Encoder, protocol: Protocol
 ) -> None:
     """Refuse queries by labels where codes or images alone are ranked, and labels of no item."""
     if not query_labels:
@@ -219,18 +219,18 @@ def _unit(vectors_ND: Scores) -> Scores:
 
 
 def _with_accuracy(
-    judged: Judged, method: Method, represented: Represented, corpus: Corpus, seed: int
+    judged: Judged, method: Encoder, represented: Represented, corpus: Corpus, seed: int
 ) -> Judged:
     """Beside the ranking, how often the labels that a method thinks most probable are right.
 
     Labels that it was not taught count for nothing.
     """
-    config = method.config
-    if not isinstance(config, SupervisedConfig) or "classes" not in represented.images[0]:
+    names = method.config.label_names
+    if "classes" not in represented.images[0]:
         return judged
-    known = set(config.labels)
+    known = set(names)
     labels_NC = label_matrix(
-        [[label for label in row if label in known] for row in corpus.labels], list(config.labels)
+        [[label for label in row if label in known] for row in corpus.labels], list(names)
     )
     classes_NC = _joined(represented.images, "classes")
     (result,) = judged.results

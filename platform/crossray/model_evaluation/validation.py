@@ -11,14 +11,14 @@ from crossray.data.corpora.corpus import Corpus
 from crossray.evaluation import average_precision, mean_over_queries, recall_at_k
 from crossray.evaluation.metrics.leave_one_out import own_columns, without_own
 from crossray.evaluation.metrics.relevance import pair, share_label
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 from crossray.model_evaluation.scoring import represent_corpus, score_corpus
 
 Quality = dict[str, dict[str, float]]
 
 
 def validate(
-    method: Method,
+    method: Encoder,
     corpus: Corpus,
     items: int,
     rerank: int,
@@ -30,7 +30,7 @@ def validate(
     Methods for image search are asked by images for images: `mAP@10[found]` by labels in common.
     Looks at the first `items` validation items; every process calls it and gets the same answer.
     """
-    if method.config.image_search:
+    if "image_search" in method.config.capabilities:
         return _image_search(method, corpus, items, device, dtype)
     scores = score_corpus(method, corpus, rerank, items, device, dtype)
     if rank() != 0:
@@ -62,7 +62,7 @@ def validate(
 
 
 def _image_search(
-    method: Method, corpus: Corpus, items: int, device: torch.device | str, dtype: torch.dtype
+    method: Encoder, corpus: Corpus, items: int, device: torch.device | str, dtype: torch.dtype
 ) -> Quality:
     """Of images that ask for images by cosine, each taken out of the database while it asks."""
     represented = represent_corpus(method, corpus, items, device, dtype, texts=False)

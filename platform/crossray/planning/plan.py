@@ -16,12 +16,12 @@ from crossray.encoders.text import resolve as resolve_text
 from crossray.index.choose import resident_bytes
 from crossray.index.kinds import Kind
 from crossray.index.memory import format_memory, parse_memory
-from crossray.methods.contract import MethodConfig
+from crossray.methods.contract import MethodConfig, TrainingSet
 from crossray.methods.recipe import Recipe
 from crossray.planning.activations import Step, measure
 from crossray.planning.gpus import GPUS
 from crossray.planning.states import STAGES, Size, model_states, size_of
-from crossray.training.towers import set_up_towers
+from crossray.training.process import set_up_towers
 
 PASSES = 3  # a backward pass computes twice what the forward pass does
 WIDTH = 100
@@ -61,7 +61,7 @@ class Plan:
     def run(self) -> dict[str, Any]:
         """Measure a few items on this machine's CPU, print tables, give the same as numbers."""
         self._check()
-        method = fitted_method(self.recipe).build(load_weights=False)
+        method = fitted_method(self.recipe).build(load_weights=False).prepare(TrainingSet(0))
         set_up_towers(method, replace(self.recipe.train, compile=False))
         size, step = size_of(method), measure(method)
         result = {

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import WORDPIECE, Tokenizer, load_tokenizer
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Encoder
 from crossray.methods.recipe import TokenizerConfig
 from crossray.models.artifact import TOKENIZER, WEIGHTS
 
@@ -34,7 +34,7 @@ class TakenOver:
         )
 
 
-def start_from(method: Method, artifact: Artifact, towers: bool = True) -> TakenOver:
+def start_from(method: Encoder, artifact: Artifact, towers: bool = True) -> TakenOver:
     """Give a model the weights of a teacher that have its tensors' names and shapes.
 
     `towers=False` leaves the model's towers as they are. Raises `CrossRayError` where a name is of
@@ -66,9 +66,9 @@ def start_from(method: Method, artifact: Artifact, towers: bool = True) -> Taken
     )
 
 
-def _require_same_labels(method: Method, artifact: Artifact) -> None:
+def _require_same_labels(method: Encoder, artifact: Artifact) -> None:
     """Refuse a teacher of other labels, whose columns would start as those of other names."""
-    labels = method.config.labels if isinstance(method.config, SupervisedConfig) else ()
+    labels = method.config.label_names
     theirs = tuple(artifact.manifest.config["method"].get("labels") or ())
     if labels and theirs and theirs != labels:
         raise CrossRayError(

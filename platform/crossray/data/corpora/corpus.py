@@ -15,7 +15,7 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.core.types import ImageBatch, Teaching, TextBatch
+from crossray.core.types import ImageBatch, TeacherOutputs, TextBatch
 from crossray.data.corpora.memory_map import cached_table, map_table
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
 from crossray.data.splits.split import Split
@@ -65,7 +65,7 @@ class Corpus(ABC):
     def collate_texts(self, texts: Sequence[Any]) -> TextBatch:
         """What `text` gave, as one batch."""
 
-    def teaching(self, row: int, number: int) -> Teaching | None:
+    def teacher_outputs(self, row: int, number: int) -> TeacherOutputs | None:
         """What a teacher makes of an item's image and its text `number`, if there is a teacher."""
         return None
 

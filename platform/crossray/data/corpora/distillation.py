@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import ImageBatch, Representation, Teaching, TextBatch
+from crossray.core.types import ImageBatch, Representation, TeacherOutputs, TextBatch
 from crossray.data.corpora.corpus import Corpus
 
 OUTPUTS_SCHEMA = pa.schema(
@@ -66,7 +66,7 @@ def _unpack(data: bytes) -> Representation:
     return {name: whole(tensor) for name, tensor in load(data).items()}
 
 
-class TaughtCorpus(Corpus):
+class DistillationCorpus(Corpus):
     """Images of one corpus and texts of another, of the same items, with a teacher's outputs."""
 
     def __init__(self, images: Corpus, texts: Corpus, outputs: pa.Table | None) -> None:
@@ -98,12 +98,12 @@ class TaughtCorpus(Corpus):
         """See `Corpus.collate_texts`."""
         return self._texts.collate_texts(texts)
 
-    def teaching(self, row: int, number: int) -> Teaching | None:
-        """See `Corpus.teaching`."""
+    def teacher_outputs(self, row: int, number: int) -> TeacherOutputs | None:
+        """See `Corpus.teacher_outputs`."""
         if self._outputs is None:
             return None
         column = self._outputs.column
-        return Teaching(
+        return TeacherOutputs(
             _unpack(column("image")[row].as_py()),
             _unpack(column("texts")[row][number].as_py()),
             _unpack(column("image_layers")[row].as_py()),
@@ -111,13 +111,13 @@ class TaughtCorpus(Corpus):
         )
 
 
-def collate_teaching(samples: Sequence[Teaching]) -> Teaching:
+def collate_outputs(samples: Sequence[TeacherOutputs]) -> TeacherOutputs:
     """The samples as one batch; shorter tensors are padded with 0 at the end of each dimension."""
 
     def stacked(parts: Sequence[Representation]) -> Representation:
         return {name: _stack([part[name] for part in parts]) for name in parts[0]}
 
-    return Teaching(
+    return TeacherOutputs(
         stacked([sample.images for sample in samples]),
         stacked([sample.texts for sample in samples]),
         stacked([sample.image_layers for sample in samples]),

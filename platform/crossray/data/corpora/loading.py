@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from crossray.core.types import Batch, Teaching, TextBatch
+from crossray.core.types import Batch, PretextBatch, TaughtBatch, TeacherOutputs, TextBatch
 from crossray.data.corpora.corpus import Corpus
-from crossray.data.corpora.distillation import collate_teaching
+from crossray.data.corpora.distillation import collate_outputs
 from crossray.data.corpora.item_errors import naming
 from crossray.data.corpora.label_matrix import label_matrix
 from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.pretext.samples import PretextSamples
 
-_Sample = tuple[object, object, int, Teaching | None]
+_Sample = tuple[object, object, int, TeacherOutputs | None]
 
 
 class _Samples(Dataset[Any]):
@@ -42,24 +42,24 @@ class _Samples(Dataset[Any]):
                 return self.corpus.image(row, epoch), None, row, None
             choice = np.random.default_rng((self.seed, epoch, row))
             number = int(choice.integers(self.corpus.text_count(row)))
-            teaching = self.corpus.teaching(row, number)
+            outputs = self.corpus.teacher_outputs(row, number)
             text = self.corpus.text(row, number)
             if self.sentences < 1 and isinstance(text, list):
                 text = some_sentences(text, self.sentences, choice)
-            return self.corpus.image(row, epoch), text, row, teaching
+            return self.corpus.image(row, epoch), text, row, outputs
 
     def collate(self, samples: Sequence[_Sample]) -> Batch:
-        images, texts, rows, teachings = zip(*samples, strict=True)
+        images, texts, rows, outputs = zip(*samples, strict=True)
         rows_B = torch.tensor(rows)
-        taught = [teaching for teaching in teachings if teaching is not None]
-        return Batch(
+        batch = Batch(
             image=self.corpus.collate_images(images),
             text=self.corpus.collate_texts(texts) if self.texts else no_texts(len(rows)),
             keys_B=self.corpus.keys_N[rows_B],
-            teaching=collate_teaching(taught) if taught else None,
             labels_BC=None if self.labels_NC is None else self.labels_NC[rows_B],
             rows_B=rows_B,
         )
+        taught = [some for some in outputs if some is not None]
+        return TaughtBatch(**vars(batch), teacher=collate_outputs(taught)) if taught else batch
 
 
 def some_sentences(text: Sequence[str], least: float, rng: np.random.Generator) -> list[str]:
@@ -95,18 +95,18 @@ def training_loader(
 
 def pretext_loader(
     samples: PretextSamples, sampler: BatchSampler, processes: int
-) -> DataLoader[Batch]:
+) -> DataLoader[PretextBatch]:
     """As `training_loader`, for images and texts that are read apart."""
     return _loader(samples, samples.collate, sampler, processes)
 
 
 def _loader(
     samples: Dataset[Any],
-    collate: Callable[[Sequence[Any]], Batch],
+    collate: Callable[[Sequence[Any]], Any],
     sampler: BatchSampler,
     processes: int,
-) -> DataLoader[Batch]:
-    # Without a generator of its own each pass draws a seed from torch's, which would give a resumed
+) -> DataLoader[Any]:
+    # Without this generator each pass draws a seed from torch's, which would give a resumed
     # run another dropout.
     return DataLoader(
         samples,

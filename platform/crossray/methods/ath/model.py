@@ -19,7 +19,7 @@ from crossray.losses.triplets import (
     mean_over_triplets,
     mean_squared_distances,
 )
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Capability, SupervisedConfig, Trainable
 
 
 @dataclass(frozen=True)
@@ -35,26 +35,25 @@ class AthConfig(SupervisedConfig):
     """
 
     name: ClassVar[str] = "ath"
-    image_search: ClassVar[bool] = True
     bits: int = 36
     outputs: Literal["codes", "float"] = "codes"
     margin: float = 0.5
 
     @property
-    def image_only(self) -> bool:
-        """See `MethodConfig.image_only`."""
-        return True
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        return super().capabilities | {"images_only", "image_search"}
 
     def build(self, load_weights: bool = True) -> Ath:
         """See `MethodConfig.build`."""
         return Ath(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used; ATH's own tower gives no more."""
         return 1
 
 
-class Ath(Method):
+class Ath(Trainable[Batch]):
     """Triplets by distance of the hash outputs, labels by a linear head on them."""
 
     config: AthConfig

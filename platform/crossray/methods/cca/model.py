@@ -17,7 +17,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import ClosedForm, MethodConfig
+from crossray.methods.contract import Capability, ClosedForm, MethodConfig
 
 # Features are kept in float32 at best: what varies less than its rounding does not vary.
 _ROUNDING = torch.finfo(torch.float32).eps ** 2
@@ -35,7 +35,6 @@ class CcaConfig(MethodConfig):
     """
 
     name: ClassVar[str] = "cca"
-    closed_form: ClassVar[bool] = True
     embedding: int = 128
     ridge: float = 0.1
     scale: bool = True
@@ -47,11 +46,16 @@ class CcaConfig(MethodConfig):
                 "at least one variate, and a ridge of 0 or more."
             )
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        return super().capabilities | {"closed_form"}
+
     def build(self, load_weights: bool = True) -> Cca:
         """See `MethodConfig.build`."""
         return Cca(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 

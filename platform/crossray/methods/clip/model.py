@@ -15,8 +15,8 @@ from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.contract import (
-    Method,
     MethodConfig,
+    Trainable,
     logit_scale,
     logit_scale_parameter,
     same_study,
@@ -45,12 +45,12 @@ class ClipConfig(MethodConfig):
         """See `MethodConfig.build`."""
         return Clip(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
 
-class Clip(Method):
+class Clip(Trainable[Batch]):
     """Dual encoder trained with symmetric InfoNCE over the whole (gathered) batch."""
 
     config: ClipConfig

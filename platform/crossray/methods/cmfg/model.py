@@ -21,10 +21,10 @@ from crossray.methods.cmfg.graph import Edges, all_scores
 from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
 from crossray.methods.contract import (
     Alignment,
-    Method,
     MethodConfig,
     PairScores,
     Phase,
+    Trainable,
     logit_scale,
     logit_scale_parameter,
     same_study,
@@ -102,12 +102,12 @@ class CmfgConfig(MethodConfig):
         """See `MethodConfig.build`."""
         return Cmfg(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
-        """The smallest side that the grid of patches divides and that divides the whole map's."""
+    def map_side(self, full: int) -> int:
+        """The smallest side that the grid of patches divides and that divides the map's."""
         if self.grid is None:
-            return whole
+            return full
         step = self.grid
-        return next((side for side in range(step, whole, step) if whole % side == 0), whole)
+        return next((side for side in range(step, full, step) if full % side == 0), full)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -115,7 +115,7 @@ class CmfgConfig(MethodConfig):
         return ("dual", "pairwise") if self.mode == "both" else (self.mode,)
 
 
-class Cmfg(Method):
+class Cmfg(Trainable[Batch]):
     """Patches and sub-words as nodes of a graph whose edges are attention."""
 
     config: CmfgConfig
@@ -221,7 +221,7 @@ class Cmfg(Method):
         return PairScores(added_P, added_P)
 
     def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
-        """What each token reads of the patches in the pair's graph; see `Method.alignment`.
+        """What each token reads of the patches in the pair's graph; see `Encoder.alignment`.
 
         The edges from a token to patches, as shares of their sum.
         """

@@ -15,7 +15,7 @@ from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import Method, MethodConfig, PairScores, Phase
+from crossray.methods.contract import MethodConfig, PairScores, Phase, Trainable
 from crossray.methods.gpldan.attention import SlotAttention, own_vectors, pair_cosines, slots_of
 from crossray.methods.gpldan.corruption import corrupted
 from crossray.methods.gpldan.losses import (
@@ -95,12 +95,12 @@ class GpldanConfig(MethodConfig):
         """See `MethodConfig.build`."""
         return Gpldan(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
 
-class Gpldan(Method):
+class Gpldan(Trainable[Batch]):
     """Denoising, a projection of shared weights, slots, and attention that knows the partner."""
 
     config: GpldanConfig
@@ -177,7 +177,7 @@ class Gpldan(Method):
         return self._losses(batch, modality=bool(self.config.adversarial), graph=True)
 
     def phase_losses(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
-        """See `Method.phase_losses`; the classifier's phase needs no distances."""
+        """See `Trainable.phase_losses`; the classifier's phase needs no distances."""
         learns = phase.name == "classifier"
         return self._losses(batch, modality=learns, graph=not learns)
 

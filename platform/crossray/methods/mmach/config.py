@@ -87,6 +87,6 @@ class MmachConfig(HashingConfig, SupervisedConfig):
 
         return Mmach(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1

@@ -12,10 +12,8 @@ from torch.nn import functional
 
 from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, TextBatch
-from crossray.encoders.image import ImageTower
-from crossray.encoders.text import TextTower
-from crossray.methods.contract import Method, Phase, TrainingSet
+from crossray.core.types import Batch
+from crossray.methods.contract import Phase, TrainingSet, Wrapped
 from crossray.methods.mmach.attention import enhanced_labels
 from crossray.methods.mmach.config import MmachConfig
 from crossray.methods.mmach.label_features import fixed_map, label_features
@@ -33,7 +31,7 @@ from crossray.methods.mmach.triplets import Triplets, draw_triplets
 MODALITIES = ("label", "image", "text")
 
 
-class MmachTraining(Method):
+class MmachTraining(Wrapped[Batch]):
     """Algorithm 1: passes over the training split update the three networks in turn.
 
     While one is updated, the outputs of the other two are read from tables with a row for every
@@ -62,7 +60,7 @@ class MmachTraining(Method):
                 "no item of the training split carries a label, so there is nothing for MMACH to "
                 "learn from; give a training split with labels."
             )
-        self.config, self.method, self.seed = method.config, method, training.seed
+        self.method, self.seed = method, training.seed
         self.label_network = label_network(width, method.config.label_hidden, method.config.bits)
         self._scale = Scale(method.config.weight, len(labels_NC), method.config.bits)
         features_UW, set_N = label_features(method, training)
@@ -79,27 +77,9 @@ class MmachTraining(Method):
         for counter in ("updating", "draws", "skipped"):
             self.register_buffer(counter, torch.zeros((), dtype=torch.int64))
 
-    @property
-    def image_tower(self) -> ImageTower:  # type: ignore[override]
-        """The method's."""
-        return self.method.image_tower
-
-    @property
-    def text_tower(self) -> TextTower:  # type: ignore[override]
-        """The method's."""
-        return self.method.text_tower
-
-    def product(self) -> Method:
+    def published_method(self) -> Mmach:
         """The hash networks of images and texts."""
         return self.method
-
-    def encode_image(self, image: ImageBatch) -> Tensor:
-        """The method's."""
-        return self.method.encode_image(image)
-
-    def encode_text(self, text: TextBatch) -> Tensor:
-        """The method's."""
-        return self.method.encode_text(text)
 
     def phases(self) -> tuple[Phase, ...]:
         """One pass for each of the three networks; a tower that learns does so with its own."""

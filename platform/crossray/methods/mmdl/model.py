@@ -13,7 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Capability, SupervisedConfig, Trainable
 from crossray.methods.mmdl.layers import (
     MODALITIES,
     Modality,
@@ -41,7 +41,6 @@ class MmdlConfig(SupervisedConfig):
     """
 
     name: ClassVar[str] = "mmdl"
-    image_search: ClassVar[bool] = True
     modalities: tuple[Modality, ...] = MODALITIES
     hidden: int = 1024
     embedding: int = 512
@@ -64,20 +63,21 @@ class MmdlConfig(SupervisedConfig):
             )
 
     @property
-    def image_only(self) -> bool:
-        """See `MethodConfig.image_only`."""
-        return "text" not in self.modalities
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        reads_texts = "text" in self.modalities
+        return super().capabilities | {"image_search", *(() if reads_texts else ("images_only",))}
 
     def build(self, load_weights: bool = True) -> Mmdl:
         """See `MethodConfig.build`."""
         return Mmdl(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
 
-class Mmdl(Method):
+class Mmdl(Trainable[Batch]):
     """Shared layers over pooled features, and a matrix that turns what they give into labels."""
 
     config: MmdlConfig
@@ -101,7 +101,7 @@ class Mmdl(Method):
 
     def encode_text(self, text: TextBatch) -> Tensor:
         """`z_BD`: as of images."""
-        if self.config.image_only:
+        if "text" not in self.config.modalities:
             raise self.config.no_text()
         return functional.normalize(self._text_h(text), dim=-1)
 

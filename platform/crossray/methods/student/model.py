@@ -22,7 +22,7 @@ from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.methods.contract import Hashing, HashingConfig, same_study
+from crossray.methods.contract import Hashing, HashingConfig, Trainable, same_study
 from crossray.methods.student.hubness import EXTRA, HubnessConfig
 from crossray.methods.student.losses import bit_balance_loss, quantisation_loss
 
@@ -64,12 +64,12 @@ class StudentConfig(HashingConfig):
         """See `MethodConfig.build`."""
         return Student(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """See `MethodConfig.map_side`."""
-        return self.grid or whole
+        return self.grid or full
 
 
-class Student(Hashing):
+class Student(Hashing, Trainable[Batch]):
     """A dual encoder whose two encoders are one trunk, with codes beside its embeddings."""
 
     config: StudentConfig

@@ -15,7 +15,6 @@ from crossray.core.artifacts import Artifact
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.evaluation.report.sweep_trial import BITS_PER_BYTE
 from crossray.index.kinds import KINDS
-from crossray.methods.contract import Hashing
 from crossray.methods.recipe import TrainConfig
 from crossray.model_evaluation.evaluation_data import asked
 from crossray.model_evaluation.validation import Quality, validate
@@ -48,9 +47,9 @@ def measure(
     opened = asked(model, None, features) if features else asked(model, pairs, None)
     method, corpus = opened.method, opened.open_split(split)
     quality = None
-    if isinstance(method, Hashing):
+    if (hashing := method.hashing()) is not None:
         found = validate(
-            CodeScorer(method), corpus, train.validation_items, 0, "cpu", torch.float32
+            CodeScorer(hashing), corpus, train.validation_items, 0, "cpu", torch.float32
         )
         quality = mean_quality(found, train.select_by)
     milliseconds = None

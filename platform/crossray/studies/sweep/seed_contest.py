@@ -10,7 +10,6 @@ from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.store import exists
 from crossray.data.splits.split import Split
 from crossray.evaluation.report.sweep_trial import SweepTrial
-from crossray.methods.contract import HashingConfig
 from crossray.stages.evaluate import Evaluate
 from crossray.studies.single_runs import evaluate_once, pooled_queries
 from crossray.studies.sweep.trial import Trials
@@ -44,9 +43,7 @@ def evaluation(
 ) -> Evaluate:
     """The evaluation of a trial's model, by its codes where it makes some."""
     config = trials.recipe.method
-    codes = None
-    if isinstance(config, HashingConfig):
-        codes = int(model.manifest.config["method"]["bits"])
+    codes = int(model.manifest.config["method"]["bits"]) if config.code_bits else None
     features = trials.features if trials.pairs is None else None
     return Evaluate(
         model.uri, trials.pairs, out, features, split, protocol, codes=codes,
