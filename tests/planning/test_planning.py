@@ -80,7 +80,7 @@ def test_growth_is_that_of_items_and_pairs() -> None:
     growth = _growth([7 * size + 3 * size**2 for size in BATCHES])
     assert growth.item == pytest.approx(7)
     assert growth.pair == pytest.approx(3)
-    assert growth.at(own=4, whole=16) == pytest.approx(7 * 4 + 3 * 4 * 16, abs=1)
+    assert growth.at(local=4, batch=16) == pytest.approx(7 * 4 + 3 * 4 * 16, abs=1)
 
 
 def test_sizes_are_those_of_the_model() -> None:

@@ -23,7 +23,6 @@ from crossray.distill.teacher_outputs import attention_name, hidden_name
 from crossray.encoders.layers import Layers
 from crossray.methods.contract import Encoder, PairScores, Wrapped, same_study
 from crossray.methods.student.model import Student, gathered
-from crossray.models.full_scores import full_scores
 
 LayerMap = tuple[tuple[int, int], ...]
 
@@ -68,11 +67,11 @@ class DistillationConfig(Config):
             )
 
     def teacher_layers(self) -> set[int]:
-        """The numbers of the teacher's text layers that the student compares its own with."""
+        """The numbers of the teacher's text layers that are compared with the student's."""
         return {number for _, number in self.layer_map}
 
     def teacher_image_layers(self) -> set[int]:
-        """The numbers of the teacher's image layers that the student compares its own with."""
+        """The numbers of the teacher's image layers that are compared with the student's."""
         return {number for _, number in self.image_layer_map}
 
 
@@ -104,7 +103,7 @@ class Distillation(Wrapped[TaughtBatch]):
         return self.student
 
     def losses(self, batch: TaughtBatch) -> dict[str, Tensor]:
-        """The student's own terms, and one a kind of knowledge taken over from the teacher."""
+        """The student's terms, and one for each kind of knowledge taken from the teacher."""
         weights, outputs, mask_BT = self.weights, batch.teacher, batch.text.mask_BT
         image, image_layers = self._image(batch.image)
         text, layers = self._text(batch.text)
@@ -177,8 +176,8 @@ class Distillation(Wrapped[TaughtBatch]):
         tokens = mask_BT.sum().to(hidden)[None]
         # Processes' means are averaged; that is the mean over all tokens only if each is weighted.
         share = tokens[0] / gather(tokens).mean()
-        for linear, (own, other) in zip(linears, layer_map, strict=True):
-            states_BTD, map_BTT = linear(layers.hidden[own]), layers.attention[own]
+        for linear, (ours, other) in zip(linears, layer_map, strict=True):
+            states_BTD, map_BTT = linear(layers.hidden[ours]), layers.attention[ours]
             hidden = hidden + hidden_loss(states_BTD, taught[hidden_name(other)], mask_BT)
             attention = attention + attention_loss(map_BTT, taught[attention_name(other)])
         return self.weights.hidden * share * hidden, self.weights.attention * attention
@@ -186,11 +185,11 @@ class Distillation(Wrapped[TaughtBatch]):
     @torch.no_grad()
     def _teacher_scores(self, images: Representation, texts: Representation) -> PairScores:
         """This process' images are scored with all texts, and the rows gathered."""
-        whole = {
+        all_texts = {
             name: gather_ragged(part) if part.ndim > 1 else gather(part)
             for name, part in sorted(texts.items())  # all processes in the same order
         }
-        return PairScores(*(gather(rows) for rows in full_scores(self.teacher, images, whole)))
+        return PairScores(*(gather(rows) for rows in self.teacher.full_score(images, all_texts)))
 
 
 def check_layers(student: Student, teacher: Encoder, config: DistillationConfig) -> None:
@@ -201,7 +200,7 @@ def check_layers(student: Student, teacher: Encoder, config: DistillationConfig)
         ("layer_map", config.layer_map, teacher.text_tower.depth, "text tower"),
         ("image_layer_map", images, teacher.image_tower.depth, "image tower"),
     ):
-        _check_numbers(option, [own for own, _ in layer_map], depth, "the student's trunk")
+        _check_numbers(option, [ours for ours, _ in layer_map], depth, "the student's trunk")
         _check_numbers(option, [n for _, n in layer_map], taught, f"the teacher's {tower}")
     if images and student.image_tokens != teacher.image_tower.tokens:
         raise CrossRayError(
@@ -226,13 +225,13 @@ def start_from_teacher(student: Student, teacher: Encoder) -> None:
     A shallower text tower takes the teacher's first layers (DistilBERT, Sanh et al. 2019, section
     3, takes every other one).
     """
-    for own, other in (
+    for ours, other in (
         (student.image_tower, teacher.image_tower),
         (student.text_tower, teacher.text_tower),
     ):
-        shapes = {name: tensor.shape for name, tensor in own.state_dict().items()}
+        shapes = {name: tensor.shape for name, tensor in ours.state_dict().items()}
         fitting = {n: t for n, t in other.state_dict().items() if shapes.get(n) == t.shape}
-        own.load_state_dict(fitting, strict=False)
+        ours.load_state_dict(fitting, strict=False)
 
 
 def _linears(width: int, wanted: int, count: int) -> nn.ModuleList:

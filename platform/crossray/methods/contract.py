@@ -242,6 +242,16 @@ class Encoder(nn.Module, ABC):
         """
         return None
 
+    def full_score(self, images: Representation, texts: Representation) -> PairScores:
+        """`score` with all that `refine` adds, as if every item were a candidate of every query."""
+        rows = self.score(images, texts)
+        numbers = (torch.arange(len(z), device=z.device) for z in (images["z"], texts["z"]))
+        added = self.refine(images, texts, torch.cartesian_prod(*numbers))
+        if added is None:
+            return rows
+        both = zip(rows, added, strict=True)
+        return PairScores(*(row_BC + more_P.view(row_BC.shape) for row_BC, more_P in both))
+
     def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
         """Where image i shows the parts of text i by the method's attention, if it has any."""
         return None

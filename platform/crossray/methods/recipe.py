@@ -55,8 +55,8 @@ class OptimizerConfig(Config):
     final_lr: float = 0.01
 
 
-# Parameters that a worker holds whole under ZeRO-3, besides the layer that computes, and gradients
-# that it gathers before they are shared out.
+# Parameters that a worker holds in full under ZeRO-3, besides the layer that computes, and
+# gradients that it gathers before they are shared out.
 GATHERED = 50_000_000
 
 
@@ -105,7 +105,7 @@ class TrainConfig(Config):
         images: which images of the training split: those with texts, those without, or both; only
             methods that read no texts take others than the first.
         seed: of the initial weights, the order of the items and the augmentation.
-        workers: training processes, each with a GPU of its own if `use_gpu`.
+        workers: training processes, each with a GPU if `use_gpu`.
         min_workers: while nodes are missing go on with so few, and with `workers` again once there
             is room; by default a run waits for all of them.
         use_gpu: train on GPUs instead of CPUs.
@@ -200,12 +200,12 @@ class Recipe(Config):
             raise CrossRayError(
                 f"train.min_workers={least} must lie between 1 and train.workers={most}."
             )
-        whole = math.lcm(*range(least, most + 1)) * self.deepspeed.accumulation
-        if self.train.batch_size % whole:
+        multiple = math.lcm(*range(least, most + 1)) * self.deepspeed.accumulation
+        if self.train.batch_size % multiple:
             raise CrossRayError(
                 f"train.batch_size={self.train.batch_size} does not divide into each of {least} to "
                 f"{most} workers x deepspeed.accumulation={self.deepspeed.accumulation}; choose a "
-                f"multiple of {whole}, or other bounds."
+                f"multiple of {multiple}, or other bounds."
             )
 
     def _check_measures(self) -> None:
@@ -255,7 +255,7 @@ class Recipe(Config):
         if kind == "AdamW":
             parameters["betas"] = list(optimizer.betas)
             if not self.train.use_gpu:
-                # On CPUs DeepSpeed's own Adam wants offloading; torch's takes a kernel when told.
+                # On CPUs DeepSpeed's Adam wants offloading; torch's has a fast kernel if asked.
                 parameters |= {"torch_adam": True, "fused": True}
         config: dict[str, object] = {
             "train_batch_size": self.train.batch_size,

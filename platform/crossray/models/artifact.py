@@ -51,8 +51,8 @@ def method_from_dict(data: dict[str, Any], where: str) -> MethodConfig:
 
 def save_weights(state: dict[str, Tensor], path: Path) -> None:
     """Write a state dict as safetensors; tensors that share storage are written once each."""
-    own = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    save_file(own, path)
+    separate = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    save_file(separate, path)
 
 
 def load_method(artifact: Artifact) -> Encoder:

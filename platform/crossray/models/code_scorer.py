@@ -14,7 +14,7 @@ class SignCodes(Encoder):
     """The signs of a method's first embedding dimensions as codes, for methods that learn none."""
 
     def __init__(self, method: Encoder, bits: int) -> None:
-        """At most `bits`, and no more whole bytes than the method has dimensions.
+        """At most `bits`, and no more full bytes than the method has dimensions.
 
         Raises CrossRayError for a method of less than eight dimensions.
         """

@@ -18,7 +18,6 @@ from crossray.encoders.image import normalisation
 from crossray.index.modality import Modality
 from crossray.index.representations import Parts, stacked
 from crossray.models.artifact import load_model
-from crossray.models.full_scores import full_scores
 
 CANDIDATES_AT_A_TIME = 64
 _ENDS = 2  # the tokens that stand before and after a text
@@ -83,8 +82,8 @@ class ModelEncoder:
         states_BTD = self._method.text_states(batch)
         rows = []
         for row, length in enumerate(batch.mask_BT.sum(dim=1).tolist()):
-            own = (slice(row, row + 1), slice(length))
-            text = TextBatch(batch.mask_BT[own], batch.sentence_BT[own], None, states_BTD[own])
+            real = (slice(row, row + 1), slice(length))
+            text = TextBatch(batch.mask_BT[real], batch.sentence_BT[real], None, states_BTD[real])
             rows.append(self._method.represent_text(text))
         z_BD = torch.cat([part["z"] for part in rows])
         return self._encoded("text", z_BD, [row for part in rows for row in _rows(part)])
@@ -125,9 +124,9 @@ class ModelEncoder:
         for start in range(0, len(different), CANDIDATES_AT_A_TIME):
             found = self._batch(different[start : start + CANDIDATES_AT_A_TIME])
             if target == "image":
-                scores.append(full_scores(self._method, found, asked).text_to_image_BC[:, 0])
+                scores.append(self._method.full_score(found, asked).text_to_image_BC[:, 0])
             else:
-                scores.append(full_scores(self._method, asked, found).image_to_text_BC[0])
+                scores.append(self._method.full_score(asked, found).image_to_text_BC[0])
         scores_C: NDArray[np.float32] = torch.cat(scores).float().cpu().numpy()[places_C]
         return scores_C
 

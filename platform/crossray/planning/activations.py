@@ -21,9 +21,9 @@ class Growth(NamedTuple):
     item: float
     pair: float
 
-    def at(self, own: int, whole: int) -> int:
-        """The amount for `own` items on a worker of `whole` in the batch."""
-        return int(self.item * own + self.pair * own * whole)
+    def at(self, local: int, batch: int) -> int:
+        """The amount for `local` items on a worker of `batch` in all."""
+        return int(self.item * local + self.pair * local * batch)
 
 
 class Step(NamedTuple):
@@ -48,13 +48,13 @@ def measure(method: Trainable[Any]) -> Step:
 
 def _kept(method: Trainable[Any], batch: Batch) -> int:
     """Bytes of the distinct tensors that autograd saves, parameters left out."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
     seen: dict[int, int] = {}
     held = []  # a storage that is freed in between would give its address to another
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
+        if storage.data_ptr() not in parameters:
             seen[storage.data_ptr()] = storage.nbytes()
             held.append(storage)
         return tensor

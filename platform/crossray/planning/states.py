@@ -1,7 +1,7 @@
 """Bytes of weights, gradients and optimiser state on each worker, by ZeRO stage.
 
 Rajbhandari et al. 2020 (ZeRO), section 3.1 and 5: what is shared out over N workers. Stages 2 and 3
-in bfloat16 are DeepSpeed's own estimators.
+in bfloat16 are DeepSpeed's estimators.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STAGES = (0, 1, 2, 3)
 
 
 class Size(NamedTuple):
-    """Numbers of a model. `largest`: parameters of the largest layer, whole even in ZeRO-3."""
+    """Numbers of a model. `largest`: parameters of the largest layer, complete even in ZeRO-3."""
 
     parameters: int
     trained: int
@@ -48,7 +48,7 @@ def model_states(
 
     In bfloat16: weights 2 bytes, gradients 2 and again 4 in single precision, weights in single
     precision 4, two moments 8. In single precision: weights 4, gradients 4, moments 8, and from
-    stage 1 on a copy of the weights, 4. An offloaded optimiser has gradients of its own, 4. Frozen
+    stage 1 on a copy of the weights, 4. An offloaded optimiser has separate gradients, 4. Frozen
     parameters are weights only.
     """
     workers = nodes * a_node
@@ -59,14 +59,14 @@ def model_states(
         return _deepspeed(size, stage, offload, nodes, a_node, frozen)
     weights, gradients, moments = (2, 6, 12) if bf16 else (4, 4, 8 if stage == 0 else 12)
     shared = [moments if stage >= 1 else 0, gradients if stage >= 2 else 0]
-    whole = weights + gradients + moments - sum(shared)
+    unshared = weights + gradients + moments - sum(shared)
     if stage == 3:
-        whole, shared = 0, [*shared, weights]
+        unshared, shared = 0, [*shared, weights]
     host = 0
     if offload and stage >= 1:
         host = int(size.trained * (moments + 4) / workers) * a_node
         shared.remove(moments)
-    device = size.trained * whole + int(size.trained * sum(shared) / workers) + frozen
+    device = size.trained * unshared + int(size.trained * sum(shared) / workers) + frozen
     if stage == 3:
         at_once = min(size.parameters, GATHERED)
         device += (size.largest + at_once) * weights + at_once * 4  # gradients on their way

@@ -22,10 +22,10 @@ from crossray.methods.contract import Phase, Trainable
 from crossray.methods.recipe import Recipe
 from crossray.training.engine_state import (
     clock_of,
+    full_part,
     parts_of,
     restore_clock,
     restore_part,
-    whole_part,
 )
 
 
@@ -47,9 +47,9 @@ class PhaseEngine:
         deepspeed = _deepspeed()
         self.phase, self.method = phase, method
         parameters = self._parameters = phase_parameters(method, phase)
-        own = {name for name, _ in parameters}
+        trained = {name for name, _ in parameters}
         self._others = [
-            p for name, p in method.named_parameters() if p.requires_grad and name not in own
+            p for name, p in method.named_parameters() if p.requires_grad and name not in trained
         ]
         linear = recipe.optimizer.schedule == "linear"
         with redirect_stdout(StringIO()):  # every worker prints what it has compiled
@@ -105,7 +105,7 @@ class PhaseEngine:
             (folder / f"{self.phase.name}.json").write_text(clock, encoding="utf-8")
 
     def _save_part(self, part: str, folder: Path) -> None:
-        state = whole_part(self.engine, self._parameters, part)
+        state = full_part(self.engine, self._parameters, part)
         if rank() == 0:
             save_file(state, folder / self._file(part))
 

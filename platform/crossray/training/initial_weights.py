@@ -41,16 +41,16 @@ def start_from(method: Encoder, artifact: Artifact, towers: bool = True) -> Take
     another shape, and where none matches.
     """
     _require_same_labels(method, artifact)
-    own = method.state_dict()
+    ours = method.state_dict()
     found = load_file(artifact.local() / WEIGHTS)
     if not towers:
         found = {name: value for name, value in found.items() if not name.startswith(TOWERS)}
-    taken = {name: value for name, value in found.items() if name in own}
+    taken = {name: value for name, value in found.items() if name in ours}
     for name, value in taken.items():
-        if value.shape != own[name].shape:
+        if value.shape != ours[name].shape:
             raise CrossRayError(
                 f"the weights of {artifact.uri} do not fit this model: {name} has the shape "
-                f"{tuple(value.shape)} there and {tuple(own[name].shape)} here; give both the "
+                f"{tuple(value.shape)} there and {tuple(ours[name].shape)} here; give both the "
                 "same towers and sizes, or another --init."
             )
     if not taken:
@@ -61,7 +61,7 @@ def start_from(method: Encoder, artifact: Artifact, towers: bool = True) -> Take
     method.load_state_dict(taken, strict=False)
     return TakenOver(
         tuple(taken),
-        tuple(name for name in own if name not in taken),
+        tuple(name for name in ours if name not in taken),
         tuple(name for name in found if name not in taken),
     )
 
@@ -88,15 +88,15 @@ def tokenizer_of(artifact: Artifact, config: TokenizerConfig) -> Tokenizer:
             f"{artifact.uri} was trained on a feature set and reads no texts; give --init a "
             "teacher that was trained on pairs."
         )
-    own = load_tokenizer(f"path:{path}")
+    ours = load_tokenizer(f"path:{path}")
     if config.source != WORDPIECE:
-        require_same_words(artifact, own, load_tokenizer(config.source))
-    return own
+        require_same_words(artifact, ours, load_tokenizer(config.source))
+    return ours
 
 
-def require_same_words(artifact: Artifact, own: Tokenizer, other: Tokenizer) -> None:
+def require_same_words(artifact: Artifact, ours: Tokenizer, other: Tokenizer) -> None:
     """Refuse a teacher with another vocabulary than that of the run."""
-    if own.to_str() != other.to_str():
+    if ours.to_str() != other.to_str():
         raise CrossRayError(
             f"the vocabulary of {artifact.uri} is not that of this run, so every word would start "
             "as another one; give both the same tokenizer.source."

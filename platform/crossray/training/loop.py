@@ -31,7 +31,7 @@ from crossray.methods.recipe import Recipe
 from crossray.model_evaluation.validation import Quality
 from crossray.models.artifact import method_to_dict, save_weights
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from crossray.training.engine_state import whole_state
+from crossray.training.engine_state import full_state
 from crossray.training.engines import active_engines, engines_of, gradient_norms, passes_per_epoch
 from crossray.training.initial_weights import start_from
 from crossray.training.process import give_back_large_blocks, set_up_towers
@@ -63,7 +63,7 @@ def train_worker(spec: RunSpec) -> None:
 
 def _quieten() -> None:
     """Keep off the screen what libraries say of themselves in every run; errors stay."""
-    # Our own lines say each report shorter; Ray names this logger after the file it is in.
+    # Our lines say each report shorter; Ray names this logger after the file it is in.
     logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
     for name in ("DeepSpeed", "torch.utils.cpp_extension"):  # whose levels are set when imported
         logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
@@ -105,13 +105,13 @@ class _Worker:
         return self.sampler.steps_per_epoch * self.passes
 
     def _resume(self) -> Progress:
-        own, start = ray.train.get_checkpoint(), self.spec.start
-        checkpoint = ray.train.Checkpoint(start) if own is None and start is not None else own
+        latest, start = ray.train.get_checkpoint(), self.spec.start
+        checkpoint = ray.train.Checkpoint(start) if latest is None and start is not None else latest
         if checkpoint is None:
             return Progress()
         with checkpoint.as_directory() as folder:
             progress = load_checkpoint(Path(folder), self.engines)
-        if own is None:  # the weights of its best epoch lie in the other run's storage
+        if latest is None:  # the weights of its best epoch lie in the other run's storage
             progress = Progress(progress.step, progress.epoch, progress.value)
         say(f"resumed at step {progress.step} of {self.sampler.steps}")
         return progress
@@ -177,7 +177,7 @@ class _Worker:
             say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
 
     def _keep_best(self) -> None:
-        state = whole_state(self.method.published_method())
+        state = full_state(self.method.published_method())
         if rank() == 0:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / self.progress.best_file

@@ -150,7 +150,7 @@ def _name_this_ray() -> None:
     """Tell the processes of Ray Train whose dashboard to ask, where several Rays run on a machine.
 
     One of them asks it whether a run is gone, as when a sweep stops a trial, and frees its CPUs
-    then. It would not find its own Ray, and the next trial would wait for ever.
+    then. It would not find the right Ray, and the next trial would wait for ever.
     """
     os.environ[_ADDRESS] = ray.get_runtime_context().gcs_address
     ENV_VARS_TO_PROPAGATE.add(_ADDRESS)

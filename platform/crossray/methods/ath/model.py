@@ -24,7 +24,7 @@ from crossray.methods.contract import Capability, SupervisedConfig, Trainable
 
 @dataclass(frozen=True)
 class AthConfig(SupervisedConfig):
-    """A hash layer and a class head over an image tower, by default ATH's own (`ath`).
+    """A hash layer and a class head over an image tower, by default the paper's (`ath`).
 
     Attributes:
         bits: width of the hash layer.
@@ -49,7 +49,7 @@ class AthConfig(SupervisedConfig):
         return Ath(self, load_weights)
 
     def map_side(self, full: int) -> int:
-        """One cell: only the mean over the map is used; ATH's own tower gives no more."""
+        """One cell: only the mean over the map is used; the tower of the paper gives no more."""
         return 1
 
 
@@ -76,7 +76,7 @@ class Ath(Trainable[Batch]):
     def represent_image(self, image: ImageBatch) -> Representation:
         """`z`, `classes`: the probability of each label, and the `code` if there is one.
 
-        A code is filled up with +1 to whole bytes, which leaves all distances as they are.
+        A code is filled up with +1 to full bytes, which leaves all distances as they are.
         """
         outputs_BK = self._outputs(image)
         parts = {

@@ -132,8 +132,8 @@ class Cca(ClosedForm):
 class Moments:
     """Mean and scatter of paired rows, one block at a time (Chan et al. 1979, section 2).
 
-    Float64, centred on each block's own mean before squaring, so that neither many rows nor a large
-    mean costs digits. Memory: one square matrix over the features of both views.
+    Float64, centred on the mean of each block before squaring, so that neither many rows nor a
+    large mean costs digits. Memory: one square matrix over the features of both views.
     """
 
     rows: int = 0
@@ -194,7 +194,7 @@ def _whitening(covariance_CC: Tensor, ridge: float, view: str) -> Tensor:
     """`white_CR`: `white^T (S + r I) white = I` on the R directions in which the view varies."""
     import scipy.linalg  # most runs fit no CCA
 
-    # torch's own may fail to converge where most features are constant, with two threads or more.
+    # torch's may fail to converge where most features are constant, with two threads or more.
     variances_C, axes_CC = map(torch.from_numpy, scipy.linalg.eigh(covariance_CC.cpu().numpy()))
     varies_C = variances_C > _ROUNDING * len(variances_C) * variances_C[-1].clamp(min=0)
     if not varies_C.any():

@@ -51,7 +51,7 @@ class ClipConfig(MethodConfig):
 
 
 class Clip(Trainable[Batch]):
-    """Dual encoder trained with symmetric InfoNCE over the whole (gathered) batch."""
+    """Dual encoder trained with symmetric InfoNCE over the gathered batch."""
 
     config: ClipConfig
 

@@ -17,7 +17,6 @@ from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.methods.contract import MethodConfig, PairScores, Phase, Trainable
 from crossray.methods.gpldan.attention import SlotAttention, own_vectors, pair_cosines, slots_of
-from crossray.methods.gpldan.corruption import corrupted
 from crossray.methods.gpldan.losses import (
     Deviation,
     Distances,
@@ -171,7 +170,7 @@ class Gpldan(Trainable[Batch]):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the graph pattern loss (9) and, with a classifier, of (10) and (11).
 
-        All distances of the whole (gathered) batch count. The classifier sees detached features;
+        All distances of the gathered batch count. The classifier sees detached features;
         that it stands still while it is deceived is what `phases` is for.
         """
         return self._losses(batch, modality=bool(self.config.adversarial), graph=True)
@@ -221,9 +220,9 @@ class Gpldan(Trainable[Batch]):
         input_BW: Tensor = self.text_norm(pool(self.text_states(text), text.mask_BT, "mean"))
         return input_BW
 
-    def _project(self, input_BC: Tensor, own: nn.Module) -> Tensor:
-        """`features_BL`: a layer of the modality's own and one that both share."""
-        return torch.tanh(self.shared_layer(torch.tanh(own(input_BC))))
+    def _project(self, input_BC: Tensor, first: nn.Module) -> Tensor:
+        """`features_BL`: the modality's layer and one that both share."""
+        return torch.tanh(self.shared_layer(torch.tanh(first(input_BC))))
 
     def _represent(self, features_BL: Tensor, modality: Literal["image", "text"]) -> Representation:
         slots_BSD = slots_of(features_BL, self.config.slots)
@@ -252,3 +251,11 @@ class Gpldan(Trainable[Batch]):
 def _precise(tensor: Tensor) -> Tensor:
     """At least float32: one minus a cosine in bfloat16 has three digits."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def corrupted(features_BC: Tensor, share: float) -> Tensor:
+    """The features with each value set to zero with probability `share`, drawn anew every time.
+
+    Denoising (Vincent et al. 2008, section 2.3): in training every input loses a random part.
+    """
+    return features_BC * (torch.rand_like(features_BC) >= share)

@@ -27,12 +27,12 @@ class HierConfig(MethodConfig):
         dropout: probability, in the heads.
         local_dropout: probability, in the projections of regions, words, structures and sentences.
         image_pooling: of the global image embedding: the mean over the feature map, or its cells
-            side by side, averaged to the finest of `grids`, which tells where things are.
+            side by side, averaged to the finest of `grids`, which keeps where things are.
         text_pooling: the first token's state, or the mean over the tokens.
-        regions: of level 1: cells of grids, or the boxes or masks of the pairs with the whole
+        regions: of level 1: cells of grids, or the boxes or masks of the pairs with the full
             picture as one more.
         grids: sides of the region grids.
-        structures: of level 2: seven zones of the picture, or the masks of the pairs with the whole
+        structures: of level 2: seven zones of the picture, or the masks of the pairs with the full
             picture as one more.
         levels: which of the three levels are used.
         smoothing: lambda of the attention.
@@ -44,7 +44,7 @@ class HierConfig(MethodConfig):
         margin: of the ranking losses.
         hard_negatives: negatives a query in the ranking losses, the hardest of the batch.
         info_nce: levels that learn by InfoNCE over the batch in place of the ranking loss.
-        temperature: of InfoNCE, the initial one; each such level learns its own.
+        temperature: of InfoNCE, the initial one; each such level learns one.
         level_weights: initial weights of the losses of region_word, structure_sentence and global.
         level_weighting: learn the weights (uncertainty) or keep them (fixed).
         gate: weigh the levels by the query.

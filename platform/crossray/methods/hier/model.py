@@ -281,8 +281,8 @@ class Hier(Trainable[Batch]):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """One weighted ranking loss a level, one on the gated score, one on the fusion's.
 
-        Each process scores its own images against all texts; the rows are gathered, so that every
-        level is one full matrix over the whole batch.
+        Each process scores its images against all texts; the rows are gathered, so that every
+        level is one full matrix over the gathered batch.
         """
         images = self.represent_image(batch.image)
         texts = {

@@ -29,7 +29,6 @@ from crossray.methods.hier.losses import (
     rotation_loss,
     sentence_order_losses,
 )
-from crossray.methods.hier.pretext_heads import InpaintingDecoder, token_head
 
 ImageTask = Literal["rotation", "inpainting", "contrast"]
 IMAGE_TASKS: tuple[ImageTask, ...] = ("rotation", "inpainting", "contrast")
@@ -49,15 +48,15 @@ class HierUnimodalConfig(MethodConfig):
         temperature: of MoCo.
         momentum: of MoCo's key encoder.
         byol_momentum: of BYOL's target, the first one; it rises to 1.
-        queue: keys that MoCo compares with. More than there are images makes an image its own
-            negative.
+        queue: keys that MoCo compares with. More than there are images makes an image a
+            negative of itself.
         rotation_as_augmentation: turn the views of contrast by quarter turns too.
         hidden_area: share of an image that inpainting hides.
         decoder: width of the decoder of inpainting.
         masking: what the text tower predicts: clinical terms, random tokens, none of either.
         masked_share: share of the terms or tokens that is masked.
-        terms: the list of clinical terms: `built-in`, or the absolute path of one's own or of UMLS'
-            MRCONSO.RRF.
+        terms: the list of clinical terms: `built-in`, or the absolute path of another list or of
+            UMLS' MRCONSO.RRF.
         sentence_order: weight c of predicting the order of two segments; 0 switches it off.
     """
 
@@ -180,7 +179,7 @@ class HierUnimodal(Unimodal):
         )
 
     def losses(self, batch: PretextBatch) -> dict[str, Tensor]:
-        """A weighted term a task, over the whole batch."""
+        """A weighted term a task, over the gathered batch."""
         terms: dict[str, Tensor] = {}
         if "rotation" in self.config.image_tasks:
             logits_B4 = gather(self._rotation_logits(batch))
@@ -288,8 +287,41 @@ class HierUnimodal(Unimodal):
         return {"text": {"without clinical terms": without / max(1, seen)}}
 
 
+class InpaintingDecoder(nn.Module):
+    """A feature map to pixels: two convolutions and a rearrangement of channels into pixels.
+
+    The last step is sub-pixel convolution (Shi et al. 2016, section 3.2); where the map's side does
+    not divide the image's, the picture is resized.
+    """
+
+    def __init__(self, channels: int, width: int, side: int, image_size: int) -> None:
+        super().__init__()
+        self.image_size = image_size
+        factor = -(-image_size // side)
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, kernel_size=1),
+            nn.GELU(),
+            nn.Conv2d(width, 3 * factor * factor, kernel_size=3, padding=1),
+            nn.PixelShuffle(factor),
+        )
+
+    def forward(self, grid_BCYX: Tensor) -> Tensor:
+        """`pixels_BCYX`, normalised as the input of the tower is."""
+        pixels_BCYX: Tensor = self.layers(grid_BCYX)
+        if pixels_BCYX.shape[-1] == self.image_size:
+            return pixels_BCYX
+        return functional.interpolate(pixels_BCYX, (self.image_size, self.image_size), mode="area")
+
+
+def token_head(width: int, vocab_size: int) -> nn.Sequential:
+    """States of masked tokens to logits over the vocabulary (BERT's head, its table not shared)."""
+    return nn.Sequential(
+        nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, vocab_size)
+    )
+
+
 def turned(pixels_BCYX: Tensor, turns_B: Tensor) -> Tensor:
-    """Every image turned by its own number of quarter turns, counter-clockwise."""
+    """Every image turned by its number of quarter turns, counter-clockwise."""
     turned_BCYX = torch.empty_like(pixels_BCYX)
     for turns in range(4):
         rows = turns_B == turns

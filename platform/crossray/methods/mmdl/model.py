@@ -22,7 +22,8 @@ from crossray.methods.mmdl.layers import (
     Sharing,
     coupling_matrix,
 )
-from crossray.methods.mmdl.losses import label_residual
+
+_EPS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Mmdl(Trainable[Batch]):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """`image` and `text` are equation 1 of each modality; their sum is equation 2.
 
-        Means over a process' own rows, whose average over processes is that of the whole batch.
+        Means over the rows of a process; their average over processes is that of all rows.
         """
         labels_BC = batch.labels_BC
         assert labels_BC is not None
@@ -133,3 +134,23 @@ class Mmdl(Trainable[Batch]):
         pooled_BW = pool(self.text_states(text), text.mask_BT, self.config.text_pooling)
         h_BD: Tensor = self.encoder(pooled_BW, "text")
         return h_BD
+
+
+def label_residual(h_BD: Tensor, coupling_DC: Tensor, labels_BC: Tensor) -> Tensor:
+    r"""Equation 1: the mean over the rows of the distance between mapped embedding and labels.
+
+    $$L^i = \frac{1}{n_i} \sum_j \lVert P^T h^i_j - y^i_j \rVert_2$$
+
+    The norm is not squared, so a row far from its labels pulls no harder than one that is close.
+
+    Args:
+        h_BD: embeddings of one modality.
+        coupling_DC: P, which all modalities share.
+        labels_BC: 1 where a row carries a label, else 0.
+
+    Returns:
+        A scalar >= 0.
+    """
+    residual_BC = h_BD @ coupling_DC - labels_BC
+    # Without the bound the gradient of a row of zeros would be NaN.
+    return residual_BC.square().sum(dim=-1).clamp(min=_EPS**2).sqrt().mean()
