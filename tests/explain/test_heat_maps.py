@@ -15,7 +15,8 @@ from crossray.encoders.text import given_texts
 from crossray.explain.heat_maps import Cam, grad_cam, heat_maps, hires_cam, upsampled
 from crossray.explain.scores import pair_scores, repeated
 from crossray.methods.cca import CcaConfig
-from crossray.methods.contract import Encoder, MethodConfig
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Encoder
 from support.tiny import STUDENT, TINY, batch_of
 
 MODELS = {name: config for name, config in TINY.items() if "images_only" not in config.capabilities}

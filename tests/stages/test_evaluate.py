@@ -19,7 +19,7 @@ from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
 from crossray.data.splits.split import SPLITS
 from crossray.distill import DistillationConfig
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.models.artifact import save_weights
 from crossray.models.corpora import training_corpora
 from crossray.models.fitting import fitted, make_tokenizer

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from crossray.core.types import Batch, ImageBatch, TextBatch
-from crossray.methods.contract import MethodConfig, Phase, Trainable
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Phase, Trainable
 from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.engines import (

@@ -22,7 +22,8 @@ from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.cmfg import CmfgConfig
-from crossray.methods.contract import MethodConfig, TrainingSet
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import TrainingSet
 from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
 from crossray.methods.image_features import ImageFeaturesConfig

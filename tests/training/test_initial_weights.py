@@ -14,7 +14,7 @@ from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.encoders.text import BertShape
 from crossray.methods.clip import ClipConfig
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.mmdl import MmdlConfig
 from crossray.methods.recipe import TokenizerConfig
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights

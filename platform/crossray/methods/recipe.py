@@ -13,7 +13,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import Pairing
 from crossray.data.splits.split import Split
 from crossray.data.transforms import AugmentConfig
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 
 
 @dataclass(frozen=True)

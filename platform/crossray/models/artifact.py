@@ -15,7 +15,8 @@ from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.encoders.weights import GIVEN, NO_TOWER
 from crossray.methods import METHODS
-from crossray.methods.contract import Encoder, MethodConfig
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Encoder
 from crossray.methods.student.model import StudentConfig
 
 WEIGHTS = "model.safetensors"

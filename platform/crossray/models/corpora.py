@@ -15,7 +15,7 @@ from crossray.data.splits.split import Split
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform, training_transform
 from crossray.encoders.image import normalisation
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import Recipe
 
 

@@ -16,7 +16,8 @@ from crossray.encoders.text import resolve as resolve_text
 from crossray.index.choose import resident_bytes
 from crossray.index.kinds import Kind
 from crossray.index.memory import format_memory, parse_memory
-from crossray.methods.contract import MethodConfig, TrainingSet
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import TrainingSet
 from crossray.methods.recipe import Recipe
 from crossray.planning.activations import Step, measure
 from crossray.planning.states import STAGES, Size, model_states, size_of

@@ -26,7 +26,7 @@ from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, is_local
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.model_evaluation.selection import selection_notes
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.training.failures import StopRepeatableFailures, failed

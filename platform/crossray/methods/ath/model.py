@@ -19,7 +19,8 @@ from crossray.losses.triplets import (
     mean_over_triplets,
     mean_squared_distances,
 )
-from crossray.methods.contract import Capability, SupervisedConfig, Trainable
+from crossray.methods.config import Capability, SupervisedConfig
+from crossray.methods.contract import Trainable
 
 
 @dataclass(frozen=True)

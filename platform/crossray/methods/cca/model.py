@@ -17,7 +17,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import Capability, ClosedForm, MethodConfig
+from crossray.methods.config import Capability, MethodConfig
+from crossray.methods.contract import ClosedForm
 
 # Features are kept in float32 at best: what varies less than its rounding does not vary.
 _ROUNDING = torch.finfo(torch.float32).eps ** 2

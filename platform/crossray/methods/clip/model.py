@@ -14,13 +14,8 @@ from crossray.encoders.heads import projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.methods.contract import (
-    MethodConfig,
-    Trainable,
-    logit_scale,
-    logit_scale_parameter,
-    same_study,
-)
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Trainable, logit_scale, logit_scale_parameter, same_study
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from crossray.losses.hard_negatives import ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.cmfg.graph import Edges, all_scores
 from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
+from crossray.methods.config import MethodConfig
 from crossray.methods.contract import (
     Alignment,
-    MethodConfig,
     PairScores,
     Phase,
     Trainable,

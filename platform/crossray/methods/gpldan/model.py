@@ -15,7 +15,8 @@ from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import MethodConfig, PairScores, Phase, Trainable
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import PairScores, Phase, Trainable
 from crossray.methods.gpldan.attention import SlotAttention, own_vectors, pair_cosines, slots_of
 from crossray.methods.gpldan.losses import (
     Deviation,

@@ -7,7 +7,7 @@ from math import lcm
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
-from crossray.methods.contract import Capability, MethodConfig
+from crossray.methods.config import Capability, MethodConfig
 from crossray.methods.hier.fusion import HEADS, FusionName, Scoring
 from crossray.methods.hier.regions import ZONE_GRID
 

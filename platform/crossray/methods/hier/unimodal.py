@@ -18,7 +18,8 @@ from crossray.encoders.heads import projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.momentum import MomentumEncoder
 from crossray.encoders.text import TextTower
-from crossray.methods.contract import Capability, MethodConfig, Unimodal
+from crossray.methods.config import Capability, MethodConfig
+from crossray.methods.contract import Unimodal
 from crossray.methods.hier.losses import (
     byol_loss,
     enqueued,

@@ -16,7 +16,8 @@ from torch.nn import functional
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.scda import descriptor, object_mask
-from crossray.methods.contract import Capability, ClosedForm, MethodConfig
+from crossray.methods.config import Capability, MethodConfig
+from crossray.methods.contract import ClosedForm
 
 
 @dataclass(frozen=True)

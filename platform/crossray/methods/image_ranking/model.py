@@ -12,7 +12,8 @@ from crossray.core.distributed import gather
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.losses.triplets import TripletForm, label_triplet_loss, triplet_term
-from crossray.methods.contract import Capability, SupervisedConfig, Trainable
+from crossray.methods.config import Capability, SupervisedConfig
+from crossray.methods.contract import Trainable
 
 
 @dataclass(frozen=True)

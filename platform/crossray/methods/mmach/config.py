@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tyro.conf import Suppress
 
 from crossray.core.errors import CrossRayError
-from crossray.methods.contract import HashingConfig, SupervisedConfig
+from crossray.methods.config import HashingConfig, SupervisedConfig
 from crossray.methods.mmach.networks import Norm
 from crossray.methods.mmach.objective import Weight
 

@@ -13,7 +13,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import Capability, SupervisedConfig, Trainable
+from crossray.methods.config import Capability, SupervisedConfig
+from crossray.methods.contract import Trainable
 from crossray.methods.mmdl.layers import (
     MODALITIES,
     Modality,

@@ -22,7 +22,8 @@ from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.methods.contract import Hashing, HashingConfig, Trainable, same_study
+from crossray.methods.config import HashingConfig
+from crossray.methods.contract import Hashing, Trainable, same_study
 from crossray.methods.student.hubness import EXTRA, HubnessConfig
 
 _IMAGE_TYPE = 1  # the trunk's second token type; sub-words are of its first

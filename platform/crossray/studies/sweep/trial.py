@@ -15,7 +15,7 @@ from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
 from crossray.core.store import STORE_VARIABLE, exists
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import Recipe
 from crossray.stages.distill import Distill, StudentRecipe
 from crossray.stages.pretrain import Pretrain
