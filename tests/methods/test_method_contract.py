@@ -11,9 +11,10 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, TextBatch
 from crossray.methods import METHODS
-from crossray.methods.contract import ClosedForm, Trainable, same_study
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import ClosedForm, Trainable, Unimodal, same_study
 from crossray.methods.hier import HierConfig
-from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of, training_set
+from support.tiny import CLOSED_FORM, STUDENT, TINY, UNIMODAL, batch_of, training_set
 
 
 @pytest.fixture(params=sorted(TINY))
@@ -60,6 +61,36 @@ def test_methods_without_texts_say_so() -> None:
         if "images_only" in config.capabilities:
             with pytest.raises(CrossRayError, match=f"this {name} model reads images only"):
                 config.build().encode_text(batch_of(2).text)
+
+
+@pytest.mark.parametrize("config", [*TINY.values(), *CLOSED_FORM.values(), UNIMODAL, STUDENT])
+def test_capabilities_are_what_the_model_has(config: MethodConfig) -> None:
+    """A caller that goes by them would ask for codes or labels that are not there."""
+    built, can = config.build(), config.capabilities
+    assert ("codes" in can) == (built.hashing() is not None) == (config.code_bits > 0)
+    assert ("closed_form" in can) == isinstance(built, ClosedForm)
+    assert ("pretext" in can) == isinstance(built, Unimodal)
+    assert ("labels" in can) == bool(config.label_names)
+    if "labels" in can:
+        assert config.with_labels(("one", "two")).label_names == ("one", "two")
+
+
+def test_what_wraps_a_method_is_evaluated_as_it(method: Trainable[Any]) -> None:
+    """An epoch would be selected by other scores than those of the model that is published."""
+    batch, published = batch_of(4), method.eval().published_method()
+    assert method.config is published.config
+    assert method.image_tower is published.image_tower
+    if "images_only" in method.config.capabilities:
+        return
+    with torch.no_grad():
+        for own, other in zip(
+            method.score(method.represent_image(batch.image), method.represent_text(batch.text)),
+            published.score(
+                published.represent_image(batch.image), published.represent_text(batch.text)
+            ),
+            strict=True,
+        ):
+            assert torch.equal(own, other)
 
 
 @pytest.mark.parametrize("whole", [7, 8, 12])
