@@ -43,11 +43,11 @@ class PlanRecipe:
 
     def run(self) -> None:
         """Print the tables."""
-        from crossray.planning import Plan
+        from crossray.planning import RunPlan
         from crossray.recipes import RECIPES, STUDENTS, get_recipe
 
         recipe = get_recipe(self.recipe, {**RECIPES, **STUDENTS})
-        Plan(
+        RunPlan(
             recipe, self.nodes, self.gpu, self.items, self.utilisation, self.price,
             self.serve_items, self.kind, self.replica_memory, self.queries, self.rate,
         ).run()  # fmt: skip

@@ -70,8 +70,8 @@ def pretext_samples(
     config, size = method.pretext(), method.image.image_size
     mean, std = normalisation(method.image)
     upright = replace(augment, rotation=0.0, flip=0.0)
-    # Separate seeds, so that the views are not crops of one place.
-    full, *views = (
+    # Different seeds, so that the views are not crops of one place.
+    upright_view, *views = (
         training_transform(size, mean, std, how, 3 * train.seed + number)
         for number, how in enumerate((upright, augment, augment))
     )
@@ -80,7 +80,7 @@ def pretext_samples(
     modalities += ["texts"] if config.texts else []
 
     def samples(split: Split) -> PretextSamples:
-        corpus = UnimodalCorpus(pairs, split, full, (views[0], views[1]), modalities)
+        corpus = UnimodalCorpus(pairs, split, upright_view, (views[0], views[1]), modalities)
         return PretextSamples(corpus, tokenizer, method.text.max_tokens, config, train.seed)
 
     return samples("train"), samples(train.validation_split)

@@ -82,8 +82,10 @@ class ModelEncoder:
         states_BTD = self._method.text_states(batch)
         rows = []
         for row, length in enumerate(batch.mask_BT.sum(dim=1).tolist()):
-            real = (slice(row, row + 1), slice(length))
-            text = TextBatch(batch.mask_BT[real], batch.sentence_BT[real], None, states_BTD[real])
+            tokens = (slice(row, row + 1), slice(length))
+            text = TextBatch(
+                batch.mask_BT[tokens], batch.sentence_BT[tokens], None, states_BTD[tokens]
+            )
             rows.append(self._method.represent_text(text))
         z_BD = torch.cat([part["z"] for part in rows])
         return self._encoded("text", z_BD, [row for part in rows for row in _rows(part)])
@@ -97,7 +99,7 @@ class ModelEncoder:
     def images(self, images: Sequence[bytes], represent: bool = False) -> Encoded:
         """Vectors and codes of encoded images.
 
-        Raises `CrossRayError` for what is not a whole image of an allowed size.
+        Raises `CrossRayError` for what is not a complete image of an allowed size.
         """
         return self.seen([self.transform(image) for image in images], represent)
 
@@ -117,16 +119,16 @@ class ModelEncoder:
         """`scores_C`: the method's full score of a query with each candidate.
 
         Candidates are of the modality `target`, the query is of the other. Equal candidates are
-        scored once, so that no rounding parts them.
+        scored once, so that rounding gives them one score.
         """
         different, places_C = _distinct(candidates)
-        asked, scores = self._batch([query]), []
+        query_batch, scores = self._batch([query]), []
         for start in range(0, len(different), CANDIDATES_AT_A_TIME):
             found = self._batch(different[start : start + CANDIDATES_AT_A_TIME])
             if target == "image":
-                scores.append(self._method.full_score(found, asked).text_to_image_BC[:, 0])
+                scores.append(self._method.full_score(found, query_batch).text_to_image_BC[:, 0])
             else:
-                scores.append(self._method.full_score(asked, found).image_to_text_BC[0])
+                scores.append(self._method.full_score(query_batch, found).image_to_text_BC[0])
         scores_C: NDArray[np.float32] = torch.cat(scores).float().cpu().numpy()[places_C]
         return scores_C
 

@@ -47,7 +47,7 @@ GPUS = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Say what a recipe needs before it runs.
 
     Attributes:

@@ -27,7 +27,7 @@ from crossray.methods.mmach.objective import (
 )
 from crossray.methods.mmach.triplets import Triplets, draw_triplets
 
-MODALITIES = ("label", "image", "text")
+NETWORKS = ("label", "image", "text")
 
 
 class MmachTraining(Wrapped[Batch]):
@@ -69,7 +69,7 @@ class MmachTraining(Wrapped[Batch]):
         map_CW = fixed_map(method.image_tower.channels, width, training.seed)
         self.register_buffer("image_map_CW", map_CW, persistent=False)
         draws = torch.Generator().manual_seed(training.seed)
-        for modality in MODALITIES:
+        for modality in NETWORKS:
             outputs_NK = torch.randn(len(labels_NC), method.config.bits, generator=draws).tanh()
             self.register_buffer(f"{modality}_NK", outputs_NK)
         self.register_buffer("codes_NK", common_codes(self.image_NK, self.text_NK, self.label_NK))
@@ -105,7 +105,7 @@ class MmachTraining(Wrapped[Batch]):
         rows_B = gather(batch.rows_B)
         self._begin(phase)
         live_BK = gather(self._outputs(phase.name, batch))
-        tables = {modality: getattr(self, f"{modality}_NK") for modality in MODALITIES}
+        tables = {modality: getattr(self, f"{modality}_NK") for modality in NETWORKS}
         tables[phase.name] = tables[phase.name].index_copy(0, rows_B, live_BK)
         if self.training:
             getattr(self, f"{phase.name}_NK").index_copy_(0, rows_B, live_BK.detach())
@@ -127,7 +127,7 @@ class MmachTraining(Wrapped[Batch]):
 
     def _begin(self, phase: Phase) -> None:
         """At the turn of a phase the count starts anew; at the first one's the codes do too (7)."""
-        turn = MODALITIES.index(phase.name)
+        turn = NETWORKS.index(phase.name)
         if not self.training or turn == int(self.updating):
             return
         if turn == 0:
