@@ -55,6 +55,6 @@ def failed(rank: int, failure: Exception) -> str:
 
 
 def _sentence(error: CrossRayError) -> str:
-    """Its own words: a process of a data loader puts its traceback before them."""
+    """Its words: a process of a data loader puts its traceback before them."""
     last = str(error).rstrip().rsplit("\n", 1)[-1]
     return last.removeprefix(f"{CrossRayError.__module__}.{CrossRayError.__name__}: ")

@@ -14,7 +14,7 @@ from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
 from crossray.core.store import STORE_VARIABLE, exists
-from crossray.methods.contract import HashingConfig, MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import Recipe
 from crossray.stages.distill import Distill, StudentRecipe
 from crossray.stages.pretrain import Pretrain
@@ -100,7 +100,7 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
 
 def stored_bits(method: MethodConfig) -> int:
     """What an item takes in an index: its code, or its vector in float16."""
-    return method.bits if isinstance(method, HashingConfig) else _HALF_FLOAT_BITS * method.embedding
+    return method.code_bits or _HALF_FLOAT_BITS * method.embedding
 
 
 class _EpochReports(UserCallback):
