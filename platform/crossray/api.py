@@ -4,8 +4,6 @@ Artifacts are named as on the command line: a name in the store, a path (one tha
 is relative to the working directory) or a URI. See `docs/python.md`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from io import BytesIO

@@ -1,7 +1,5 @@
 """Command lines: the verbs of `crossray`, and the jobs."""
 
-from __future__ import annotations
-
 from crossray.cli.jobs import (
     ablate_job,
     annotation_efficiency_job,

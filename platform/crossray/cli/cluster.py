@@ -1,7 +1,5 @@
 """`python -m crossray.cli.cluster`: the cluster that runs here, or a new one; `make cluster`."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

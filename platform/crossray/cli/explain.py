@@ -1,7 +1,5 @@
 """The verbs that explain a model."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """The verbs that make pairs and features: each source, and each way to split, is a subcommand."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """`python -m crossray.cli.questions`: five questions about the phantom, judged by labels."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The verbs about recipes: what one needs, and a recipe as a file to read, change and run."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Run what a command line asks for."""
 
-from __future__ import annotations
-
 import os
 import select
 import sys

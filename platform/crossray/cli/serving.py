@@ -1,7 +1,5 @@
 """The verbs around an endpoint; `search` is a client, so nothing heavy is imported here."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal

@@ -4,8 +4,6 @@
 another than CrossRay's other commands, which use the one that `find_cluster` finds.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

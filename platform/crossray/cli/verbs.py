@@ -4,8 +4,6 @@ Only the dataclass of the chosen verb is imported: a verb needs the packages tha
 help does not wait for others.
 """
 
-from __future__ import annotations
-
 import operator
 import sys
 from collections.abc import Sequence

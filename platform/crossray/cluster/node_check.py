@@ -6,8 +6,6 @@ between two processes on the CPU. A cluster's set-up commands run it, so that a 
 when a node starts and not in mid-training.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """Which nodes of a cluster do which work: by their label `crossray-role`, where they have one."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Wait until the cluster has room for a run, and say who holds its resources."""
 
-from __future__ import annotations
-
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """Binary codes: made from real outputs, packed, compared and searched exactly."""
 
-from __future__ import annotations
-
 from crossray.codes.binary import binarise, pack, unpack
 from crossray.codes.hamming import hamming_distances, nearest_codes
 

@@ -1,7 +1,5 @@
 """Real outputs to bits, bits to bytes and back."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

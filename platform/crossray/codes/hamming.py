@@ -1,7 +1,5 @@
 """Hamming distances of packed codes, and the exact scan over all of them."""
 
-from __future__ import annotations
-
 from math import gcd
 
 import numpy as np

@@ -4,8 +4,6 @@
 `sweep` from what its trials are trained on, with the model of its pick and that model's report.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

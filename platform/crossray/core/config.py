@@ -1,7 +1,5 @@
 """Configurations are frozen dataclasses: written as JSON into manifests, read back strictly."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from typing import Any, TypeVar

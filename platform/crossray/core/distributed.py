@@ -3,8 +3,6 @@
 Every function is the identity on a single process, so methods and losses never see a rank.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

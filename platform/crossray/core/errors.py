@@ -1,7 +1,5 @@
 """The one error that a user is meant to read."""
 
-from __future__ import annotations
-
 
 class CrossRayError(Exception):
     """A mistake in an input, a configuration or an artifact that its owner can mend.

@@ -1,7 +1,5 @@
 """What an artifact is, for a reader at a terminal."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from contextlib import suppress

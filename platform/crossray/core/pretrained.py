@@ -3,8 +3,6 @@
 An installed package is accepted only with the SHA-256 digests that its reader pins.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution

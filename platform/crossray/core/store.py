@@ -1,7 +1,5 @@
 """Where artifacts live: a name in the store, an absolute path or the URI of an object store."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -6,8 +6,6 @@ and columns of a picture or a feature map. `z_BD` is a batch of embeddings, `sco
 scores.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Self, TypeVar, cast
 

@@ -1,7 +1,5 @@
 """The last step of a distillation: the anchors of a student's correction for hubs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Teacher tensors must be detached; no gradient is meant to reach a teacher.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

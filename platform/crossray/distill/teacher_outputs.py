@@ -1,7 +1,5 @@
 """What a teacher says of images and texts, computed once and then learnt from."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 
 import torch

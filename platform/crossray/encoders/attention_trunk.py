@@ -3,8 +3,6 @@
 Attention-based triplet hashing (fjssharpsword/ATH): three residual blocks of 16, 8 and 1 channels.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

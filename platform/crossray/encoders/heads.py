@@ -1,7 +1,5 @@
 """Heads that project a tower's output into the joint embedding space."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from crossray.encoders.batch_norm import SyncBatchNorm

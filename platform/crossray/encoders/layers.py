@@ -1,7 +1,5 @@
 """What the transformer layers of a tower give, read off while it runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple

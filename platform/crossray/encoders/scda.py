@@ -4,8 +4,6 @@ Selective convolutional descriptor aggregation (Wei et al. 2017, "Selective Conv
 Aggregation for Fine-Grained Image Retrieval"). Nothing is learned.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """torchvision's names of MobileNetV2's and DenseNet's weights, in timm's words."""
 
-from __future__ import annotations
-
 import re
 
 from torch import Tensor

@@ -8,8 +8,6 @@ A source is one of
 `given`: no weights at all, for features that came as vectors of unknown make.
 """
 
-from __future__ import annotations
-
 import json
 import pickle
 from pathlib import Path

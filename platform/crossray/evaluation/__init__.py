@@ -6,8 +6,6 @@ codes alike), `published`, `report`. A metric is added with its file and one lin
 `metrics.METRICS`; protocols, reports and `train.select_by` then know its name.
 """
 
-from __future__ import annotations
-
 from crossray.evaluation.evaluate import (
     Curves,
     DirectionResult,

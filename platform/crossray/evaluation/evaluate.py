@@ -1,7 +1,5 @@
 """One direction of retrieval, judged under a protocol: metrics, intervals, chance and counts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

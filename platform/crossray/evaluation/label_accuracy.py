@@ -1,7 +1,5 @@
 """Acc-K of predicted labels: is one of the K most probable labels right?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

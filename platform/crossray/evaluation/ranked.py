@@ -1,7 +1,5 @@
 """What ranks a database for its queries: scores in blocks, or codes by their Hamming distance."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple

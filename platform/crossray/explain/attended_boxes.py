@@ -1,7 +1,5 @@
 """The boxes that heat maps attend, and how far they overlap with the boxes of a data set."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple

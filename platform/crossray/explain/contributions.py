@@ -1,7 +1,5 @@
 """What each word, each dimension and each bit adds to a score."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A trained model that explains its scores of images and texts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

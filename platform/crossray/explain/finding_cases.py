@@ -1,7 +1,5 @@
 """Findings of a data set that have a box, each with the text that states it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

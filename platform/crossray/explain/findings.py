@@ -1,7 +1,5 @@
 """Whether heat maps find what a text describes: their mass inside the boxes of findings."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Heat maps: where in an image a score comes from, by its gradient or by occlusion."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal, get_args
 

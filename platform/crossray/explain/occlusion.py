@@ -1,7 +1,5 @@
 """Where in an image a score comes from: what it loses when a place is hidden."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import islice
 

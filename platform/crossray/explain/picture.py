@@ -1,7 +1,5 @@
 """An explanation as one picture; its text is drawn as lines of coloured words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple

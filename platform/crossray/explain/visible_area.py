@@ -1,7 +1,5 @@
 """The part of an image that a model sees, and where a box lies in it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Indexes of vectors and codes in shards; arrays only, never models."""
 
-from __future__ import annotations
-
 from crossray.index.candidates import Candidates, merge_candidates
 from crossray.index.hits import Hits, MixedHits, merge, mix
 from crossray.index.layout import shard_of

@@ -4,8 +4,6 @@ Shape suffixes: `Q` queries, `K` answers of a query, `C` candidates of a query, 
 `D` embedding, `Y` bytes of a packed code.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

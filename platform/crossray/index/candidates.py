@@ -4,8 +4,6 @@ The candidates are the nearest codes of a modality in all shards, so they are cu
 merged: any number of shards then gives the same answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Exact scores: inner products with the stored vectors, whichever index proposed the rows."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from crossray.index.arrays import Floats, Halves, Rows

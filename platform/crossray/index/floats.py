@@ -5,8 +5,6 @@ scan, which takes the least memory and always has recall 1; the first that fits 
 reaches the recall is taken.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

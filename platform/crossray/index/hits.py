@@ -5,8 +5,6 @@ vectors of a modality in the vectors artifact, so that it does not depend on sha
 shards merge into the answer of all rows.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 

@@ -4,8 +4,6 @@ All keep vectors as float16, which is what they come in: decoding is exact, so a
 exact as one over float32 copies and reads half the memory. All score by inner product.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt

@@ -1,7 +1,5 @@
 """Where the files of an `index` artifact lie, and in which shard an item."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

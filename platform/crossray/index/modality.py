@@ -1,7 +1,5 @@
 """The two sides of a cross-modal index."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from crossray.core.errors import CrossRayError

@@ -1,7 +1,5 @@
 """One modality of one shard: what is searched."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -5,8 +5,6 @@ float32 scores, or ties, could have hidden a row, all rows that reach the score 
 fetched.
 """
 
-from __future__ import annotations
-
 import faiss
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Queries, modes and limits of a search."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Recall of an index against exact search on the same vectors."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Which item and which of its texts each row of an index is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

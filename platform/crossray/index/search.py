@@ -1,7 +1,5 @@
 """Search over all shards of an index."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """A shard of an index, memory-mapped."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

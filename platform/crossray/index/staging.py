@@ -1,7 +1,5 @@
 """Copying vectors and codes into the shards of an index, and the queries that measure it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import chain

@@ -1,7 +1,5 @@
 """How many threads FAISS may use."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

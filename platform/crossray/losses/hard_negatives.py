@@ -1,7 +1,5 @@
 """Margin ranking against the hardest negatives of the batch (VSE++, Faghri et al. 2018, eq. 6)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

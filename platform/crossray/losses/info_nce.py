@@ -1,7 +1,5 @@
 """InfoNCE over a score matrix (van den Oord et al. 2018, eq. 4; symmetric: Radford et al. 2021)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

@@ -3,8 +3,6 @@
 Functions of the two distances of a triplet, and their mean over all triplets of a batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple

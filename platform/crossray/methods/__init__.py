@@ -1,7 +1,5 @@
 """Published methods, one folder each; `ENTRIES` is the only list of them."""
 
-from __future__ import annotations
-
 from crossray.methods import (
     ath,
     cca,

@@ -1,7 +1,5 @@
 """A method's ablation: the variants of a recipe, and what the paper says of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any

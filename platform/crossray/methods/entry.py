@@ -1,7 +1,5 @@
 """What the folder of a method offers to the registries."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 

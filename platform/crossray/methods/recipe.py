@@ -1,7 +1,5 @@
 """The configuration of a training run."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal

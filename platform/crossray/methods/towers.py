@@ -1,7 +1,5 @@
 """Towers and tokenizers that the recipes of several methods share."""
 
-from __future__ import annotations
-
 from crossray.data.transforms import AugmentConfig
 from crossray.encoders.attention_trunk import NAME as ATH_TRUNK
 from crossray.encoders.image import ImageTowerConfig

@@ -1,7 +1,5 @@
 """Work on blocks of a data set, shared out over the processes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """What a model's scores, vectors or codes are worth under a protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal

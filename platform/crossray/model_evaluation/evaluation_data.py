@@ -1,7 +1,5 @@
 """The data that a model is measured on: a split of pairs, or of features made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

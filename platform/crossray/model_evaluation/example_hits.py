@@ -1,7 +1,5 @@
 """Examples for a report: queries of a corpus with the first hits of its scores."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 

@@ -1,7 +1,5 @@
 """The leak check of an evaluation: shown on the screen, and handed to its report."""
 
-from __future__ import annotations
-
 from crossray.core.artifacts import Artifact
 from crossray.core.inspection import lineage
 from crossray.data.split import Split

@@ -1,7 +1,5 @@
 """How well a model of self-supervision solves its tasks on the validation split."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 

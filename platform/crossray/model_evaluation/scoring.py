@@ -1,7 +1,5 @@
 """Scores of every image against every text of a corpus, shared out over the processes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """On what data models were selected: what a report says of it, and the warning."""
 
-from __future__ import annotations
-
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.report.selection_section import CLOSED_FORM, Selected, Selection

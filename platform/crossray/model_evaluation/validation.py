@@ -1,7 +1,5 @@
 """Retrieval quality on the validation split while training."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Trained models as artifacts: configuration in the manifest, weights as safetensors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

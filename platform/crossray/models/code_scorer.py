@@ -1,7 +1,5 @@
 """Models seen through their codes, for evaluation."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The corpus that a recipe reads from an artifact."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 

@@ -1,7 +1,5 @@
 """A trained model as a function from texts and encoded images to vectors, codes and scores."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """A recipe's method, made to fit the data: vocabulary, sizes, architecture."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar

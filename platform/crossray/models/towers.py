@@ -1,7 +1,5 @@
 """Which towers made a `features` artifact, and whether a method has the same."""
 
-from __future__ import annotations
-
 from crossray.core.artifacts import Artifact
 from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError

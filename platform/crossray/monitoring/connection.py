@@ -1,7 +1,5 @@
 """The cluster that is watched."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

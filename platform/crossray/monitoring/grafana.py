@@ -1,7 +1,5 @@
 """Grafana on this machine, with the dashboards in it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Panels in few words, and the JSON that Grafana makes of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Literal
 

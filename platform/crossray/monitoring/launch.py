@@ -1,7 +1,5 @@
 """`crossray dashboards`: Prometheus, and Grafana where it is installed, on the running cluster."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import tempfile

@@ -4,8 +4,6 @@
 `crossray dashboards`, which does so too, does not run.
 """
 
-from __future__ import annotations
-
 import collections
 import time
 from collections.abc import Iterable, Mapping

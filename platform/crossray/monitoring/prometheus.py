@@ -1,7 +1,5 @@
 """Prometheus on this machine, reading the metrics of a Ray cluster."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager

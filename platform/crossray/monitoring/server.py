@@ -1,7 +1,5 @@
 """A server program on this machine, started and ended."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

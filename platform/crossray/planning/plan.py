@@ -1,7 +1,5 @@
 """`crossray plan`: memory, hours and cost of a training run, shards and replicas of an endpoint."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Literal, NamedTuple

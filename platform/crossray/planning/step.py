@@ -5,8 +5,6 @@ gradients and optimiser state follow from the ZeRO stage (Rajbhandari et al. 202
 5): what is divided over N workers. Stages 2 and 3 in bfloat16 are DeepSpeed's estimators.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The registry of complete runs: functions that return a configuration, found by their names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Recipes of students."""
 
-from __future__ import annotations
-
 from crossray.data.transforms import AugmentConfig
 from crossray.distill import DistillationConfig
 from crossray.encoders.image import ImageTowerConfig

@@ -1,7 +1,5 @@
 """The endpoint's bearer token: from the environment, or made once and kept on this machine."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """The Ray Serve application of an index, for `serve run`, config files and `crossray serve`."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

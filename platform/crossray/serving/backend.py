@@ -1,7 +1,5 @@
 """Queries as an index understands them, and what encodes and searches them in each topology."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 

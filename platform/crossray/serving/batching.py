@@ -1,7 +1,5 @@
 """Queries that arrive while others are encoded are encoded together."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Which item each row of an index is, and what a hit says of it."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import quote
 

@@ -1,7 +1,5 @@
 """Queries to vectors, codes and scores: the model behind batches and threads."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -26,8 +26,6 @@ program `crossray-haproxy` stands in HAProxy's place, mends what Ray wrote, and 
   metrics are for this machine, and what no replica has seen is logged to a file by the sockets.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ A replica starts it and sends it one image after the other. Decoders of hostile 
 time and memory, or end their process; here they cost only the image that they read.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import queue

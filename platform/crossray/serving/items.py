@@ -1,7 +1,5 @@
 """The items that an index finds, read from its pairs artifact by id."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

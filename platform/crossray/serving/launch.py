@@ -1,7 +1,5 @@
 """`crossray serve`: an index on the running Ray cluster, or on a private one."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

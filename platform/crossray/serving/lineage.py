@@ -1,7 +1,5 @@
 """The artifacts behind an index, opened and checked against each other."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from crossray.core.artifacts import Artifact, Kind, open_artifact

@@ -4,8 +4,6 @@ Ray Serve counts requests by status, and replicas; here stands what it cannot se
 search, the batches of the encoder, and what is served. See `docs/dashboards.md`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter

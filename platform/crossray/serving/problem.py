@@ -1,7 +1,5 @@
 """Errors as problem documents (RFC 9457): one shape for every answer that is not a success."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus

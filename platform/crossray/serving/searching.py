@@ -1,7 +1,5 @@
 """From a search request to its answer, whatever topology encodes and searches."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import binascii

@@ -1,7 +1,5 @@
 """The reference of every report: CCA on the features the model started from."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Fit a closed-form method: one pass over the training split, in one process."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import replace

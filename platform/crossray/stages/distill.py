@@ -1,7 +1,5 @@
 """Distil a student: from a `teacher` and a `pairs` artifact to a `student` artifact."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar

@@ -1,7 +1,5 @@
 """Evaluate a model: from a model and a `pairs` artifact to a `report` artifact."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Grounded average precision of a model: its ranking and its heat maps, against the boxes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

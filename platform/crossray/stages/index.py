@@ -1,7 +1,5 @@
 """Build an index: from a `vectors` to an `index` artifact."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from pathlib import Path

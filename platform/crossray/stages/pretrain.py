@@ -1,7 +1,5 @@
 """Train a teacher: from a `pairs` or `features` artifact to a `teacher` artifact."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Annotated
 

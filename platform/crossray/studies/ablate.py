@@ -1,7 +1,5 @@
 """Ablate a method: what each of its parts is worth."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

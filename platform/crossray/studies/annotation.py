@@ -1,7 +1,5 @@
 """Annotation efficiency: a recipe at shrinking fractions of the pairs, with and without stage 1."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

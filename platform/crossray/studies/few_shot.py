@@ -1,7 +1,5 @@
 """Few shots: a recipe with more and more examples of labels that training never saw."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

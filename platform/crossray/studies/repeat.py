@@ -1,7 +1,5 @@
 """Repeat a run over seeds or folds: the spread of every metric."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

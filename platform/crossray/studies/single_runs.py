@@ -1,7 +1,5 @@
 """Single runs of a study: made once, and taken when the study is started again."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

@@ -1,7 +1,5 @@
 """A study: single runs that answer one question together, and the report over all of them."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

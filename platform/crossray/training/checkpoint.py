@@ -1,7 +1,5 @@
 """Everything that a run needs to go on exactly where it stood."""
 
-from __future__ import annotations
-
 import json
 import random
 from dataclasses import asdict, dataclass

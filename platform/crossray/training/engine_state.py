@@ -4,8 +4,6 @@ DeepSpeed's checkpoints are pickles, a file a process, and those of ZeRO-3 are r
 processes as wrote them. Here every weight and moment is one full tensor in float32, at any stage.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """One DeepSpeed engine a phase: the only place that steps an optimiser."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator, Sequence

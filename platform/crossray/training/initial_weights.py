@@ -1,7 +1,5 @@
 """The weights of an earlier teacher as the start of a new model."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The training loop of one worker process."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import os

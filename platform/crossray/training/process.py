@@ -1,7 +1,5 @@
 """How a training process computes and what it does with memory."""
 
-from __future__ import annotations
-
 import ctypes
 
 from torch import nn

@@ -1,7 +1,5 @@
 """What a training run logs, as metrics of Ray that Prometheus reads: see `docs/dashboards.md`."""
 
-from __future__ import annotations
-
 from ray.util.metrics import Counter, Gauge
 
 CHECKPOINT_SECONDS = "checkpoint_seconds"

@@ -1,7 +1,5 @@
 """One training run on Ray Train: from its specification to a published model."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable

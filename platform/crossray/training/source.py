@@ -1,7 +1,5 @@
 """What a run learns from and judges its epochs by: pairs, pretext tasks or a teacher."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any

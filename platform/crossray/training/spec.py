@@ -1,7 +1,5 @@
 """What a training run is: one frozen value from the stage to every worker."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass, field

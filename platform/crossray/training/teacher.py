@@ -1,7 +1,5 @@
 """Distillation inside a training process: the teacher's outputs and the corpora with them."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice

@@ -1,7 +1,5 @@
 """The pace of a run: when its next values and lines are due, and how fast it went since."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic

@@ -1,7 +1,5 @@
 """Where a run's numbers and lines go: TensorBoard always, MLflow when asked for, the screen."""
 
-from __future__ import annotations
-
 import tempfile
 from typing import Any, Literal, Protocol
 

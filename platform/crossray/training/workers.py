@@ -1,7 +1,5 @@
 """What Ray reserves for the workers of a training run."""
 
-from __future__ import annotations
-
 from crossray.cluster.placement import role_selector
 from crossray.cluster.room import Need, node_resources, places_for
 from crossray.methods.recipe import TrainConfig

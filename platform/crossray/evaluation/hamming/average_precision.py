@@ -1,7 +1,5 @@
 """Average precision of Hamming ranking over a database, without sorting where possible."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """The ranking by Hamming distance, from the number of items at each distance."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

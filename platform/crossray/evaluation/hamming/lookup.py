@@ -1,7 +1,5 @@
 """What the Hamming distances of codes return: lookup by radius, and the first N of the ranking."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Hamming distances and label relevance of queries and items, a block of queries at a time."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

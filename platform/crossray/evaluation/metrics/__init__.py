@@ -1,7 +1,5 @@
 """One metric a file, a pure function of arrays; those that a protocol can name are `METRICS`."""
 
-from __future__ import annotations
-
 import re
 
 from crossray.core.errors import CrossRayError

@@ -1,7 +1,5 @@
 """Array types of the package, the checks every metric makes, and the row blocks they work in."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Average precision with three denominators, any cut-off and both tie rules."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Literal, get_args
 

@@ -1,7 +1,5 @@
 """Average precision label by label: the mean over labels, and a table of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,7 +1,5 @@
 """How much of a heat map lies where it should: the energy-based pointing game."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """Rank of the best positive: its median and its mean over the queries are the reported ranks."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

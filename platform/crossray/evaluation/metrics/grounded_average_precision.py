@@ -1,7 +1,5 @@
 """Average precision that counts an item only where the model looked at the right place."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """The mean of a metric over the queries and the rule for queries without a relevant item."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

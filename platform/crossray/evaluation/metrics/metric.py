@@ -1,7 +1,5 @@
 """What a metric is to a protocol: a name, a function of rankings and what a reader must know."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args

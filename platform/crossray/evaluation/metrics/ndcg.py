@@ -1,7 +1,5 @@
 """Normalised discounted cumulative gain, for relevance that has degrees."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """Precision@K: the share of the top K that is relevant."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from numpy.typing import ArrayLike

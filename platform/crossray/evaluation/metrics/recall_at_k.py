@@ -1,7 +1,5 @@
 """Recall@K of the image-text community: is any match in the top K?"""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

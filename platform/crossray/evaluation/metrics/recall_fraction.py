@@ -1,7 +1,5 @@
 """Recall in the sense of information retrieval: the fraction of the positives found."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

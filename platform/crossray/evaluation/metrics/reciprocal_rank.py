@@ -1,7 +1,5 @@
 """Reciprocal rank of the best positive, whose mean over the queries is the reported MRR."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

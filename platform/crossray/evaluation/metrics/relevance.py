@@ -1,7 +1,5 @@
 """Relevance rules: which database items answer a query. One named rule an evaluation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The metrics of a protocol, each under its relevance rule, and the curves of a report."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial

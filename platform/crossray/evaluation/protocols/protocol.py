@@ -1,7 +1,5 @@
 """Evaluation protocols: every choice that changes a number, under one name."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args

@@ -1,7 +1,5 @@
 """Relevance rules bound to the queries and the database of one evaluation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """How epochs are judged while a model trains: the protocols behind `train.select_by`."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from crossray.core.errors import CrossRayError

@@ -1,7 +1,5 @@
 """Figures that papers print, kept apart from ours."""
 
-from __future__ import annotations
-
 from crossray.evaluation.published.compare import MeasuredOn, PublishedRow, published_rows
 from crossray.evaluation.published.figures import PublishedFigure, published_figures
 

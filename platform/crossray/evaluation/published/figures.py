@@ -1,7 +1,5 @@
 """The store of published figures: what papers print, with what is needed to read it."""
 
-from __future__ import annotations
-
 import csv
 import json
 from dataclasses import dataclass

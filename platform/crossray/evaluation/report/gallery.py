@@ -1,7 +1,5 @@
 """Queries with what was found for them, for readers who would rather look than read."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

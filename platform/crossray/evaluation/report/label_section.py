@@ -1,7 +1,5 @@
 """The part of a report that judges each label alone; `labels.html` is its form on the page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What leaks from one split into another, as a part of a report."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from crossray.evaluation.report.section import Section

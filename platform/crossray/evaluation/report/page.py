@@ -1,7 +1,5 @@
 """Reports as pages that need nothing else, and as text."""
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from collections.abc import Mapping, Sequence

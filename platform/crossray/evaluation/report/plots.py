@@ -1,7 +1,5 @@
 """The curves of an evaluation report: its figures, and as `report.json` has them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple

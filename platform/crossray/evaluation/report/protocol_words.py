@@ -1,7 +1,5 @@
 """A protocol in sentences, for the reader of a report."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

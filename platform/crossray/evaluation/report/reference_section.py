@@ -1,7 +1,5 @@
 """Figures beside those of the model: a plain method's on the same data, and published ones."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The report of an evaluation: `report.json` for programs, a page, a text and plots for readers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

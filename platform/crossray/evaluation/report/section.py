@@ -1,7 +1,5 @@
 """Parts of a report that are sentences and a table, the same in its text and on its page."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What the reports of studies say: the spread over runs, variants of a system, curves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from operator import itemgetter

@@ -1,7 +1,5 @@
 """The report of a study: points by metrics with intervals and differences, and one plot."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from math import ceil

@@ -1,7 +1,5 @@
 """The figures of a sweep, and its trials as an Optuna study: what decides the metric."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The report of a sweep: `report.json`, and a page, a text and plots for readers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is known of one trial of a sweep."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """Bootstrap over queries: confidence intervals and the paired test of two systems."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal

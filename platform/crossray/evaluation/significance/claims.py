@@ -1,7 +1,5 @@
 """Orderings that a paper claims, and whether measured values bear them out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

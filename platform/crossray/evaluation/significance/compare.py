@@ -1,7 +1,5 @@
 """Reports side by side, and which differences are more than chance."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

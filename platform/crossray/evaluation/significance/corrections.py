@@ -1,7 +1,5 @@
 """Corrections of a family of p-values: the chance of any false alarm stays below the level."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The paired t-test over seeds: the secondary test of two systems."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

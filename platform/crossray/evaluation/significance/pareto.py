@@ -1,7 +1,5 @@
 """The Pareto front of several costs, and the point of it that gives up least of each."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The paired permutation test over queries: signs of the differences are flipped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The spread of a metric over runs: seeds or folds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

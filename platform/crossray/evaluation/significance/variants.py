@@ -1,7 +1,5 @@
 """Variants of a system that answered the same queries: their metrics and their differences."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

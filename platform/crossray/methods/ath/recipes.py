@@ -1,7 +1,5 @@
 """Recipe of ATH."""
 
-from __future__ import annotations
-
 from crossray.methods.ath.model import AthConfig
 from crossray.methods.recipe import OptimizerConfig, Recipe, TrainConfig
 from crossray.methods.towers import ATH_IMAGE, MILD_AUGMENT, SMALL_BERT, SMALL_TOKENIZER

@@ -1,7 +1,5 @@
 """Recipe of CCA."""
 
-from __future__ import annotations
-
 from crossray.methods.cca.model import CcaConfig
 from crossray.methods.recipe import Recipe
 from crossray.methods.towers import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER

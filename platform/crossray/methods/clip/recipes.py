@@ -1,7 +1,5 @@
 """Recipes of CLIP, the plain dual encoder."""
 
-from __future__ import annotations
-
 from crossray.methods.clip.model import ClipConfig
 from crossray.methods.recipe import OptimizerConfig, Recipe, TrainConfig
 from crossray.methods.towers import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER

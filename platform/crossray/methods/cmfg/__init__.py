@@ -5,8 +5,6 @@ refine the nodes, pooled nodes are compared. `graph.py` holds the equations, `ne
 learned in them, `model.py` puts them together.
 """
 
-from __future__ import annotations
-
 from crossray.methods.cmfg.ablation import CMFG
 from crossray.methods.cmfg.model import Cmfg, CmfgConfig
 from crossray.methods.cmfg.recipes import cmfg_base, cmfg_pretrained_tiny, cmfg_tiny

@@ -1,7 +1,5 @@
 """The ablation of CMFG, of which the paper publishes none."""
 
-from __future__ import annotations
-
 from crossray.methods.ablation import Ablation, vary
 from crossray.methods.cmfg.model import CmfgConfig
 from crossray.methods.cmfg.recipes import cmfg_tiny

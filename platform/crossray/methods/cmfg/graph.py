@@ -4,8 +4,6 @@ Shape suffixes here: `G` graphs, `V` and `U` nodes of a graph, `R` patches, `T` 
 width d_k of an attention head.
 """
 
-from __future__ import annotations
-
 from math import sqrt
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Recipes of CMFG."""
 
-from __future__ import annotations
-
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import TextTowerConfig
 from crossray.methods.cmfg.model import CmfgConfig

@@ -4,8 +4,6 @@
 `model.py` puts them together; the losses are `losses/graph_pattern.py` and `losses/modality.py`.
 """
 
-from __future__ import annotations
-
 from crossray.methods.entry import MethodEntry
 from crossray.methods.gpldan.ablation import GPLDAN
 from crossray.methods.gpldan.model import Gpldan, GpldanConfig

@@ -1,7 +1,5 @@
 """The ablation of GPLDAN: Table 3 of the paper, and the grid of alpha and beta that it searches."""
 
-from __future__ import annotations
-
 from itertools import pairwise, product
 
 from crossray.evaluation.significance.claims import Claim

@@ -4,8 +4,6 @@ GPLDAN, equations 1 to 3. Shapes here: `S` slots (k of the paper), `D` width of 
 paper), `B` items, `C` partners. The paper's X is H x k; here a slot is a row.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

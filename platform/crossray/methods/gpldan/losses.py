@@ -6,8 +6,6 @@ modalities is made to fail (equations 10 and 11). Row i of every matrix belongs 
 other; distances are `l_p`, one minus a cosine.
 """
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """Recipes of GPLDAN."""
 
-from __future__ import annotations
-
 from crossray.methods.gpldan.model import GpldanConfig
 from crossray.methods.recipe import (
     DeepSpeedConfig,

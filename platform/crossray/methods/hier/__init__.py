@@ -6,8 +6,6 @@ sentences, the image with the text; `scores.py` holds the equations, `model.py` 
 them together.
 """
 
-from __future__ import annotations
-
 from crossray.methods.entry import MethodEntry
 from crossray.methods.hier.ablation import HIER, HIER_PRETEXT
 from crossray.methods.hier.config import HierConfig

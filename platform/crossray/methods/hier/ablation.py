@@ -4,8 +4,6 @@ The proposal prints no results, so what is claimed are its hypotheses (docs/meth
 variant of the second ablation is the same stage 2; what differs is the stage 1 that it starts from.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import combinations
 from typing import Any

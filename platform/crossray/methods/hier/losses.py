@@ -7,8 +7,6 @@ prediction (Gidaris et al. 2018, eq. 3); masked tokens and the order of two segm
 several losses that stay positive (Kendall et al. 2018, eq. 10).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

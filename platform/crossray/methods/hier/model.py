@@ -1,7 +1,5 @@
 """HIER stage 2: the model, its three level losses and the gated loss."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """Recipes of HIER: stage 2, and stage 1 with the same towers, trained without pairs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from crossray.data.transforms import AugmentConfig

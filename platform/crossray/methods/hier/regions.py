@@ -1,7 +1,5 @@
 """Regions and structures of a feature map for HIER: grids, boxes, masks, lung zones."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

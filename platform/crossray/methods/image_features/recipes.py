@@ -1,7 +1,5 @@
 """Recipe of plain image features."""
 
-from __future__ import annotations
-
 from crossray.methods.image_features.model import ImageFeaturesConfig
 from crossray.methods.recipe import Recipe
 from crossray.methods.towers import IMAGENET_MOBILENET, MINILM, MINILM_TOKENIZER

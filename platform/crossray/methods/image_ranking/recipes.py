@@ -1,7 +1,5 @@
 """Recipes of the ranking loss on images, which MMDL's towers are fine-tuned by."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from crossray.methods.image_ranking.model import ImageRankingConfig

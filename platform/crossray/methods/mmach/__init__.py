@@ -6,8 +6,6 @@ hold the equations, `triplets.py` the sampler, `networks.py` the three networks,
 published and `training.py` what surrounds it while it is trained.
 """
 
-from __future__ import annotations
-
 from crossray.methods.entry import MethodEntry
 from crossray.methods.mmach.ablation import MMACH
 from crossray.methods.mmach.config import MmachConfig

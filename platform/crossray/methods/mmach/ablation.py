@@ -1,7 +1,5 @@
 """The ablation of MMACH (tables 2 and 3): without the attention, and with another objective."""
 
-from __future__ import annotations
-
 from crossray.evaluation.significance.claims import Claim
 from crossray.methods.ablation import Ablation, vary
 from crossray.methods.mmach.recipes import mmach_pretrained_tiny

@@ -1,7 +1,5 @@
 """The input of the label network: label features (equation 1, E_L), enriched (2 and 3)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -5,8 +5,6 @@ cross-modal triplets by the number of labels in common (equation 4); cosines of 
 are to be those of label vectors (MMACH-MSE).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """The hash networks of images, texts and labels; all end in tanh (MMACH, equation 8)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

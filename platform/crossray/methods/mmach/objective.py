@@ -3,8 +3,6 @@
 H, F and G of the paper are `label_NK`, `image_NK` and `text_NK`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -4,8 +4,6 @@ As in the paper, SGD whose learning rate falls linearly, epoch by epoch, from 10
 batches of 128, and each of the three networks in turn for a pass over the training split.
 """
 
-from __future__ import annotations
-
 from crossray.encoders.image import ImageTowerConfig
 from crossray.methods.mmach.config import MmachConfig
 from crossray.methods.recipe import (

@@ -1,7 +1,5 @@
 """MMACH while it is trained: the label network and the outputs of all training rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Triplets by the number of labels in common, drawn by rejection (docs/methods/mmach.md)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

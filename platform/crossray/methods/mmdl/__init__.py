@@ -1,7 +1,5 @@
 """MMDL: multimodal multitask deep learning for X-ray image retrieval."""
 
-from __future__ import annotations
-
 from crossray.methods.entry import MethodEntry
 from crossray.methods.mmdl.ablation import MMDL
 from crossray.methods.mmdl.model import Mmdl, MmdlConfig

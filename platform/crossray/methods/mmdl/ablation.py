@@ -1,7 +1,5 @@
 """The ablation of MMDL: its texts, and what the paper leaves open (docs/methods/mmdl.md)."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from crossray.evaluation.significance.claims import Claim

@@ -1,7 +1,5 @@
 """MMDL's fully connected layers, which images and texts share as far as their widths allow."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, get_args
 

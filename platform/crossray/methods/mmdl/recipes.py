@@ -1,7 +1,5 @@
 """Recipes of MMDL."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from crossray.methods.mmdl.model import MmdlConfig

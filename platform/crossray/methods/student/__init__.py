@@ -1,7 +1,5 @@
 """The student: one small trunk for images and texts, with codes."""
 
-from __future__ import annotations
-
 from crossray.methods.student.model import Student, StudentConfig
 
 __all__ = ["Student", "StudentConfig"]

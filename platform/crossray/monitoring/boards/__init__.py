@@ -1,7 +1,5 @@
 """The four dashboards. `python -m crossray.monitoring.boards FOLDER` writes them as JSON."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The dashboard of the cluster; nodes are counted by `monitoring.nodes`."""
 
-from __future__ import annotations
-
 from crossray.monitoring.grafana_json import Board, Panel, Series
 
 

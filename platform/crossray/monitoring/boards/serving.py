@@ -1,7 +1,5 @@
 """The dashboard of the endpoint: the metrics of Ray Serve, and those of `serving.metrics`."""
 
-from __future__ import annotations
-
 from crossray.monitoring.grafana_json import Board, Panel, Series
 
 _OURS = 'application="crossray"'

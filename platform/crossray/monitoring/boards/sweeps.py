@@ -1,7 +1,5 @@
 """The dashboard of sweeps; the metrics of trials are those of `studies.sweep.progress`."""
 
-from __future__ import annotations
-
 from crossray.monitoring.grafana_json import Board, Panel, Series
 
 SWEEPS = Board(

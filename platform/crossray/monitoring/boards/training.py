@@ -1,7 +1,5 @@
 """The dashboard of training runs; most metrics are those of `training.ray_metrics`."""
 
-from __future__ import annotations
-
 from crossray.monitoring.grafana_json import Board, Panel, Series
 
 

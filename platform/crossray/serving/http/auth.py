@@ -1,7 +1,5 @@
 """Authentication: a bearer token on everything but the page and the health checks."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import binascii

@@ -3,8 +3,6 @@
 A client that sends slowly, or a part and then nothing, must cost others neither places nor memory.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator

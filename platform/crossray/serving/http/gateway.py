@@ -1,7 +1,5 @@
 """The HTTP interface: one FastAPI application in front of either topology."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The endpoint's description: OpenAPI, from the models that it answers with, and as a page."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from html import escape

@@ -1,7 +1,5 @@
 """The search page: one static file, and headers that let nothing else run on it."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """Options of Ray Serve's deployments, where its defaults do not fit."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from crossray.cluster.placement import role_selector

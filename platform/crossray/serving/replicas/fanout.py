@@ -3,8 +3,6 @@
 A shard is a deployment, never a replica's rank: ranks change when replicas come and go.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ray import serve

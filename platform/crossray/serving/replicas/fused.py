@@ -1,7 +1,5 @@
 """The fused topology: gateway, encoder and all shards in one replica, which scale together."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

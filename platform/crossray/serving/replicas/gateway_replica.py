@@ -4,8 +4,6 @@ Deployments talk through Ray Serve's handles. What a client sent travels in them
 bytes between processes of this application; nothing that a client sent is ever unpickled.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from typing import Any

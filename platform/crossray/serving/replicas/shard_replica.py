@@ -1,7 +1,5 @@
 """A replica of the fan-out topology that holds one shard; it knows no model and loads no torch."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

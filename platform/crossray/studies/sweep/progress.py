@@ -1,7 +1,5 @@
 """What a sweep prints and measures while it runs."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any

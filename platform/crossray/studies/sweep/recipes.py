@@ -1,7 +1,5 @@
 """The recipes of a sweep's finished trials, as its artifact holds them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a sweep was asked for, kept with its trials so that it can be resumed."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from pathlib import Path

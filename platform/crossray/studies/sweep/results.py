@@ -1,7 +1,5 @@
 """What a sweep has found: its trials, what their models cost, and the top ones over seeds."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What a sweep searches: fields of a recipe and the values they may take."""
 
-from __future__ import annotations
-
 import random
 import runpy
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """How a sweep chooses what to try, what to stop, and how many trials run at a time."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Sweep: from data and a search space to a `sweep` artifact."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
