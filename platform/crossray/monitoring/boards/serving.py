@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossray.monitoring.grafana_json import Board, Panel, Series
+from crossray.monitoring.boards.panels import Board, Panel, Series
 
 _OURS = 'application="crossray"'
 # Ray Serve's health checks have routes that begin so.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossray.monitoring.grafana_json import Board, Panel, Series
+from crossray.monitoring.boards.panels import Board, Panel, Series
 
 
 def _of_run(metric: str, *labels: str) -> str:
