@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crossray.monitoring.boards import BOARDS, write
-from crossray.monitoring.grafana_json import Board, Panel, Series
+from crossray.monitoring.boards.panels import Board, Panel, Series
 
 FOLDER = Path(__file__).parents[2] / "serve" / "dashboards"
 NAMES = ("training", "sweeps", "cluster", "serving")

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from crossray.monitoring.boards.cluster import CLUSTER
+from crossray.monitoring.boards.panels import Board
 from crossray.monitoring.boards.serving import SERVING
 from crossray.monitoring.boards.sweeps import SWEEPS
 from crossray.monitoring.boards.training import TRAINING
-from crossray.monitoring.grafana_json import Board
 
 BOARDS: tuple[Board, ...] = (TRAINING, SWEEPS, CLUSTER, SERVING)
 

@@ -1,6 +1,6 @@
 """The dashboard of the cluster; nodes are counted by `monitoring.nodes`."""
 
-from crossray.monitoring.grafana_json import Board, Panel, Series
+from crossray.monitoring.boards.panels import Board, Panel, Series
 
 
 def _nodes(state: str, *labels: str) -> str:

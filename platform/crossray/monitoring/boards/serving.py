@@ -1,6 +1,6 @@
 """The dashboard of the endpoint: the metrics of Ray Serve, and those of `serving.metrics`."""
 
-from crossray.monitoring.grafana_json import Board, Panel, Series
+from crossray.monitoring.boards.panels import Board, Panel, Series
 
 _OURS = 'application="crossray"'
 # Ray Serve's health checks have routes that begin so.

@@ -1,6 +1,6 @@
 """The dashboard of sweeps; the metrics of trials are those of `studies.sweep.progress`."""
 
-from crossray.monitoring.grafana_json import Board, Panel, Series
+from crossray.monitoring.boards.panels import Board, Panel, Series
 
 SWEEPS = Board(
     "sweeps",

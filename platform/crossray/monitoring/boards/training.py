@@ -1,6 +1,6 @@
 """The dashboard of training runs; most metrics are those of `training.ray_metrics`."""
 
-from crossray.monitoring.grafana_json import Board, Panel, Series
+from crossray.monitoring.boards.panels import Board, Panel, Series
 
 
 def _of_run(metric: str, *labels: str) -> str:
