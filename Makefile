@@ -5,7 +5,7 @@ PIP := $(VENV)/bin/pip
 STAMP := $(VENV)/.installed
 STORE := $(or $(CROSSRAY_STORE),$(HOME)/.crossray)
 CPUS := $(shell python3 -c 'import os; print(max(2, os.cpu_count()))')
-EXTRAS := cpu,mlflow,doc2vec,dev
+EXTRAS := all,dev,oracles
 SUBMIT := python -m crossray.cli.submit
 
 export PATH := $(VENV)/bin:$(PATH)
@@ -59,8 +59,8 @@ dashboards: cluster  ## Prometheus, and Grafana where it is installed, on the lo
 HEAVY_TESTS := tests/e2e tests/serving
 # Two of them stand among the others, so that both halves take as long.
 BALANCING_TESTS := tests/e2e/test_sweep.py tests/e2e/test_real_photos.py
-# Several nodes on one machine, which lose each other where it is busy, and runs on an object store:
-# on their own, when it is quiet.
+# Several nodes on one machine, which lose each other where it is busy, runs on an object store, and
+# the commands of the README: on their own, when it is quiet.
 CLUSTER_TESTS := tests/nodes
 NOT_LIGHT := $(HEAVY_TESTS) $(CLUSTER_TESTS) tests/support tests/golden
 LIGHT_TESTS := $(filter-out $(addsuffix /,$(NOT_LIGHT)),$(wildcard tests/*/ tests/test_*.py))
@@ -82,7 +82,7 @@ test-light:
 test-long: install  ## 200 damages of one row for every importer, where `make test` tries 20; a minute
 	CROSSRAY_DAMAGES=200 $(SPARING) python -m pytest --durations=25 tests/data/sources/test_source_fuzz.py tests/data/test_feature_set_fuzz.py
 
-test-cluster: install  ## lost nodes, a cut cable, a new head, an object store, dashboards on a real Prometheus; 15 minutes
+test-cluster: install  ## lost nodes, a cut cable, a new head, an object store, dashboards on a real Prometheus, the README's commands; 17 minutes
 	@ray get-auth-token --generate > /dev/null 2>&1
 	$(SPARING) python -m pytest $(CLUSTER_TESTS)
 
@@ -97,6 +97,7 @@ stop:  ## shut everything down that `make demo` started
 
 docs: install  ## draw the pictures of the docs again
 	python -m crossray.data.phantom.contact_sheet docs/images/phantom_contact_sheet.jpg
+	python docs/images/draw.py
 
 clean: stop
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .slipcover*.json

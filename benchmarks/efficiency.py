@@ -2,7 +2,7 @@
 
     python benchmarks/efficiency.py --teacher TEACHER --student STUDENT --pairs PAIRS [--threads 2]
 
-Each model runs in a process of its own. It encodes one decoded image or text; and it answers one,
+Each model runs in a separate process. It encodes one decoded image or text; and it answers one,
 which is to encode it and to score it against `--candidates` items that were encoded before, without
 the second ranking of the best that HIER's level 2 may add. Ten calls warm up, then `--runs` are
 timed. Prints a table and, last, one JSON object: parameters, milliseconds (median and 95th
@@ -30,7 +30,7 @@ from crossray.core.artifacts import open_artifact
 from crossray.core.store import resolve
 from crossray.core.types import Representation
 from crossray.data.corpora.corpus import PairCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.methods.contract import Method
 from crossray.models.artifact import load_model
 from crossray.models.corpora import pair_corpus

@@ -1,11 +1,11 @@
-"""How fast is the mean average precision of Hamming ranking beside the usual loop over queries?
+"""How fast is the mean average precision of Hamming ranking, compared with the usual loop?
 
     python benchmarks/evaluation.py [--queries 2100] [--items 188321] [--bits 64] [--labels 21]
 
 Random codes and labels in the numbers of NUS-WIDE. The loop takes each query's distances from a
 matrix product of float32 codes of +-1, sorts them and averages count / rank over the relevant
-items: once with NumPy's default sort, which leaves ties to chance and stands beside
-`ties="expected"`, and once with its stable sort, which stands beside `ties="stable"`. Both may use
+items: once with NumPy's default sort, which leaves ties to chance and is compared with
+`ties="expected"`, and once with its stable sort, compared with `ties="stable"`. Both may use
 all cores; OMP_NUM_THREADS bounds those of the loop's products. Prints a table and, last, one JSON
 object: `speedup` and `speedup_stable`, `max_abs_diff` between the stable values of the loop and
 ours, and `peak_mib`, the most that ours takes beyond its inputs.

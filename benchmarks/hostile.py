@@ -2,10 +2,10 @@
 
     python benchmarks/hostile.py --url http://127.0.0.1:8000 [--token TOKEN] [--stall 20]
 
-Against a running endpoint on this machine, one after the other and beside bystanders who ask by
-text and for `/readyz` all the time: thin images, PNGs of 25 megapixels beside bodies that stall,
-connections that are cut off, a body of 800,000 unknown keys, and damaged images of nine formats.
-Prints what was answered and, last, one JSON object:
+Against a running endpoint on this machine, one after the other and while bystanders search by
+text and for `/readyz` all the time: thin images, PNGs of 25 megapixels together with bodies that
+stall, connections that are cut off, a body of 800,000 unknown keys, and damaged images of nine
+formats. Prints what was answered and, last, one JSON object:
 
 - `server_errors`: answers of 500 and above, other than a 503 that says when to come again;
 - `bystanders_failed`: of their requests, those that were not answered with 200;
@@ -209,7 +209,7 @@ class Attacker:
 
 
 class Bystanders:
-    """A process of its own with two clients, who ask again as soon as they have read an answer."""
+    """A separate process with two clients, who send again as soon as they have read an answer."""
 
     def __init__(self, url: str, token: str) -> None:
         self.milliseconds: list[float] = []
@@ -231,7 +231,7 @@ class Bystanders:
 
 
 def stand_by(url: str, token: str, stop: Event, found: Any) -> None:
-    """Ask until told to stop; gives milliseconds and the number of failures."""
+    """Search until stopped; gives milliseconds and the number of failures."""
     took: list[float] = []
     failures: list[str] = []
 
@@ -274,7 +274,7 @@ def is_loopback(host: str) -> bool:
 
 
 def png(width: int, height: int) -> bytes:
-    """A whole white PNG of 8-bit greys, a thousand times smaller than its pixels."""
+    """A white PNG of 8-bit greys, a thousand times smaller than its pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + data))

@@ -23,17 +23,16 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.index.candidates import merge_candidates
-from crossray.index.choose import tune
-from crossray.index.floats import write_floats
+from crossray.index.floats import tune, write_floats
 from crossray.index.hits import Hits
-from crossray.index.kinds import Kind
+from crossray.index.kinds import IndexKind
 from crossray.index.layout import CODES, FLOATS, VECTORS
 from crossray.index.part import open_part
 from crossray.index.queries import Queries, candidates_for
 from crossray.index.recall import K, Trial, exact_hits, recall
 from crossray.index.staging import PartWriter
 
-KINDS: tuple[Kind, ...] = ("flat", "ivf", "hnsw")
+KINDS: tuple[IndexKind, ...] = ("flat", "ivf", "hnsw")
 BLOCK = 8192
 
 
@@ -57,7 +56,7 @@ class Benchmark:
         dim: of a vector.
         bits: of a code.
         clusters: that the vectors lie in.
-        queries: that are asked; none of them is stored.
+        queries: how many are searched; none of them is stored.
         target_recall: that IVF and HNSW are tuned to.
         seed: of everything.
     """
@@ -99,7 +98,7 @@ class Benchmark:
         writer.close()
         return draw(self.queries)
 
-    def _float(self, folder: Path, kind: Kind, trial: Trial) -> Result:
+    def _float(self, folder: Path, kind: IndexKind, trial: Trial) -> Result:
         began = time.perf_counter()
         write_floats([folder], kind, self.seed, lambda rows: None)
         seconds = time.perf_counter() - began
@@ -166,7 +165,7 @@ class Benchmark:
 
 
 def milliseconds(queries: Queries, find: Callable[[Queries], Hits]) -> float:
-    """The median time of a query that is asked alone, after each was asked once to warm up."""
+    """The median time of a query that runs alone, after each has run once to warm up."""
     alone = [
         Queries(vector_D[None], code_Y[None]) for vector_D, code_Y in zip(*queries, strict=True)
     ]

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from crossray.cli import main
 from crossray.methods.recipe import Recipe
-from crossray.planning.plan import Plan
+from crossray.planning.plan import RunPlan
 from crossray.recipes import get_recipe
 from crossray.stages.pretrain import Pretrain
 
@@ -56,7 +56,9 @@ class Benchmark:
             os.environ["CROSSRAY_STORE"] = folder
             main(["ingest", "phantom", "--items", str(self.items), "--out", "films"])
             peaks = {name: self.peak(name) for name in ("hier_tiny", "hier_large")}
-        plan = Plan(self.recipe("hier_large"), items=self.items).run()  # takes much memory itself
+        plan = RunPlan(
+            self.recipe("hier_large"), items=self.items
+        ).run()  # takes much memory itself
         asked = next(row for row in plan["memory"] if row["asked"])
         planned = self.workers * asked["device"] + asked["host"]
         self._print(plan["parameters"]["parameters"], planned, peaks)

@@ -3,7 +3,7 @@
     python benchmarks/memory.py [--rows 4000 40000]
 
 Ingests phantom with few and with many rows and embeds them with an untrained student of the usual
-small towers, each in a fresh process with its own Ray, and samples the proportional set size (PSS,
+small towers, each in a fresh process with a fresh Ray, and samples the proportional set size (PSS,
 which counts shared pages once) of that process and all its descendants: driver, raylet, object
 store, control store and workers. The last line of the output is one JSON object: by stage
 `peak_mib` by rows, and `growth`, the last peak over the first minus 1.

@@ -1,19 +1,19 @@
-"""The report labeller beside the indexing of the Open-i chest X-ray reports.
+"""The report labeller compared with the indexing of the Open-i chest X-ray reports.
 
     python benchmarks/report_labels.py --reports NLMCXR_reports.tgz
 
-The archive holds 3,955 reports as XML, each indexed by hand with MeSH terms and a few of the
-collection's own (`MeSH/major`, as `Pleural Effusion/left/small`). A report carries a finding when
+The archive holds 3,955 reports as XML, each indexed by hand with MeSH terms and a few labels
+of the collection (`MeSH/major`, as `Pleural Effusion/left/small`). A report carries a finding when
 one of its terms begins as `INDEXED` says. The indexers also coded what a report only suspects
 ("Cardiomegaly/borderline" for a borderline heart, "Pneumonia" for a pneumonia that is not
-excluded), without a mark of its own: every term counts as present, so that U-Ones is the policy
-that is like the reference, and U-Zeros is shown beside it. Reports marked `No Indexing` and reports
+excluded), without a separate mark: every term counts as present, so that U-Ones is the policy
+that is like the reference, and U-Zeros is shown as well. Reports marked `No Indexing` and reports
 without findings and impression are left out. The lexicon was written with an eye on reports of even
 number; those of odd number were not looked at.
 
 Prints a table for each half and for all and, last, one JSON object: F1 of U-Ones by finding, over
 all reports. `No Finding` is compared with the term `normal`, which is stricter: an old granuloma
-has a term of its own and is not one of the 14 findings.
+has a separate term and is not one of the 14 findings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from rich.console import Console
 from rich.table import Table
 
 from crossray.core.errors import CrossRayError
-from crossray.data.report_labels import Policy, Status, labels_of, report_findings
+from crossray.data.report_labels.lexicon import Status
+from crossray.data.report_labels.report import Policy, labels_of, report_findings
 from crossray.data.sentences import split_sentences
 
 _OPACITY = (

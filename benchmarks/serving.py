@@ -1,12 +1,12 @@
-"""What does the endpoint add to what it does?
+"""What does the endpoint add to the time of its parts?
 
     python benchmarks/serving.py [--index INDEX] [--rows 200000] [--dim 256] [--seconds 5]
 
 Text queries and raw-vector queries through the endpoint (`fused`, HAProxy on, a private Ray),
-beside the encoder alone, the search alone and an empty Serve application, all in one run and one
-after the other. Without `--index`, clustered random vectors and an untrained student of six layers
-of width 384 are served: what they find means nothing, what they cost does. Prints a table and,
-last, one JSON object: p50 and p95 in milliseconds and requests a second by name and number of
+compared with the encoder alone, the search alone and an empty Serve application, all in one run,
+one after the other. Without `--index`, clustered random vectors and an untrained student of six
+layers of width 384 are served: what they find means nothing, what they cost does. Prints a table
+and, last, one JSON object: p50 and p95 in milliseconds and requests a second by name and number of
 connections.
 """
 
@@ -45,7 +45,7 @@ from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.index import Mode, load_shards, search
-from crossray.index.kinds import Kind
+from crossray.index.kinds import IndexKind
 from crossray.methods.student.model import StudentConfig
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.models.encoder import ModelEncoder
@@ -96,7 +96,7 @@ class Benchmark:
     rows: int = 200_000
     dim: int = 256
     bits: int = 64
-    kind: Kind = "flat"
+    kind: IndexKind = "flat"
     modes: tuple[Mode, ...] = ("binary", "rescore", "float")
     connections: tuple[int, ...] = (1, 16)
     seconds: float = 5.0
@@ -190,7 +190,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Queries:
-    """What is asked, the same in every measurement."""
+    """The queries, the same in every measurement."""
 
     texts: list[str]
     vectors_QD: np.ndarray
@@ -273,7 +273,7 @@ class Empty:
 
 @contextmanager
 def endpoint(lineage: Lineage, replicas: int, topology: Topology = "fused") -> Iterator[int]:
-    """An endpoint of the index and an empty application, on a Ray of its own; gives the port."""
+    """An endpoint of the index and an empty application, on a separate Ray; gives the port."""
     with socket.create_server((HOST, 0)) as free:
         port = free.getsockname()[1]
     logging.getLogger("ray.serve").setLevel(logging.WARNING)

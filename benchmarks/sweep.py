@@ -26,8 +26,8 @@ from crossray.stages.features import Features
 from photos import photo_pairs
 
 SPACE = """
-from crossray.recipes.ablations.gpldan import ALPHAS, BETAS
-from crossray.recipes.gpldan import gpldan_pretrained_tiny
+from crossray.methods.gpldan.ablation import ALPHAS, BETAS
+from crossray.methods.gpldan.recipes import gpldan_pretrained_tiny
 from crossray.studies.sweep import Space
 
 SPACE = Space(

@@ -1,4 +1,4 @@
-"""The five published systems beside CCA on frozen features of Flickr8k, by their own protocols.
+"""The five published systems and CCA on frozen features of Flickr8k, by their protocols.
 
     python benchmarks/systems.py --data DIR [--systems hier cmfg mmdl gpldan mmach] [--seeds 0 1 2]
 
@@ -39,7 +39,7 @@ SHORT = {"image_to_text": "i2t", "text_to_image": "t2i", "image_to_image": "i2i"
 
 
 class Measure(NamedTuple):
-    """How a system's own paper judges it; `codes`: bits, where codes are ranked."""
+    """How the paper of a system judges it; `codes`: bits, where codes are ranked."""
 
     recipe: str
     protocol: str
@@ -101,7 +101,7 @@ class Benchmark:
 
 
 def _summary(reports: list[Artifact], metric: str) -> dict[str, float]:
-    """Figures of one system: its own, CCA's and the p-value, by direction."""
+    """Figures of one system, CCA's and the p-value, by direction."""
     result: dict[str, float] = {}
     p_values = []
     for direction, short in SHORT.items():

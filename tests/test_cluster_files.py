@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from copy import deepcopy
@@ -21,6 +22,7 @@ from crossray.cluster.placement import ROLE
 from crossray.core.config import from_dict
 from crossray.core.errors import CrossRayError
 from crossray.serving.config import ServingConfig
+from support.extras import project
 from support.kuberay import pods, resource_schema
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +54,18 @@ def test_setup_commands_install_what_the_makefile_installs() -> None:
     """A node with other versions than the constraints fails in ways that nobody can repeat."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "-e '.[$(EXTRAS)]' -c platform/constraints.txt" in makefile
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "serve/kuberay/Dockerfile"])
+def test_installed_extras_exist_and_bring_one_faiss(name: str) -> None:
+    """Pip only warns of an unknown extra, and then the node lacks Ray, or has FAISS twice."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    lists = re.findall(r"EXTRAS=(\S+)|'\.\[(.+)\]'", text)
+    assert lists
+    for extras in (set("".join(pair).split(",")) for pair in lists):
+        assert extras <= set(project()["optional-dependencies"])
+        assert extras > {"train", "serve", "data", "report"}
+        assert len(extras & {"cpu", "gpu"}) == 1
 
 
 @pytest.mark.parametrize(("name", "kind"), [("pretrain", "RayJob"), ("endpoint", "RayService")])

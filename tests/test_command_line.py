@@ -20,6 +20,11 @@ from unittest.mock import patch
 import pytest
 
 from crossray import cli
+from crossray.cli.artifacts import Check, Compare, Inspect, Summary
+from crossray.cli.explain import Explain, ExplainCheck
+from crossray.cli.ingest import Ingest, Split
+from crossray.cli.recipes import PlanRecipe
+from crossray.cli.serving import Dashboards, Search, Serve
 from crossray.data.feature_sets.file import FeatureFileSource
 from crossray.data.feature_sets.wikipedia import WikipediaFeatureSource
 from crossray.data.feature_sets.xmedia import XmediaSource
@@ -37,18 +42,14 @@ from crossray.data.splits.splitters import (
     ReportCoverage,
     ZeroShot,
 )
-from crossray.recipes import RECIPES, STUDENTS, get_recipe
-from crossray.recipes.ablations import ABLATIONS
+from crossray.recipes import ABLATIONS, RECIPES, STUDENTS, get_recipe
 from crossray.stages.distill import Distill
 from crossray.stages.embed import Embed
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.features import Features
 from crossray.stages.index import BuildIndex
 from crossray.stages.pretrain import Pretrain
-from crossray.studies.ablate import Ablate
-from crossray.studies.annotation import AnnotationEfficiency
-from crossray.studies.few_shot import FewShots
-from crossray.studies.repeat import Repeat
+from crossray.studies import Ablate, AnnotationEfficiency, FewShots, Repeat
 
 GOLDEN = Path(__file__).parent / "golden" / "command_line.txt"
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -148,7 +149,7 @@ def test_arguments_are_those_of_the_golden_file() -> None:
 
 CONTRACT = {
     "crossray ingest csv TABLE.csv --images DIR --out PAIRS --text-columns caption_0,caption_1 "
-    "--label-column labels --label-separator '|' --group-column G --split-column split": cli.Ingest(
+    "--label-column labels --label-separator '|' --group-column G --split-column split": Ingest(
         CsvSource(
             "TABLE.csv",
             images="DIR",
@@ -160,36 +161,36 @@ CONTRACT = {
         ),
         out="PAIRS",
     ),
-    "crossray ingest phantom --items 4000 --seed 7 --out PAIRS": cli.Ingest(
+    "crossray ingest phantom --items 4000 --seed 7 --out PAIRS": Ingest(
         PhantomSource(PhantomConfig(items=4000, seed=7)), out="PAIRS"
     ),
-    "crossray ingest phantom --items 50 --seed 3 --out PAIRS --max-rejected 0": cli.Ingest(
+    "crossray ingest phantom --items 50 --seed 3 --out PAIRS --max-rejected 0": Ingest(
         PhantomSource(PhantomConfig(items=50, seed=3)), out="PAIRS", max_rejected=0.0
     ),
-    "crossray ingest openclipart --out PAIRS": cli.Ingest(OpenClipartSource(), out="PAIRS"),
-    "crossray ingest flickr8k DIR --out PAIRS": cli.Ingest(Flickr8kSource("DIR"), out="PAIRS"),
+    "crossray ingest openclipart --out PAIRS": Ingest(OpenClipartSource(), out="PAIRS"),
+    "crossray ingest flickr8k DIR --out PAIRS": Ingest(Flickr8kSource("DIR"), out="PAIRS"),
     "crossray ingest huggingface PATH_OR_ID --image-column image --text-columns text "
-    "--out PAIRS": cli.Ingest(
+    "--out PAIRS": Ingest(
         HuggingFaceSource("PATH_OR_ID", image_column="image", text_columns="text"), out="PAIRS"
     ),
-    "crossray split PAIRS --out SPLIT groups --val 0.1 --test 0.2": cli.Split(
+    "crossray split PAIRS --out SPLIT groups --val 0.1 --test 0.2": Split(
         GroupShares(val=0.1, test=0.2), "PAIRS", "SPLIT"
     ),
-    "crossray split PAIRS --out SPLIT zero-shot": cli.Split(ZeroShot(), "PAIRS", "SPLIT"),
+    "crossray split PAIRS --out SPLIT zero-shot": Split(ZeroShot(), "PAIRS", "SPLIT"),
     "crossray split PAIRS --out SPLIT few-shot --held-out Edema Fracture --shots 5 --draw 0": (
-        cli.Split(FewShot(held_out=("Edema", "Fracture"), shots=5, draw=0), "PAIRS", "SPLIT")
+        Split(FewShot(held_out=("Edema", "Fracture"), shots=5, draw=0), "PAIRS", "SPLIT")
     ),
-    "crossray split PAIRS --out SPLIT annotation --fraction 0.3": cli.Split(
+    "crossray split PAIRS --out SPLIT annotation --fraction 0.3": Split(
         AnnotatedFraction(0.3), "PAIRS", "SPLIT"
     ),
-    "crossray split PAIRS --out SPLIT coverage --coverage 0.5": cli.Split(
+    "crossray split PAIRS --out SPLIT coverage --coverage 0.5": Split(
         ReportCoverage(0.5), "PAIRS", "SPLIT"
     ),
-    "crossray split PAIRS --out SPLIT fold --fold 1 --folds 5": cli.Split(
+    "crossray split PAIRS --out SPLIT fold --fold 1 --folds 5": Split(
         Fold(1, folds=5), "PAIRS", "SPLIT"
     ),
     "crossray ingest features FILE --image-key I_tr --text-key T_tr --label-key L_tr "
-    "--test-image-key I_te --test-text-key T_te --test-label-key L_te --out FEATURES": cli.Ingest(
+    "--test-image-key I_te --test-text-key T_te --test-label-key L_te --out FEATURES": Ingest(
         FeatureFileSource(
             "FILE",
             image_key="I_tr",
@@ -201,18 +202,18 @@ CONTRACT = {
         ),
         out="FEATURES",
     ),
-    "crossray ingest wikipedia-features DIR --out FEATURES": cli.Ingest(
+    "crossray ingest wikipedia-features DIR --out FEATURES": Ingest(
         WikipediaFeatureSource("DIR"), out="FEATURES"
     ),
-    "crossray ingest xmedia DIR --out FEATURES --split-seed 3": cli.Ingest(
+    "crossray ingest xmedia DIR --out FEATURES --split-seed 3": Ingest(
         XmediaSource("DIR"), out="FEATURES", split_seed=3
     ),
-    "crossray inspect ANY_ARTIFACT": cli.Inspect("ANY_ARTIFACT"),
-    "crossray check PAIRS": cli.Check("PAIRS"),
-    "crossray summary ANY_ARTIFACT": cli.Summary(("ANY_ARTIFACT",)),
-    "crossray compare REPORT REPORT": cli.Compare(("REPORT", "REPORT")),
+    "crossray inspect ANY_ARTIFACT": Inspect("ANY_ARTIFACT"),
+    "crossray check PAIRS": Check("PAIRS"),
+    "crossray summary ANY_ARTIFACT": Summary(("ANY_ARTIFACT",)),
+    "crossray compare REPORT REPORT": Compare(("REPORT", "REPORT")),
     "crossray explain MODEL --image FILE --text REPORT --out PNG --phrase SENTENCE --cam hires-cam "
-    "--level 2 --arrays NPZ": cli.Explain(
+    "--level 2 --arrays NPZ": Explain(
         "MODEL",
         image=Path("FILE"),
         text="REPORT",
@@ -222,22 +223,20 @@ CONTRACT = {
         level=2,
         arrays=Path("NPZ"),
     ),
-    "crossray explain-check MODEL --pairs PAIRS --items 50 --in-report": cli.ExplainCheck(
+    "crossray explain-check MODEL --pairs PAIRS --items 50 --in-report": ExplainCheck(
         "MODEL", "PAIRS", items=50, in_report=True
     ),
-    "crossray plan hier_base --nodes 4 --gpu a100-80g": cli.PlanRecipe("hier_base", nodes=4),
-    "crossray serve INDEX": cli.Serve("INDEX"),
-    "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": cli.Serve(
+    "crossray plan hier_base --nodes 4 --gpu a100-80g": PlanRecipe("hier_base", nodes=4),
+    "crossray serve INDEX": Serve("INDEX"),
+    "crossray serve INDEX --topology fanout --replicas 1..4 --port 8001 --detach": Serve(
         "INDEX", topology="fanout", replicas="1..4", port=8001, detach=True
     ),
-    'crossray search "a dog jumps over a hurdle" --k 5': cli.Search(
-        "a dog jumps over a hurdle", k=5
-    ),
-    'crossray search "There is a large left pleural effusion." --rerank 100': cli.Search(
+    'crossray search "a dog jumps over a hurdle" --k 5': Search("a dog jumps over a hurdle", k=5),
+    'crossray search "There is a large left pleural effusion." --rerank 100': Search(
         "There is a large left pleural effusion.", rerank=100
     ),
-    "crossray dashboards --port 9091": cli.Dashboards(port=9091),
-    "crossray search --image FILE --target text --mode rescore": cli.Search(
+    "crossray dashboards --port 9091": Dashboards(port=9091),
+    "crossray search --image FILE --target text --mode rescore": Search(
         image=Path("FILE"), target="text", mode="rescore"
     ),
     "python jobs/pretrain.py --recipe hier_tiny --pairs PAIRS --out TEACHER": Pretrain(
@@ -353,7 +352,7 @@ def test_documented_commands_parse(command: str, monkeypatch: pytest.MonkeyPatch
     """The commands of the documentation must do what it says that they do."""
     parsed: list[Any] = []
     for module in ("crossray.cli.verbs", "crossray.cli.jobs"):
-        monkeypatch.setattr(f"{module}.run_command", lambda parse: parsed.append(parse()))
+        monkeypatch.setattr(f"{module}.run_command", lambda parse, *_: parsed.append(parse()))
     call(command)
     assert parsed == [CONTRACT[command]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ from crossray.models.encoder import ModelEncoder
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.index import BuildIndex
 from crossray.stages.ingest import ingest
+from support.golden import GOLDEN, copy_golden
 
-GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(
     path.parent.relative_to(GOLDEN / "artifacts").as_posix()
     for path in GOLDEN.glob("artifacts/**/" + MANIFEST)
@@ -33,11 +32,7 @@ QUESTION = "Large right pleural effusion."
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The artifacts in a store, where their manifests say that their parents are."""
-    folder = tmp_path / "store"
-    shutil.copytree(GOLDEN / "artifacts", folder)
-    for manifest in folder.rglob(MANIFEST):
-        text = manifest.read_text(encoding="utf-8")
-        manifest.write_text(text.replace("/golden", str(folder)), encoding="utf-8")
+    folder = copy_golden(tmp_path / "store")
     monkeypatch.setenv("CROSSRAY_STORE", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return folder

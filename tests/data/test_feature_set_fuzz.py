@@ -25,7 +25,7 @@ from crossray.data.feature_sets.wikipedia import FEATURES, WikipediaFeatureSourc
 from crossray.data.feature_sets.xmedia import FEATURES as XMEDIA
 from crossray.data.feature_sets.xmedia import XmediaSource
 from crossray.data.sources.wikipedia import LISTS
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.stages.ingest_features import ingest_features
 from support.damage import damage_text
 

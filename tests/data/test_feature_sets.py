@@ -19,7 +19,7 @@ from crossray.data.feature_sets.file import FeatureFileSource
 from crossray.data.feature_sets.wikipedia import WikipediaFeatureSource
 from crossray.data.feature_sets.xmedia import XmediaSource
 from crossray.data.sources.wikipedia import LISTS
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.stages.ingest_features import ingest_features
 
 CHANNELS, WIDTH, TRAIN, TEST = 6, 4, 30, 11

@@ -24,7 +24,7 @@ from crossray.data.phantom import (
     patients,
     sample_study,
 )
-from crossray.data.phantom.labels import FINDINGS, labels_of
+from crossray.data.phantom.labels import FINDINGS, study_labels
 from crossray.data.phantom.render import render
 from crossray.data.phantom.report import write_report
 
@@ -52,7 +52,7 @@ def studies():
 @pytest.fixture(scope="module")
 def labels(studies):
     """Whether an item (row) carries a label (column)."""
-    found = [set(labels_of(study.findings)) for study in studies]
+    found = [set(study_labels(study.findings)) for study in studies]
     return np.array([[label in item for label in label_vocabulary()] for item in found])
 
 

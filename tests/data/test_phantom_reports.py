@@ -8,7 +8,7 @@ from collections import defaultdict
 import pytest
 
 from crossray.data.phantom import PhantomConfig, sample_study
-from crossray.data.phantom.labels import labels_of
+from crossray.data.phantom.labels import study_labels
 from crossray.data.phantom.report import write_captions, write_report
 
 MENTIONS = {
@@ -55,7 +55,7 @@ def test_reports_say_what_the_labels_say(config):
         affirmed = [s for s in sentences if not NEGATED.search(s) and not HEDGED.search(s)]
         denied = [s for s in sentences if NEGATED.search(s) and not HEDGED.search(s)]
         doubted = [s for s in sentences if HEDGED.search(s)]
-        labels = findings_of(labels_of(study.findings, study.uncertain))
+        labels = findings_of(study_labels(study.findings, study.uncertain))
         assert named(affirmed) == labels, sentences
         assert not named(denied) & labels - {"Lung Opacity"}, sentences
         assert named(doubted) - {"Lung Opacity"} == {f.name for f in study.uncertain} - {
@@ -113,5 +113,5 @@ def test_captions(config):
         assert report.sections == ()
         for caption in report.sentences:
             healthy = re.search("no acute|clear lungs", caption)
-            expected = findings_of(labels_of(study.drawn))
+            expected = findings_of(study_labels(study.drawn))
             assert (set() if healthy else named([caption])) == expected

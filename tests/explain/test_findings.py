@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.report_labels import sentence_findings
+from crossray.data.report_labels.sentence import sentence_findings
 from crossray.explain import findings
 from crossray.explain.finding_cases import finding_cases
 from crossray.explain.findings import check_findings
@@ -52,7 +52,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return phantom_pairs(str(tmp_path_factory.mktemp("pairs") / "pairs"), 60)
 
 
-def checked(pairs: Artifact, of: Any, **options: Any) -> tuple[Known, list[findings.Finding]]:
+def checked(pairs: Artifact, of: Any, **options: Any) -> tuple[Known, list[findings.FindingLift]]:
     """The findings as judged of known maps."""
     known = Known(pairs, of)
     return known, check_findings(known, pairs, "test", 99, **options)  # type: ignore[arg-type]

@@ -12,8 +12,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
+from crossray.explain.explainer import pair_scores, repeated
 from crossray.explain.heat_maps import Cam, grad_cam, heat_maps, hires_cam, upsampled
-from crossray.explain.scores import pair_scores, repeated
 from crossray.methods.cca import CcaConfig
 from crossray.methods.contract import Method, MethodConfig
 from support.tiny import STUDENT, TINY, batch_of

@@ -12,9 +12,8 @@ from PIL import Image
 from crossray.core.errors import CrossRayError
 from crossray.data.words import Word
 from crossray.explain import Explanation, Words
-from crossray.explain.arrays import save_arrays
-from crossray.explain.picture import MAPS, chosen_parts, save_picture
-from crossray.explain.words_panel import place_words
+from crossray.explain.explainer import save_arrays
+from crossray.explain.picture import MAPS, chosen_parts, place_words, save_picture
 
 
 def words(count: int) -> Words:

@@ -12,7 +12,7 @@ from torch import Tensor
 from crossray.core.types import TextBatch
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.data.words import words_of
-from crossray.explain.word_shares import word_shares
+from crossray.explain.contributions import word_shares
 from support.tiny import TEXT, TINY
 
 REPORT = ["there is a large left effusion", "no pneumothorax", "the heart is large"]

@@ -14,19 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import ray
-from crossray.data.ingest import ingest
-from crossray.index.build import BuildIndex
-from crossray.training.config import Recipe
-from crossray.training.distill import Distill, StudentRecipe
-from crossray.training.embed import Embed
-from crossray.training.pretrain import Pretrain
-from crossray.training.repeat import Repeat
 
 from crossray.core.artifacts import MANIFEST
 from crossray.data.phantom import PhantomConfig
 from crossray.data.sources.phantom import PhantomSource
 from crossray.encoders.text import BertShape
+from crossray.methods.recipe import Recipe
 from crossray.recipes import STUDENTS, get_recipe
+from crossray.stages.distill import Distill, StudentRecipe
+from crossray.stages.embed import Embed
+from crossray.stages.index import BuildIndex
+from crossray.stages.ingest import ingest
+from crossray.stages.pretrain import Pretrain
+from crossray.studies.repeat import Repeat
 
 STORE = "/golden"  # what stands for the folder of the artifacts in their manifests
 KEPT = (

@@ -18,10 +18,10 @@ from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.index import MODALITIES, load_rows, load_shard, load_shards, search, shard_of
 from crossray.index.arrays import map_array
-from crossray.index.choose import kinds_to_try
-from crossray.index.kinds import KINDS, Kind
+from crossray.index.floats import kinds_to_try
+from crossray.index.kinds import KINDS, IndexKind
 from crossray.index.modality import other
-from crossray.index.sample import Sample, sample_rows
+from crossray.index.staging import Sample, sample_rows
 from crossray.index.vectors import codes_of, vectors_of
 from support.bruteforce import code_scores, distances, float_scores, ranked, rescored
 from support.vectors import (
@@ -35,12 +35,12 @@ from support.vectors import (
 )
 
 pytestmark = pytest.mark.usefixtures("small_steps")
-KIND_NAMES: tuple[Kind, ...] = ("flat", "ivf", "hnsw")
+KIND_NAMES: tuple[IndexKind, ...] = ("flat", "ivf", "hnsw")
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
 @pytest.mark.parametrize("shards", [1, 3])
-def test_what_goes_in_comes_out(tmp_path: Path, kind: Kind, shards: int) -> None:
+def test_what_goes_in_comes_out(tmp_path: Path, kind: IndexKind, shards: int) -> None:
     """Every vector, code and item must be found under its own row number after a round trip."""
     corpus = make_corpus(np.random.default_rng(), 150, 230)
     index = build_index(tmp_path, corpus, shards=shards, kind=kind, target_recall=0.5)
@@ -68,7 +68,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, kind: Kind, shards: int) -> None
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
-def test_the_same_vectors_give_the_same_id(tmp_path: Path, kind: Kind) -> None:
+def test_the_same_vectors_give_the_same_id(tmp_path: Path, kind: IndexKind) -> None:
     """An index that is built again must be recognised, and another seed or split must not be."""
     corpus = make_corpus(np.random.default_rng(), 260, 330)
     first = build_index(tmp_path, corpus, "a", kind=kind, shards=2)
@@ -108,10 +108,10 @@ def test_files_are_opened_by_one_thread(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("kind", KIND_NAMES)
 @pytest.mark.parametrize("distinct", [None, 40])
 def test_recall_is_that_of_an_independent_count(
-    tmp_path: Path, kind: Kind, distinct: int | None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: IndexKind, distinct: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recall that a user reads before deploying must be true."""
-    monkeypatch.setattr("crossray.index.sample.MOST", 500)
+    monkeypatch.setattr("crossray.index.staging.MOST", 500)
     corpus = make_corpus(np.random.default_rng(), 300, 350, distinct=distinct)
     index = build_index(tmp_path, corpus, kind=kind, shards=2, target_recall=0.3)
     measured = index.manifest.metrics["recall@10"]
@@ -195,7 +195,7 @@ def test_lineage_and_metrics(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
 @pytest.mark.parametrize("counts", [(0, 0), (0, 1), (2, 0), (1, 2), (80, 3)])
-def test_few_and_no_rows(tmp_path: Path, kind: Kind, counts: tuple[int, int]) -> None:
+def test_few_and_no_rows(tmp_path: Path, kind: IndexKind, counts: tuple[int, int]) -> None:
     """A new clinic starts with nothing; its index must build and answer."""
     corpus = make_corpus(np.random.default_rng(), *counts)
     index = build_index(tmp_path, corpus, kind=kind, shards=3)
@@ -216,7 +216,7 @@ def test_small_data_is_flat_and_more_is_not(
     """`auto` must give the recall asked for, as fast and as small as it can."""
     corpus = make_corpus(np.random.default_rng(), 500, 600)
     assert build_index(tmp_path, corpus, "small").manifest.metrics["kind"] == "flat"
-    monkeypatch.setattr("crossray.index.choose.SMALL_ROWS", 200)
+    monkeypatch.setattr("crossray.index.floats.SMALL_ROWS", 200)
     large = build_index(tmp_path, corpus, "large", target_recall=0.9)
     assert large.manifest.metrics["kind"] == "hnsw"
     for values in large.manifest.metrics["recall@10"].values():
@@ -241,7 +241,7 @@ def test_falls_back_when_the_recall_is_not_reached(
 ) -> None:
     """An index below the wanted recall must not be published as if it met it."""
     corpus = make_corpus(np.random.default_rng(), 600, 600, dim=48)
-    monkeypatch.setattr("crossray.index.choose.SMALL_ROWS", 10)
+    monkeypatch.setattr("crossray.index.floats.SMALL_ROWS", 10)
     lame = {name: replace(KINDS[name], efforts=(1,)) for name in ("hnsw", "ivf")}
     monkeypatch.setattr("crossray.index.kinds.HNSW_NEIGHBOURS", 2)
     monkeypatch.setattr("crossray.index.kinds.HNSW_CONSTRUCTION", 2)
@@ -270,7 +270,7 @@ def test_effort_grows_until_the_recall_is_met(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
-def test_bytes_are_known_before_building(tmp_path: Path, kind: Kind) -> None:
+def test_bytes_are_known_before_building(tmp_path: Path, kind: IndexKind) -> None:
     """`--memory` is decided by an estimate; it must be what the index takes."""
     corpus = make_corpus(np.random.default_rng(), 3000, 2500, dim=64, bits=64)
     index = build_index(tmp_path, corpus, kind=kind, target_recall=0.01)

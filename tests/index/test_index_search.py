@@ -24,7 +24,7 @@ from crossray.index import (
     search,
 )
 from crossray.index.hits import without
-from crossray.index.kinds import Kind
+from crossray.index.kinds import IndexKind
 from crossray.index.threads import one_thread
 from support.bruteforce import code_scores, distances, float_scores, ranked, rescored
 from support.vectors import Corpus, Side, make_corpus, make_queries, make_shards, make_side, unit
@@ -136,7 +136,7 @@ def test_binary_ties_come_in_the_order_of_rows(number: int) -> None:
 
 @pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
 @pytest.mark.parametrize("mode", get_args(Mode))
-def test_an_answer_does_not_depend_on_the_queries_beside_it(kind: Kind, mode: Mode) -> None:
+def test_an_answer_does_not_depend_on_the_queries_beside_it(kind: IndexKind, mode: Mode) -> None:
     """Requests are batched as they arrive; the same request must get the same answer."""
     rng = np.random.default_rng()
     corpus = make_corpus(rng, 1500, 1500, dim=32)
@@ -152,7 +152,7 @@ def test_an_answer_does_not_depend_on_the_queries_beside_it(kind: Kind, mode: Mo
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 @pytest.mark.parametrize("rows", [0, 1, 2, 77, 78, 1000])
-def test_approximate_scores_are_exact_and_in_order(kind: Kind, rows: int) -> None:
+def test_approximate_scores_are_exact_and_in_order(kind: IndexKind, rows: int) -> None:
     """What an approximate index finds must carry the score that an exact one would show."""
     rng = np.random.default_rng()
     corpus = make_corpus(rng, rows, 60, distinct=None if rows < 100 else 400)

@@ -14,7 +14,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
-from crossray.methods.cca import Cca, CcaConfig, Directions, Moments, canonical_directions
+from crossray.methods.cca import Cca, CcaConfig, Directions, Moments
+from crossray.methods.cca.model import canonical_directions
 from support.tiny import CLOSED_FORM, batch_of
 
 ROWS, CHANNELS, WIDTH = 200, 7, 5

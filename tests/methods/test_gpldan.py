@@ -18,9 +18,14 @@ from crossray.data.corpora.sampling import BatchSampler
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
 from crossray.evaluation import average_precision
-from crossray.losses.graph_pattern import Distances, graph_pattern_loss, original_distances
-from crossray.losses.modality import deception_loss, modality_loss
 from crossray.methods.gpldan import Gpldan, GpldanConfig
+from crossray.methods.gpldan.losses import (
+    Distances,
+    deception_loss,
+    graph_pattern_loss,
+    modality_loss,
+    original_distances,
+)
 from crossray.methods.gpldan.model import CLASSIFIER
 from support.corpora import RandomCorpus
 from support.tiny import TINY

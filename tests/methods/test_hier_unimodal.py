@@ -11,8 +11,8 @@ from torch.testing import assert_close
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.encoders.momentum import MomentumEncoder
-from crossray.losses.momentum_contrast import rising_momentum
 from crossray.methods.hier import HierUnimodal, HierUnimodalConfig
+from crossray.methods.hier.losses import rising_momentum
 from crossray.methods.hier.unimodal import IMAGE_TASKS, turned
 from crossray.methods.recipe import DeepSpeedConfig
 from crossray.recipes import first_stage, get_recipe

@@ -16,10 +16,10 @@ from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
 from crossray.evaluation.hamming.average_precision import hamming_average_precision
-from crossray.losses.common_codes import common_codes
 from crossray.methods.contract import TrainingSet
 from crossray.methods.mmach import Mmach, MmachConfig, MmachTraining
 from crossray.methods.mmach.label_features import label_text
+from crossray.methods.mmach.losses import common_codes
 from crossray.methods.mmach.networks import HashNetwork, MultiScale
 from support.tiny import LABELS_NC, TINY, batch_of, training_set
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossray.losses.common_codes import common_codes
 from crossray.methods.mmach.attention import enhanced_labels, modality_attention
+from crossray.methods.mmach.losses import common_codes
 from crossray.methods.mmach.objective import (
     Scale,
     Weight,

@@ -15,7 +15,7 @@ import yaml
 from crossray.core.errors import CrossRayError
 from crossray.monitoring import connection, grafana, prometheus, server
 from crossray.monitoring.connection import discovery_file
-from crossray.monitoring.launch import Dashboards
+from crossray.monitoring.launch import DashboardServers
 from crossray.monitoring.server import check_port, running
 
 # A stand-in for a server: it says how it was called, and answers on the port of its environment.
@@ -51,7 +51,7 @@ def test_without_prometheus_its_package_is_named(monkeypatch: pytest.MonkeyPatch
     """Its user would see a traceback with no word of what to install."""
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(CrossRayError, match="Debian package prometheus"):
-        Dashboards(port=1, grafana_port=2).run()
+        DashboardServers(port=1, grafana_port=2).run()
 
 
 def test_a_taken_port_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,10 +61,10 @@ def test_a_taken_port_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CrossRayError, match=rf"port {port}, .* give another port with --port"):
-            Dashboards(port=port, grafana_port=free_port()).run()
+            DashboardServers(port=port, grafana_port=free_port()).run()
         program(tmp_path / "grafana-server", "#!/bin/sh\n")
         with pytest.raises(CrossRayError, match=rf"port {port}, .* with --grafana-port"):
-            Dashboards(port=free_port(), grafana_port=port).run()
+            DashboardServers(port=free_port(), grafana_port=port).run()
     check_port("Prometheus", port, "--port")
 
 
@@ -77,7 +77,7 @@ def test_without_a_cluster_it_says_how_to_start_one(
     monkeypatch.setattr(connection.ray, "is_initialized", lambda: False)
     monkeypatch.setattr(connection, "join_cluster", lambda: False)
     with pytest.raises(CrossRayError, match="start one with `make cluster`"):
-        Dashboards(port=free_port(), grafana_port=free_port()).run()
+        DashboardServers(port=free_port(), grafana_port=free_port()).run()
 
 
 def test_without_the_head_node_s_list_it_says_where_to_run(

@@ -20,7 +20,7 @@ from crossray.monitoring.server import running
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig
 from crossray.serving.launch import deploy
-from crossray.studies.sweep.metrics import SweepMetrics
+from crossray.studies.sweep.progress import SweepMetrics
 from support.endpoint import make_world
 from support.nodes import wait_for
 from support.pairs import phantom_pairs

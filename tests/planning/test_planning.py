@@ -12,9 +12,16 @@ import pytest
 import torch
 
 from crossray.core.errors import CrossRayError
-from crossray.planning import Plan
-from crossray.planning.activations import BATCHES, Growth, Step, _growth
-from crossray.planning.states import Size, model_states, size_of
+from crossray.planning import RunPlan
+from crossray.planning.step import (
+    BATCHES,
+    Growth,
+    Size,
+    Step,
+    _growth,
+    model_states,
+    size_of,
+)
 from crossray.recipes import get_recipe
 from support.tiny import TINY
 
@@ -61,7 +68,7 @@ def test_the_host_holds_a_checkpoint_and_what_is_offloaded() -> None:
     recipe = get_recipe("hier_tiny")
     engine = replace(recipe.deepspeed, zero_stage=3, offload_optimizer=True)
     for wanted, asked in ((recipe.deepspeed, 4 * 1_000), (engine, 4 * 1_000 + 16 * 800)):
-        rows = Plan(replace(recipe, deepspeed=wanted)).memory(size, step)
+        rows = RunPlan(replace(recipe, deepspeed=wanted)).memory(size, step)
         assert next(row["host"] for row in rows if row["asked"]) == asked
 
 
@@ -69,7 +76,7 @@ def test_recomputation_costs_a_pass() -> None:
     """A third more time that nobody was told of is a third more money."""
     recipe, step = get_recipe("hier_base"), Step(Growth(0, 0), Growth(10**9, 0))
     plain, again = (
-        Plan(replace(recipe, train=replace(recipe.train, recompute=recompute))).training(step)
+        RunPlan(replace(recipe, train=replace(recipe.train, recompute=recompute))).training(step)
         for recompute in (False, True)
     )
     assert again["hours"] == pytest.approx(plain["hours"] * 4 / 3)
@@ -80,7 +87,7 @@ def test_growth_is_that_of_items_and_pairs() -> None:
     growth = _growth([7 * size + 3 * size**2 for size in BATCHES])
     assert growth.item == pytest.approx(7)
     assert growth.pair == pytest.approx(3)
-    assert growth.at(own=4, whole=16) == pytest.approx(7 * 4 + 3 * 4 * 16, abs=1)
+    assert growth.at(items=4, batch=16) == pytest.approx(7 * 4 + 3 * 4 * 16, abs=1)
 
 
 def test_sizes_are_those_of_the_model() -> None:
@@ -97,7 +104,7 @@ import json, resource, sys, torch
 from dataclasses import replace
 torch.set_num_threads(1)
 from crossray.recipes import get_recipe
-from crossray.planning.activations import random_batch
+from crossray.planning.step import random_batch
 from crossray.planning.plan import fitted_method
 
 def resident():
@@ -135,7 +142,7 @@ def test_activations_are_what_a_step_takes() -> None:
     method = replace(recipe.method, text=replace(recipe.method.text, shape=shape))
     train = replace(recipe.train, batch_size=24, workers=1)
     torch.manual_seed(0)
-    plan = Plan(replace(recipe, method=method, train=train)).run()
+    plan = RunPlan(replace(recipe, method=method, train=train)).run()
     first = plan["memory"][0]
     assert first["states"] == pytest.approx(measured["states"], rel=0.01)
     assert first["activations"] == pytest.approx(measured["kept"], rel=0.2)
@@ -153,6 +160,6 @@ def test_activations_are_what_a_step_takes() -> None:
 )
 def test_broken_plans(fields: dict[str, Any], words: str) -> None:
     """A plan of nonsense is worse than none."""
-    plan = Plan(get_recipe("hier_tiny"), **fields)
+    plan = RunPlan(get_recipe("hier_tiny"), **fields)
     with pytest.raises(CrossRayError, match=words):
         plan.serving() if "replica_memory" in fields else plan.run()

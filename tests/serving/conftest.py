@@ -17,10 +17,10 @@ from crossray.serving.access_token import digest
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits, ServingConfig
 from crossray.serving.encoding import QueryEncoder
-from crossray.serving.gateway import build_gateway
+from crossray.serving.http.gateway import build_gateway
 from crossray.serving.items import Items
 from crossray.serving.lineage import open_lineage
-from crossray.serving.local import LocalBackend
+from crossray.serving.replicas.fused import LocalBackend
 from crossray.serving.searching import Searcher
 from support.endpoint import CLIP, CMFG, GPLDAN, HIER, MMACH, World, make_world
 from support.images import encoded_image

@@ -14,8 +14,8 @@ from crossray.core.config import from_dict
 from crossray.core.errors import CrossRayError
 from crossray.serving.application import build
 from crossray.serving.config import Limits, Replicas, ServingConfig
-from crossray.serving.deployments import options
 from crossray.serving.haproxy import SETTINGS
+from crossray.serving.replicas.deployments import options
 from support.endpoint import World
 
 ROOT = Path(__file__).parents[2]

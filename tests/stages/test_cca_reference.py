@@ -15,8 +15,8 @@ import torch
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.data.corpora.corpus import FeatureCorpus
 from crossray.data.corpora.feature_table import FeatureWriter, feature_table
+from crossray.data.corpora.plain_features import plain_split
 from crossray.data.phantom import PhantomConfig, generate
-from crossray.data.plain_features import plain_split
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs
 from crossray.data.shards import PairWriter
 from crossray.evaluation import get_protocol

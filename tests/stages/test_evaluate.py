@@ -17,7 +17,7 @@ from crossray.core.store import filesystem
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.methods.contract import MethodConfig
 from crossray.models.artifact import save_weights
 from crossray.models.corpora import training_corpora

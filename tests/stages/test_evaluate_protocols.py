@@ -22,7 +22,7 @@ from crossray.data.corpora.joined import JoinedCorpus
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.tokenization import load_tokenizer
 from crossray.evaluation import (
     average_precision,

@@ -32,9 +32,8 @@ from crossray.models.corpora import training_corpora
 from crossray.models.fitting import fitted, labelled, make_tokenizer, training_texts
 from crossray.recipes import get_recipe
 from crossray.stages.evaluate import Evaluate
-from crossray.stages.features import Towers
+from crossray.stages.features import Doc2VecReader, TokenReader, Towers
 from crossray.stages.pretrain import Pretrain
-from crossray.stages.text_readers import Doc2VecReader, TokenReader
 
 ITEMS, LONELY = 48, 12
 IMAGE = ImageTowerConfig(name="test_byobnet", image_size=64, frozen=True)

@@ -18,11 +18,11 @@ from pydicom.uid import BasicTextSRStorage
 
 from crossray.core.artifacts import Artifact, open_artifact, verify
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_counts import Ledger
+from crossray.data.ingest.counts import IngestCounts
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.dicom import DicomSource
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.data.transforms import decode
 from crossray.stages import ingest as engine
 from crossray.stages.ingest import ingest
@@ -202,13 +202,13 @@ def test_groups_that_make_a_split_useless(
 
 def test_groups_that_are_as_they_should_be(tmp_path: Path) -> None:
     """A note on every ingest would be read by nobody."""
-    ledger = Ledger()
+    counts = IngestCounts()
     for number in range(40):
         split = SPLITS[number // 2 % 3]
-        assert ledger.admit(f"i{number}", f"g{number // 2}", split) is None
-        ledger.splits[split] += 1
-    assert ledger.notes("auto") == []
-    assert Ledger().notes("auto") == []
+        assert counts.admit(f"i{number}", f"g{number // 2}", split) is None
+        counts.splits[split] += 1
+    assert counts.notes("auto") == []
+    assert IngestCounts().notes("auto") == []
 
 
 def test_too_many_rejected_rows_fail(

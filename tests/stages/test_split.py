@@ -14,7 +14,7 @@ from crossray.cli import main
 from crossray.core.artifacts import Artifact, open_artifact, verify
 from crossray.data import shards
 from crossray.data.phantom import DISCLAIMER, PhantomConfig, generate
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
 from crossray.stages.split import TEXT_HALF
 from support.pairs import phantom_pairs, read_pairs, write_pairs
 

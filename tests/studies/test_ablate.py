@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,8 +24,9 @@ from crossray.models.artifact import load_method
 from crossray.recipes import get_recipe
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.pretrain import Pretrain
-from crossray.studies import ablate
+from crossray.studies import study
 from crossray.studies.ablate import Ablate, changes
+from crossray.studies.study import Point
 from support.pairs import phantom_pairs
 from support.repeats import no_training, small_recipe, untrained
 
@@ -134,10 +136,11 @@ def test_cached_features_are_what_is_judged(
 ) -> None:
     """Frozen towers that ran once need not run again for every variant, nor round otherwise."""
     asked: list[Evaluate] = []
-    teacher = SimpleNamespace(uri="teacher")
-    monkeypatch.setattr(ablate, "train_once", lambda _: teacher)
-    monkeypatch.setattr(ablate, "evaluate_once", asked.append)
-    replace(job(), features=features)._train_and_evaluate("runs", small_recipe(), None)
+    teacher: Any = SimpleNamespace(uri="teacher")
+    monkeypatch.setattr(study, "train_once", lambda _: teacher)
+    monkeypatch.setattr(study, "evaluate_once", asked.append)
+    point = Point(FULL, FULL, small_recipe(), 0)
+    replace(job(), features=features).run_point(point, teacher, "runs")
     (evaluate,) = asked
     assert (evaluate.pairs, evaluate.features) == (None if features else "pairs", features)
 
@@ -173,8 +176,8 @@ def test_a_variant_may_start_from_a_stage_1_of_its_own(
 
 def test_chosen_variants_are_run_beside_the_full_system() -> None:
     """A sweep of two fusions must not train ten other variants first."""
-    assert list(replace(job(), only=("no-gate",))._variants()) == [FULL, "no-gate"]
-    assert list(job()._variants()) == ["only-global", FULL, "no-gate"]
+    assert list(replace(job(), only=("no-gate",)).variants()) == [FULL, "no-gate"]
+    assert list(job().variants()) == ["only-global", FULL, "no-gate"]
 
 
 def test_changes_are_the_fields_that_differ() -> None:

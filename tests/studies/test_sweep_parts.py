@@ -20,9 +20,7 @@ from crossray.methods.recipe import TrainConfig
 from crossray.recipes import STUDENTS, get_recipe
 from crossray.stages.recipe_files import read_recipe, recipe_from_dict, recipe_to_dict
 from crossray.studies.sweep import Space
-from crossray.studies.sweep.budget import EpochBudget
-from crossray.studies.sweep.concurrency import trial_resources, trials_at_a_time
-from crossray.studies.sweep.progress import Progress
+from crossray.studies.sweep.progress import SweepProgress
 from crossray.studies.sweep.request import (
     Request,
     read_request,
@@ -30,7 +28,13 @@ from crossray.studies.sweep.request import (
     write_request,
 )
 from crossray.studies.sweep.space import load_space, with_fields
-from crossray.studies.sweep.strategy import check_strategy, scheduler
+from crossray.studies.sweep.strategy import (
+    EpochBudget,
+    check_strategy,
+    scheduler,
+    trial_resources,
+    trials_at_a_time,
+)
 from crossray.studies.sweep.trial import EPOCH, QUALITY, VALUE, stored_bits
 from support.metrics import Recorded
 from support.sweeps import write_space
@@ -208,7 +212,7 @@ def test_a_sweep_is_measured_while_it_runs(
         SimpleNamespace(status=Trial.PENDING, last_result={}, trial_id=f"trial-{n}")
         for n in range(3)
     ]
-    progress = pickle.loads(cloudpickle.dumps(Progress("R@10", 2, 3, "sweep")))
+    progress = pickle.loads(cloudpickle.dumps(SweepProgress("R@10", 2, 3, "sweep")))
 
     def told() -> tuple[dict[str, float], list[float]]:
         states = (Trial.PENDING, Trial.RUNNING, Trial.TERMINATED, Trial.ERROR)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from crossray.data.ingest_worker import UNIT_COLUMN, Worker
+from crossray.data.ingest.worker import UNIT_COLUMN, IngestWorker
 from crossray.data.sources.source import Source
 
 Encode = Callable[..., bytes]
@@ -63,7 +63,7 @@ def judge() -> Callable[[Source], Rows]:
     def run(source: Source) -> Rows:
         plan = source.plan()
         block = pa.table({UNIT_COLUMN: [json.dumps(unit) for unit in plan.units]})
-        rows = [row for table in Worker(plan.reader, 0)(block) for row in table.to_pylist()]
+        rows = [row for table in IngestWorker(plan.reader, 0)(block) for row in table.to_pylist()]
         assert len(rows) == plan.rows
         return rows
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import UNIT_COLUMN, Worker
+from crossray.data.ingest.counts import IngestCounts
+from crossray.data.ingest.worker import UNIT_COLUMN, IngestWorker
 from crossray.data.schema import REJECTED_SCHEMA
 from crossray.data.sources.source import Source
 from crossray.stages.ingest import admit
@@ -26,22 +26,22 @@ class Outcome:
     """What was taken, by id, and what was told."""
 
     rows: dict[str, dict[str, Any]]
-    ledger: Ledger
+    counts: IngestCounts
     notes: tuple[str, ...]
 
     @property
     def counted(self) -> int:
         """Rows and texts that were not taken."""
-        return self.ledger.rejected.total() + self.ledger.blank_texts
+        return self.counts.rejected.total() + self.counts.blank_texts
 
 
 def outcome(source: Source) -> Outcome:
-    """The plan, the worker and the ledger as `ingest` runs them."""
+    """The plan, the worker and the counts as `ingest` runs them."""
     plan = source.plan()
     units = pa.table({UNIT_COLUMN: [json.dumps(unit) for unit in plan.units]})
-    ledger, refused = Ledger(), Refused()
-    tables = [admit(table, ledger, refused) for table in Worker(plan.reader, 0)(units)]
-    assert len(pa.Table.from_pylist(refused, schema=REJECTED_SCHEMA)) == ledger.rejected.total()
+    counts, refused = IngestCounts(), Refused()
+    tables = [admit(table, counts, refused) for table in IngestWorker(plan.reader, 0)(units)]
+    assert len(pa.Table.from_pylist(refused, schema=REJECTED_SCHEMA)) == counts.rejected.total()
     taken = [row for table in tables for row in table.to_pylist()]
-    assert len(taken) + ledger.rejected.total() == plan.rows
-    return Outcome({row["item_id"]: row for row in taken}, ledger, plan.notes)
+    assert len(taken) + counts.rejected.total() == plan.rows
+    return Outcome({row["item_id"]: row for row in taken}, counts, plan.notes)

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.data.ingest_counts import Ledger
+from crossray.data.ingest.counts import IngestCounts
 from crossray.data.phantom import DISCLAIMER, PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs
 from crossray.data.shards import PairWriter
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 def read_pairs(
@@ -26,14 +26,14 @@ def read_pairs(
 
 def write_pairs(uri: str, rows: Sequence[dict[str, Any]], notes: Sequence[str] = ()) -> Artifact:
     """Publish rows of the pair schema as they are."""
-    table, ledger = pa.Table.from_pylist(list(rows), schema=PAIR_SCHEMA), Ledger()
+    table, counts = pa.Table.from_pylist(list(rows), schema=PAIR_SCHEMA), IngestCounts()
     with create(uri, "pairs", {"rows": len(rows)}) as draft:
         with PairWriter(draft.path) as writer:
             writer.write(table)
         for row in rows:
-            ledger.admit(row["item_id"], row["group_id"], row["split"])
-        ledger.count(table)
-        draft.metrics.update(ledger.metrics())
+            counts.admit(row["item_id"], row["group_id"], row["split"])
+        counts.count(table)
+        draft.metrics.update(counts.metrics())
         draft.notes.extend(notes)
     return open_artifact(uri, "pairs")
 

@@ -20,12 +20,10 @@ from crossray.data.sources import (
     imageclef_caption,
     mirflickr,
     openi,
-    openi_tables,
     pascal_sentence,
     wikipedia,
 )
-from crossray.data.sources.chexpert import ChexpertSource
-from crossray.data.sources.chexpert_labels import LABELS
+from crossray.data.sources.chexpert import LABELS, ChexpertSource
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.dicom import DicomSource
 from crossray.data.sources.huggingface import HuggingFaceSource
@@ -282,12 +280,12 @@ def _openi(root: Path) -> SmallSet:
 def _openi_tables(root: Path) -> SmallSet:
     reports, films = [], []
     for at in range(ROWS):
-        _image(root / openi_tables.IMAGES[0] / f"{at}_IM.dcm.png", at)
+        _image(root / openi.TABLE_IMAGES[0] / f"{at}_IM.dcm.png", at)
         reports.append({"uid": str(at), "MeSH": "Scar;normal", "findings": f"{_WORDS[at]}.",
                         "impression": "Normal."})  # fmt: skip
         films.append({"uid": str(at), "filename": f"{at}_IM.dcm.png", "projection": "Frontal"})
-    _table(root / openi_tables.REPORTS, reports)
-    _table(root / openi_tables.PROJECTIONS, films)
+    _table(root / openi.TABLES[0], reports)
+    _table(root / openi.TABLES[1], films)
     return SmallSet(openi.OpeniSource(str(root)), root)
 
 

@@ -10,7 +10,7 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from crossray.cluster import room
-from crossray.cluster.holders import Holder, holders
+from crossray.cluster.room import Holder, holders
 
 
 @contextmanager

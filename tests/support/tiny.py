@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from crossray.core.types import Batch, ImageBatch, Pretext, Teaching, TextBatch
+from crossray.core.types import Batch, ImageBatch, Pretext, TeacherOutputs, TextBatch
 from crossray.distill import Distillation, DistillationConfig
 from crossray.distill.teacher_outputs import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
@@ -89,7 +89,7 @@ def taught(batch: Batch, method: Distillation) -> Batch:
     config = method.weights
     texts, text_layers = text_outputs(method.teacher, batch.text, config.teacher_layers())
     images, image_layers = image_outputs(method.teacher, batch.image, config.teacher_image_layers())
-    return replace(batch, teaching=Teaching(images, texts, image_layers, text_layers))
+    return replace(batch, teaching=TeacherOutputs(images, texts, image_layers, text_layers))
 
 
 def batch_of(size: int, keys: list[int] | None = None) -> Batch:

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.index.kinds import Kind, build
+from crossray.index.kinds import IndexKind, build
+from crossray.index.layout import shard_of
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.part import Part
 from crossray.index.representations import Parts, to_batch, writing
 from crossray.index.shard import Shard
-from crossray.index.sharding import shard_of
 from crossray.stages.index import BuildIndex
 
 
@@ -81,7 +81,9 @@ def make_queries(
     return queries, rng.integers(0, 256, (number, width), np.uint8)
 
 
-def make_shards(corpus: Corpus, shards: int, kind: Kind = "flat", effort: int = 8) -> list[Shard]:
+def make_shards(
+    corpus: Corpus, shards: int, kind: IndexKind = "flat", effort: int = 8
+) -> list[Shard]:
     """The shards of a corpus, in memory."""
 
     def part(side: Side, shard: int) -> Part:

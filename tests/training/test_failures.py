@@ -11,14 +11,13 @@ import pytest
 import ray.train
 import torch
 from ray.exceptions import RayActorError, RayTaskError
-from ray.train.v2._internal.execution.context import TrainRunContext
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from crossray.cluster.ray_private import TrainRunContext
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import PairCorpus
-from crossray.data.corpora.item_errors import naming
-from crossray.data.corpora.loading import training_loader
+from crossray.data.corpora.loading import naming, training_loader
 from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.tokenization import load_tokenizer
 from crossray.recipes import get_recipe

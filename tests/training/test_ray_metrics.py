@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crossray.studies.sweep.metrics import SweepMetrics
+from crossray.studies.sweep.progress import SweepMetrics
 from crossray.training.ray_metrics import RayMetrics
 from support.metrics import Recorded
 

@@ -3,7 +3,7 @@
 The paper searches alpha and beta for each data set, prints no grid, and sets lambda to 0.01.
 """
 
-from crossray.recipes.gpldan import gpldan_pretrained_tiny
+from crossray.methods.gpldan.recipes import gpldan_pretrained_tiny
 from crossray.studies.sweep import Space
 
 SPACE = Space(

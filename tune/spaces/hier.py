@@ -2,7 +2,7 @@
 
 from ray import tune
 
-from crossray.recipes.hier import hier_pretrained_tiny
+from crossray.methods.hier.recipes import hier_pretrained_tiny
 from crossray.studies.sweep import Space
 
 SPACE = Space(

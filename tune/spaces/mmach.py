@@ -1,6 +1,6 @@
 """MMACH: code length, margins (None: a quarter of the bits each) and quantisation weight alpha."""
 
-from crossray.recipes.mmach import mmach_pretrained_tiny
+from crossray.methods.mmach.recipes import mmach_pretrained_tiny
 from crossray.studies.sweep import Space
 
 SPACE = Space(

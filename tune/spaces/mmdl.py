@@ -4,7 +4,7 @@ Make the pairs first, beside those of the sweep:
 `crossray split coverage PAIRS --coverage 0.5 --out coverage-50`, and `coverage-25` likewise.
 """
 
-from crossray.recipes.mmdl import mmdl_tiny
+from crossray.methods.mmdl.recipes import mmdl_tiny
 from crossray.studies.sweep import Space
 
 SPACE = Space(

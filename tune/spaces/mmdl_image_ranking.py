@@ -1,6 +1,6 @@
 """The triplet loss that fine-tunes MMDL's image tower: its form and its margin."""
 
-from crossray.recipes.mmdl import image_ranking_tiny
+from crossray.methods.image_ranking.recipes import image_ranking_tiny
 from crossray.studies.sweep import Space
 
 SPACE = Space(

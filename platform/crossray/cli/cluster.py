@@ -12,9 +12,8 @@ from pathlib import Path
 
 import tyro
 from ray.dashboard.utils import ray_address_to_api_server_url
-from rich.console import Console
 
-from crossray.cli.running import run_command
+from crossray.cli.running import run_command, say
 from crossray.cluster.start import find_cluster
 from crossray.core.errors import CrossRayError
 
@@ -51,13 +50,11 @@ class LocalCluster:
                 "the Ray cluster that was started does not answer; see `ray status`."
             )
         dashboard = "" if "://" in address else ray_address_to_api_server_url(address)
-        Console(soft_wrap=True).print(
-            f"The Ray cluster {state} {address}; its dashboard: {dashboard}", highlight=False
-        )
+        say(f"The Ray cluster {state} {address}; its dashboard: {dashboard}")
 
 
 def _start(cpus: int) -> None:
-    """Start a head node beside whatever else runs: on free ports where the usual ones are taken."""
+    """Start a head node, on free ports where the usual ones are taken."""
     ports = [f"{name}={port if _free(port) else _any_free()}" for name, port in _PORTS.items()]
     options = ["--dashboard-host=127.0.0.1", "--disable-usage-stats", f"--num-cpus={cpus}"]
     ray = str(Path(sys.executable).with_name("ray"))
@@ -68,8 +65,8 @@ def _start(cpus: int) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=given,
     )  # fmt: skip
     if started.returncode:
-        told = started.stdout.strip().splitlines() or ["it says nothing"]
-        raise CrossRayError(f"Ray cannot be started: {told[-1].strip().rstrip('.')}.")
+        output = started.stdout.strip().splitlines() or ["it says nothing"]
+        raise CrossRayError(f"Ray cannot be started: {output[-1].strip().rstrip('.')}.")
 
 
 def _free(port: int) -> bool:

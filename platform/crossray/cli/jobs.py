@@ -5,175 +5,212 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
 import tyro
 
 from crossray.cli.running import run_command
 from crossray.core.errors import CrossRayError
 
-if TYPE_CHECKING:
-    from crossray.methods.recipe import Recipe
+EXTRAS = "train,report,cpu"
 
 
-def evaluate_job(args: Sequence[str] | None = None) -> None:
+def _job(parse: Callable[[list[str]], Any]) -> Callable[..., None]:
+    """The command that runs what `parse` makes of its arguments, by default the program's."""
+
+    @wraps(parse)
+    def command(args: Sequence[str] | None = None) -> None:
+        given = list(sys.argv[1:] if args is None else args)
+        run_command(lambda: parse(given), EXTRAS)
+
+    return command
+
+
+@_job
+def evaluate_job(given: list[str]) -> Any:
     """`jobs/evaluate.py`."""
     from crossray.stages.evaluate import Evaluate
 
     default = Evaluate(model=tyro.MISSING, pairs=None, out=tyro.MISSING)
-    run_command(lambda: tyro.cli(Evaluate, prog="jobs/evaluate.py", args=args, default=default))
+    return tyro.cli(Evaluate, prog="jobs/evaluate.py", args=given, default=default)
 
 
-def index_job(args: Sequence[str] | None = None) -> None:
+@_job
+def index_job(given: list[str]) -> Any:
     """`jobs/index.py`."""
     from crossray.stages.index import BuildIndex
 
-    run_command(lambda: tyro.cli(BuildIndex, prog="jobs/index.py", args=args))
+    return tyro.cli(BuildIndex, prog="jobs/index.py", args=given)
 
 
-def pretrain_job(args: Sequence[str] | None = None) -> None:
-    """`jobs/pretrain.py`."""
-    from crossray.recipes import RECIPES
+@_job
+def pretrain_job(given: list[str]) -> Any:
+    """`jobs/pretrain.py`, where `--stage unimodal` takes the recipe of a recipe's first stage."""
+    from crossray.recipes import RECIPES, first_stage
     from crossray.stages.pretrain import Pretrain
 
-    def default(recipe: Recipe) -> Pretrain:
-        return Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe)
+    prog = "jobs/pretrain.py"
+    finder = _finder(prog, "--recipe")
+    finder.add_argument("--stage", choices=("unimodal", "alignment"), default="alignment")
+    found, rest = finder.parse_known_args(given)
+    if found.recipe is not None:
+        unimodal = found.stage == "unimodal"
+        rest = ["--recipe", first_stage(found.recipe) if unimodal else found.recipe, *rest]
+    return _with_recipe(
+        lambda recipe: Pretrain(pairs=None, out=tyro.MISSING, recipe=recipe), RECIPES, prog, rest
+    )
 
-    def run() -> Pretrain:
-        rest = _of_stage(list(sys.argv[1:] if args is None else args))
-        job: Pretrain = _with_recipe(default, RECIPES, "jobs/pretrain.py", rest)
-        return job
 
-    run_command(run)
-
-
-def repeat_job(args: Sequence[str] | None = None) -> None:
+@_job
+def repeat_job(given: list[str]) -> Any:
     """`jobs/repeat.py`."""
     from crossray.recipes import RECIPES
     from crossray.studies.repeat import Repeat
 
-    def default(recipe: Recipe) -> Repeat:
-        return Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
+    return _with_recipe(
+        lambda recipe: Repeat(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe),
+        RECIPES, "jobs/repeat.py", given,
+    )  # fmt: skip
 
-    run_command(lambda: _with_recipe(default, RECIPES, "jobs/repeat.py", args))
 
-
-def ablate_job(args: Sequence[str] | None = None) -> None:
+@_job
+def ablate_job(given: list[str]) -> Any:
     """`jobs/ablate.py`: the grid is found by `--method`, and its recipe may be another."""
-    from crossray.recipes import get_recipe
-    from crossray.recipes.ablations import ABLATIONS, get_ablation
+    from crossray.recipes import ABLATIONS, get_ablation, get_recipe
     from crossray.studies.ablate import Ablate
 
-    def parse() -> Ablate:
-        prog = "jobs/ablate.py"
-        given = list(sys.argv[1:] if args is None else args)
-        finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
-        finder.add_argument("--method")
-        finder.add_argument("--recipe")
-        name, rest = finder.parse_known_args(given)
-        if name.method is None:
-            names = ", ".join(sorted(ABLATIONS))
-            raise CrossRayError(
-                f"{prog} needs --method NAME, one of {names}; add --help for the rest."
-            )
-        ablation = get_ablation(name.method)
-        recipe = ablation.base() if name.recipe is None else get_recipe(name.recipe)
-        if recipe.method.name != (wanted := ablation.base().method.name):
-            raise CrossRayError(
-                f"the recipe {recipe.name} is of {recipe.method.name}, not of {wanted}; name "
-                "a recipe of that method, or leave --recipe out."
-            )
-        job = Ablate(pairs=None, out=tyro.MISSING, recipe=recipe, ablation=ablation)
-        prog = f"{prog} --method {name.method}"
-        return tyro.cli(Ablate, prog=prog, args=rest, default=job)
-
-    run_command(parse)
+    prog = "jobs/ablate.py"
+    found, rest = _finder(prog, "--method", "--recipe").parse_known_args(given)
+    if found.method is None:
+        names = ", ".join(sorted(ABLATIONS))
+        raise CrossRayError(f"{prog} needs --method NAME, one of {names}; add --help for the rest.")
+    ablation = get_ablation(found.method)
+    recipe = ablation.base() if found.recipe is None else get_recipe(found.recipe)
+    if recipe.method.name != (wanted := ablation.base().method.name):
+        raise CrossRayError(
+            f"the recipe {recipe.name} is of {recipe.method.name}, not of {wanted}; name "
+            "a recipe of that method, or leave --recipe out."
+        )
+    default = Ablate(pairs=None, out=tyro.MISSING, recipe=recipe, ablation=ablation)
+    prog = f"{prog} --method {found.method}"
+    return tyro.cli(Ablate, prog=prog, args=rest, default=default)
 
 
-def annotation_efficiency_job(args: Sequence[str] | None = None) -> None:
+@_job
+def annotation_efficiency_job(given: list[str]) -> Any:
     """`jobs/annotation_efficiency.py`."""
     from crossray.recipes import FIRST_STAGES, RECIPES, get_recipe
     from crossray.studies.annotation import AnnotationEfficiency
 
-    def default(recipe: Recipe) -> AnnotationEfficiency:
+    def default(recipe: Any) -> AnnotationEfficiency:
         first = FIRST_STAGES.get(recipe.name)
         unimodal = None if first is None else get_recipe(first)
-        missing: Any = tyro.MISSING
-        return AnnotationEfficiency(missing, missing, recipe, unimodal)
+        return AnnotationEfficiency(tyro.MISSING, tyro.MISSING, recipe, unimodal)
 
-    run_command(lambda: _with_recipe(default, RECIPES, "jobs/annotation_efficiency.py", args))
+    return _with_recipe(default, RECIPES, "jobs/annotation_efficiency.py", given)
 
 
-def few_shot_job(args: Sequence[str] | None = None) -> None:
+@_job
+def few_shot_job(given: list[str]) -> Any:
     """`jobs/few_shot.py`."""
     from crossray.recipes import RECIPES
     from crossray.studies.few_shot import FewShots
 
-    def default(recipe: Recipe) -> FewShots:
-        return FewShots(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe)
+    return _with_recipe(
+        lambda recipe: FewShots(pairs=tyro.MISSING, out=tyro.MISSING, recipe=recipe),
+        RECIPES, "jobs/few_shot.py", given,
+    )  # fmt: skip
 
-    run_command(lambda: _with_recipe(default, RECIPES, "jobs/few_shot.py", args))
 
-
-def features_job(args: Sequence[str] | None = None) -> None:
+@_job
+def features_job(given: list[str]) -> Any:
     """`jobs/features.py`."""
     from crossray.recipes import RECIPES
     from crossray.stages.features import Features
 
-    def default(recipe: Recipe) -> Features:
-        return Features.of(recipe, pairs=tyro.MISSING, out=tyro.MISSING)
+    return _with_recipe(
+        lambda recipe: Features.of(recipe, pairs=tyro.MISSING, out=tyro.MISSING),
+        RECIPES, "jobs/features.py", given,
+    )  # fmt: skip
 
-    run_command(lambda: _with_recipe(default, RECIPES, "jobs/features.py", args))
 
-
-def embed_job(args: Sequence[str] | None = None) -> None:
+@_job
+def embed_job(given: list[str]) -> Any:
     """`jobs/embed.py`."""
     from crossray.stages.embed import Embed
 
-    run_command(lambda: tyro.cli(Embed, prog="jobs/embed.py", args=args))
+    return tyro.cli(Embed, prog="jobs/embed.py", args=given)
 
 
-def distill_job(args: Sequence[str] | None = None) -> None:
+@_job
+def distill_job(given: list[str]) -> Any:
     """`jobs/distill.py`."""
     from crossray.recipes import STUDENTS
     from crossray.stages.distill import Distill
 
-    def default(recipe: Any) -> Distill:
-        missing: Any = tyro.MISSING
-        return Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe)
+    missing: Any = tyro.MISSING
+    return _with_recipe(
+        lambda recipe: Distill(teacher=missing, pairs=missing, out=missing, recipe=recipe),
+        STUDENTS, "jobs/distill.py", given,
+    )  # fmt: skip
 
-    run_command(lambda: _with_recipe(default, STUDENTS, "jobs/distill.py", args))
+
+@_job
+def search_job(given: list[str]) -> Any:
+    """`tune/search.py`: a new sweep of `--space`, or the one that `--resume` names."""
+    from crossray.core.store import resolve
+    from crossray.studies.sweep.request import read_request, require_same_space
+    from crossray.studies.sweep.space import load_space
+    from crossray.studies.sweep.sweep import Sweep
+
+    prog = "tune/search.py"
+    found, rest = _finder(prog, "--space", "--resume").parse_known_args(given)
+    space = None if found.space is None else load_space(Path(found.space))
+    if found.resume is not None:
+        folder = f"{resolve(found.resume)}-trials"
+        request = read_request(folder)
+        if space is not None:
+            require_same_space(request, space, folder)
+        if rest:
+            raise CrossRayError(
+                "a resumed sweep keeps its options; leave out "
+                f"{' '.join(rest)}, or start a new one."
+            )
+        return Sweep(
+            out=found.resume, recipe=request.recipe, space=request.space, resumed=True,
+            **request.options,
+        )  # fmt: skip
+    if space is None:
+        raise CrossRayError(
+            f"{prog} needs --space FILE, such as one of tune/spaces/, or --resume SWEEP; add "
+            "--help for the rest."
+        )
+    default = Sweep(pairs=None, out=tyro.MISSING, recipe=space.base(), space=space)
+    return tyro.cli(Sweep, prog=f"{prog} --space {found.space}", args=rest, default=default)
 
 
-def _of_stage(given: list[str]) -> list[str]:
-    """The arguments of `jobs/pretrain.py`, with its recipe's stage 1 in place of `--stage`."""
-    from crossray.recipes import first_stage
-
-    finder = argparse.ArgumentParser(prog="jobs/pretrain.py", add_help=False, allow_abbrev=False)
-    finder.add_argument("--recipe")
-    finder.add_argument("--stage", choices=("unimodal", "alignment"), default="alignment")
-    found, rest = finder.parse_known_args(given)
-    if found.recipe is None:
-        return rest
-    unimodal = found.stage == "unimodal"
-    return ["--recipe", first_stage(found.recipe) if unimodal else found.recipe, *rest]
+def _finder(prog: str, *options: str) -> argparse.ArgumentParser:
+    """A parser of the options that say which others there are."""
+    finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
+    for option in options:
+        finder.add_argument(option)
+    return finder
 
 
 def _with_recipe(
     default: Callable[[Any], Any],
     recipes: Mapping[str, Callable[[], Any]],
     prog: str,
-    args: Sequence[str] | None,
+    given: list[str],
 ) -> Any:
     """Parse a job whose `--recipe` is found first: the recipe's fields are the defaults."""
     from crossray.recipes import get_recipe
 
-    given = list(sys.argv[1:] if args is None else args)
-    finder = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
-    finder.add_argument("--recipe")
-    name, rest = finder.parse_known_args(given)
-    if name.recipe is None:
+    found, rest = _finder(prog, "--recipe").parse_known_args(given)
+    if found.recipe is None:
         names = ", ".join(sorted(recipes))
         raise CrossRayError(f"{prog} needs --recipe NAME, one of {names}; add --help for the rest.")
-    job = default(get_recipe(name.recipe, recipes))
-    return tyro.cli(type(job), prog=f"{prog} --recipe {name.recipe}", args=rest, default=job)
+    job = default(get_recipe(found.recipe, recipes))
+    return tyro.cli(type(job), prog=f"{prog} --recipe {found.recipe}", args=rest, default=job)

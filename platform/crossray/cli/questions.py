@@ -13,7 +13,7 @@ from crossray.serving.client import endpoint_at
 
 URL = "http://127.0.0.1:8000"
 HITS = 5
-# What is asked for, and the labels that a film must carry to be right.
+# Each question, and the labels that a film must carry to be right.
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "There is a large left pleural effusion.": ("Pleural Effusion/left", "Pleural Effusion/large"),
     "There is a right-sided pneumothorax.": ("Pneumothorax/right",),
@@ -26,7 +26,7 @@ QUESTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 class Questions:
-    """Asks them all of the endpoint on this machine."""
+    """Sends the questions to the endpoint on this machine."""
 
     def run(self) -> None:
         """Print a line a question.
@@ -35,17 +35,17 @@ class Questions:
             CrossRayError: the endpoint does not answer.
         """
         endpoint = endpoint_at(URL, None)
-        asked = {
+        answers = {
             text: endpoint.ask({"json": {"text": text, "k": HITS, "target": "image"}})
             for text in QUESTIONS
         }
-        found = {text: answer["hits"] for text, answer in asked.items()}
+        found = {text: answer["hits"] for text, answer in answers.items()}
         console = Console()
         Console(width=None if console.is_terminal else 160).print(table(found))
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
-    """For each question whether its hits, best first, carry the labels that it asks for."""
+    """A row for each question: whether its hits, best first, carry the labels of the question."""
     made = Table(title=f"Questions to {URL}: the first {HITS} films, by their labels")
     for column in ("question", "right by", "first films", "right"):
         made.add_column(column, justify="right" if column == "right" else "left")

@@ -5,25 +5,29 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-
-from rich.console import Console
 
 from crossray.core.errors import CrossRayError
 
 
-def run_command(parse: Callable[[], Any]) -> None:
+def run_command(parse: Callable[[], Any], extras: str = "all") -> None:
     """Parse and run; a `CrossRayError` becomes one line on stderr and exit code 2.
 
-    Exit code 1 without a word where nobody reads the output to its end, as before `| head`.
+    `extras` of the package, separated by commas, are what the command imports beyond the base
+    install. The exit code is 1, without a message, where nobody reads the output to its end, as
+    before `| head`.
     """
     try:
         try:
-            parse().run()
+            with needing(extras):
+                parse().run()
         finally:
             sys.stdout.flush()
     except CrossRayError as error:
+        from rich.console import Console
+
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False)
         sys.exit(2)
     except BrokenPipeError:
@@ -31,6 +35,27 @@ def run_command(parse: Callable[[], Any]) -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+@contextmanager
+def needing(extras: str) -> Iterator[None]:
+    """Turns the lack of a module of another project into a `CrossRayError` that names `extras`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module in ("", "crossray"):
+            raise
+        raise CrossRayError(
+            f"this needs {module}, which is not installed; run pip install 'crossray[{extras}]'."
+        ) from None
+
+
+def say(line: str) -> None:
+    """Print one line as it is, however long."""
+    from rich.console import Console
+
+    Console(soft_wrap=True).print(line, highlight=False)
 
 
 def _unread() -> bool:

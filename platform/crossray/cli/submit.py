@@ -1,7 +1,7 @@
-"""`python -m crossray.cli.submit COMMAND`: a Ray job of which only its own output is shown.
+"""`python -m crossray.cli.submit COMMAND`: a Ray job, showing only what the command prints.
 
-`ray job submit` says much about itself, and where several Rays run on a machine it may find
-another than the commands of CrossRay, which take the one that `find_cluster` finds.
+`ray job submit` also prints messages of Ray, and on a machine with several clusters it may choose
+another than CrossRay's other commands, which use the one that `find_cluster` finds.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from crossray.cli.running import run_command
 from crossray.cluster.start import find_cluster
 from crossray.core.errors import CrossRayError
 
-# What Ray writes into the log of a job before the job itself does.
+# What Ray writes into the log of a job before the job does.
 _PREAMBLE = re.compile(r"job_manager\.py:\d+ -- Runtime env is|^Running entrypoint for job ")
-_ADDRESS = "RAY_API_SERVER_ADDRESS"  # what it names goes before what the client is given
+_ADDRESS = "RAY_API_SERVER_ADDRESS"  # takes precedence over an address given to the client
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,9 @@ class NodeCheck:
             if self.gpus
             else (f"{builders}.cpu.comm", "ShareMemCommBuilder")
         )
-        # In a process of its own: DeepSpeed changes torch for the whole process it is imported in.
+        # In another process: DeepSpeed changes torch for the process it is imported in.
         command = f"from {where} import {name}; {name}().load(verbose=False)"
-        run = subprocess.run(  # noqa: S603 (our own words)
+        run = subprocess.run(  # noqa: S603 (a fixed command)
             [sys.executable, "-c", command], capture_output=True, text=True, check=False
         )
         if run.returncode:
@@ -92,7 +92,7 @@ class NodeCheck:
 
 
 def _add_up(rank: int, backend: str, processes: int, port: int) -> None:
-    """One process of the check: everybody's rank summed, on its own device."""
+    """One process of the check: everybody's rank summed, on its device."""
     if backend == "nccl":
         torch.cuda.set_device(rank)
     dist.init_process_group(backend, f"tcp://127.0.0.1:{port}", rank=rank, world_size=processes)

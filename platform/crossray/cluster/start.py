@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 import grpc
 import ray
-import ray.data
-from ray._private.grpc_utils import init_grpc_channel
-from ray._private.services import find_bootstrap_address
-from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.exceptions import AuthenticationError
 
+from crossray.cluster.ray_private import ask_whether_alive, find_bootstrap_address
 from crossray.core.errors import CrossRayError
+
+if TYPE_CHECKING:  # an endpoint has no Ray Data
+    from ray.data import DataContext
 
 BYTES_PER_CORE = 128 << 20
 _SECONDS_TO_ANSWER = 5.0
@@ -78,12 +78,9 @@ def find_cluster() -> str | None:
 
 
 def _answers(address: str) -> bool:
-    """Whether a cluster does; `ray.init` would try for minutes, and end the process."""
-    protocol: Any = gcs_service_pb2
-    services: Any = gcs_service_pb2_grpc
+    """Whether a cluster answers at this address."""
     try:
-        nodes = services.NodeInfoGcsServiceStub(init_grpc_channel(address))
-        nodes.CheckAlive(protocol.CheckAliveRequest(), timeout=_SECONDS_TO_ANSWER)
+        ask_whether_alive(address, _SECONDS_TO_ANSWER)
     except AuthenticationError:
         raise _strange(address) from None
     except grpc.RpcError as error:
@@ -100,8 +97,8 @@ def _strange(address: str) -> CrossRayError:
     )
 
 
-def quiet(context: ray.data.DataContext) -> None:
-    """Keep a data set's rows in order and its own progress off the screen."""
+def quiet(context: DataContext) -> None:
+    """Keep a data set's rows in order and its progress off the screen."""
     # At lower levels it prints a notice about its bars, and tracebacks of errors that are raised.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context.enable_progress_bars = False

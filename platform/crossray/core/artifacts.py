@@ -1,4 +1,4 @@
-"""The lineage: directories with a manifest, published whole or not at all.
+"""The lineage: directories with a manifest, published complete or not at all.
 
 `pairs -> features -> teacher -> student -> vectors -> index`, and `report` from any of them;
 `sweep` from what its trials are trained on, with the model of its pick and that model's report.
@@ -145,8 +145,9 @@ def create(
 ) -> Iterator[Draft]:
     """Write an artifact of `kind` at `uri`: published when the block ends, gone when it fails.
 
-    The files are written beside the target and renamed in one step; on an object store the payload
-    is copied first and the manifest last, so that a reader never takes half an artifact for whole.
+    The files are written next to the target and renamed in one step; on an object store the payload
+    is copied first and the manifest last, so that a reader never takes half an artifact for a
+    complete one.
     """
     check_writable(uri)
     system, path = filesystem(uri)
@@ -175,7 +176,7 @@ def create(
 def open_artifact(uri: str, kind: Kind | tuple[Kind, ...] | None = None) -> Artifact:
     """Open what was published at `uri`.
 
-    Raises `CrossRayError` when nothing is there, when it is not a whole artifact, when a payload
+    Raises `CrossRayError` when nothing is there, when it is not a complete artifact, when a payload
     file is missing or has another size, or when it is of another kind than asked for.
     """
     if not exists(uri):

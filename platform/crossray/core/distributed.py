@@ -44,14 +44,14 @@ def gather(tensor: Tensor) -> Tensor:
 
     All processes give the same shape. With the loss computed over the gathered batch on every
     process and gradients averaged over processes (as DeepSpeed does), the gradient of N processes
-    equals that of the whole batch on one.
+    equals that of the same batch on one.
     """
     if world_size() == 1:
         return tensor
     if not tensor.is_floating_point():
-        whole = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
-        parts = [torch.empty_like(whole) for _ in range(world_size())]
-        dist.all_gather(parts, whole.contiguous())
+        sent = tensor.to(torch.uint8) if tensor.dtype == torch.bool else tensor
+        parts = [torch.empty_like(sent) for _ in range(world_size())]
+        dist.all_gather(parts, sent.contiguous())
         return torch.cat(parts).to(tensor.dtype)
     gathered: Tensor = _AllGather.apply(tensor)
     return gathered

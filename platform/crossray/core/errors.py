@@ -8,5 +8,5 @@ class CrossRayError(Exception):
 
     The message is one sentence: what was wrong, where, and what to do. Entry points print it
     without a traceback and leave with a non-zero exit code. It is no `ValueError`, which parsers
-    such as tyro and pydantic take for their own and wrap in words about themselves.
+    such as tyro and pydantic catch and wrap in a message about themselves.
     """

@@ -52,7 +52,7 @@ Representation = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Teaching:
+class TeacherOutputs:
     """What a teacher makes of the images and the texts of a batch; every tensor has B rows.
 
     `images` and `texts`: what its score needs to know of them. `image_layers` and `text_layers`:
@@ -100,7 +100,7 @@ class Batch:
     image: ImageBatch
     text: TextBatch
     keys_B: Tensor
-    teaching: Teaching | None = None
+    teaching: TeacherOutputs | None = None
     labels_BC: Tensor | None = None
     rows_B: Tensor | None = None
     pretext: Pretext | None = None
@@ -121,13 +121,13 @@ class Batch:
 
 
 def _move_teaching(
-    teaching: Teaching, device: torch.device | str, dtype: torch.dtype | None
-) -> Teaching:
+    teaching: TeacherOutputs, device: torch.device | str, dtype: torch.dtype | None
+) -> TeacherOutputs:
     def moved(part: Representation) -> Representation:
         return {name: _to(tensor, device, dtype) for name, tensor in part.items()}
 
     parts = {field.name: moved(getattr(teaching, field.name)) for field in fields(teaching)}
-    return Teaching(**parts)
+    return TeacherOutputs(**parts)
 
 
 def _to(tensor: Tensor, device: torch.device | str, dtype: torch.dtype | None) -> Tensor:

@@ -1,7 +1,5 @@
 """Clinical terms in a text: the longest ones of a list, as spans of characters."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -28,7 +26,7 @@ class Span(NamedTuple):
 
 
 class ClinicalTerms:
-    """Finds terms: whole words, without regard to capitals, hyphens and plurals."""
+    """Finds terms: complete words, without regard to capitals, hyphens and plurals."""
 
     def __init__(self, terms: Iterable[str]) -> None:
         """Terms without a letter and of more than `LONGEST` words are left out."""
@@ -45,9 +43,9 @@ class ClinicalTerms:
         return len(self._terms)
 
     def spans(self, text: str) -> list[Span]:
-        """Where terms stand, from left to right, the longest at each place; none overlap.
+        """Where terms are, from left to right, the longest at each place; none overlap.
 
-        Nothing but blanks and one hyphen or slash may stand between the words of a term.
+        Only blanks and one hyphen or slash may be between the words of a term.
         """
         words = [(singular(m[0].lower()), *m.span()) for m in _WORD.finditer(text)]
         spans, place = [], 0
@@ -88,7 +86,7 @@ def singular(word: str) -> str:
 def load_terms(source: str = BUILT_IN) -> ClinicalTerms:
     """The terms of a source.
 
-    `built-in`: a list of chest radiology's own. An absolute path: a text file with a term a line
+    `built-in`: a list for chest radiology. An absolute path: a text file with a term a line
     (# begins a comment), or UMLS' MRCONSO.RRF, which its user must have licensed; of it English,
     unsuppressed names are read. Raises `CrossRayError` for a file that is not there, not of that
     form or without a term.

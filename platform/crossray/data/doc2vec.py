@@ -4,8 +4,6 @@ Le and Mikolov 2014, through gensim (the extra `doc2vec`). What it learns stays 
 learned it: only the vectors of texts are kept.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -50,7 +48,7 @@ def words_of(text: str) -> list[str]:
 
 
 def stable_hash(text: str) -> int:
-    """The same number in every process, unlike Python's own `hash`."""
+    """The same number in every process, unlike Python's `hash`."""
     return zlib.crc32(text.encode())
 
 
@@ -101,7 +99,7 @@ class Doc2Vec:
         return mean_W.astype(np.float32)
 
     def _inferred(self, words: list[str], number: int) -> NDArray[np.float32]:
-        """One inference, as gensim's own, which starts from Python's hash of the words."""
+        """One inference, as gensim's, which starts from Python's hash of the words."""
         from gensim.models import doc2vec
 
         model, config = self._model, self.config

@@ -1,7 +1,5 @@
 """Why a row of the input was not taken."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 Reason = Literal[
@@ -27,7 +25,7 @@ Reason = Literal[
 ]
 
 PASSED_OVER: frozenset[Reason] = frozenset({"not DICOM", "not an image"})
-"""Reasons that do not speak against an input: what else lies in a folder beside its images."""
+"""Reasons that do not count as rejections: other files in a folder of images."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on a row, not a failure

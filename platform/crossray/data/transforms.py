@@ -4,8 +4,6 @@ torchvision is imported where it is used: it loads torch's compiler, which takes
 processes only read the configuration.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +41,7 @@ class AugmentConfig(Config):
         contrast: the factor lies in 1 +- this, in [0, 1).
         flip: probability of a mirror image; 0 because left and right carry medical meaning.
         sentences: the smallest share of a text's sentences that is shown, in [0, 1], one sentence
-            at least, drawn anew every epoch; 1 for all. Pairs only: features have whole texts.
+            at least, drawn again every epoch; 1 for all. Pairs only: features have complete texts.
     """
 
     min_scale: float = 0.8
@@ -76,8 +74,8 @@ def decode(data: bytes) -> Tensor:
     """An encoded image as uint8 RGB, shape CYX.
 
     The EXIF orientation is applied, grey is repeated over the channels, 16 bits are scaled to 8,
-    and what is transparent becomes white. Raises `CrossRayError` for anything that is not a whole
-    image, and above `MAX_PIXELS`.
+    and what is transparent becomes white. Raises `CrossRayError` for anything that is not a
+    complete image, and above `MAX_PIXELS`.
     """
     return _decode(data).expand(3, -1, -1).contiguous()
 
@@ -90,11 +88,11 @@ def _decode(data: bytes) -> Tensor:
             pixels = np.array(_to_8_bits(ImageOps.exif_transpose(image)))
     except CrossRayError:
         raise
-    # Pillow's decoders raise whatever the broken bytes lead them to.
+    # Pillow's decoders raise almost anything for broken bytes.
     except Exception as error:
         raise CrossRayError(
             f"an image cannot be decoded ({type(error).__name__}: {str(error).rstrip('.')}); "
-            "give a whole JPEG, PNG, WebP, BMP, GIF or TIFF file."
+            "give a complete JPEG, PNG, WebP, BMP, GIF or TIFF file."
         ) from None
     grey_or_rgb_YXC = pixels[:, :, None] if pixels.ndim == 2 else pixels
     return torch.from_numpy(grey_or_rgb_YXC).permute(2, 0, 1).contiguous()
@@ -140,7 +138,7 @@ def _evaluate(data: bytes, image_size: int, mean: Channels, std: Channels, fit: 
 def evaluation_view(image_CYX: Tensor, image_size: int, fit: Fit = "crop") -> Tensor:
     """What evaluation and serving see of an image: its central square, or all of it squashed.
 
-    What lies far from the square is cut off before anything is resized, so that memory is bounded
+    What is far from the square is cut off before anything is resized, so that memory is bounded
     by the image and by `image_size`, whatever the image's aspect.
     """
     from torchvision.transforms.v2 import functional
@@ -248,7 +246,7 @@ def _normalise(pixels_CYX: Tensor, mean: Channels, std: Channels) -> Tensor:
 def training_draws(seed: int, epoch: int, index: int) -> list[float]:
     """The eight uniform draws of an augmentation: four of the crop, angle, light, contrast, flip.
 
-    Every draw is taken whatever the configuration, so that switching one off moves no other.
+    Every draw is taken for every configuration, so that switching one off changes no other.
     """
     draws: list[float] = np.random.default_rng((seed, epoch, index)).random(8).tolist()
     return draws

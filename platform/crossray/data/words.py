@@ -1,7 +1,5 @@
 """The words of a text, and the tokens that each was cut into."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +13,7 @@ class Word(NamedTuple):
     """A word or a mark of a text.
 
     `tokens`: places in the row of `Tokenizer.encode`, none where the text was cut before the word.
-    `spaced`: whether a space stands before it.
+    `spaced`: whether a space precedes it.
     """
 
     text: str

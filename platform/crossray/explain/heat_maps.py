@@ -60,7 +60,7 @@ def heat_maps(
         image: pixels.
         score: `scores_B` of what the method makes of the images, with gradient.
         cam: the kind of map.
-        level: of the image tower, see `ImageTower.traced`; None for the tower's own map.
+        level: of the image tower, see `ImageTower.traced`; None for the tower's last map.
         background_CYX: of occlusion, see `occlusion_maps`.
 
     Raises:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
+from crossray.core.artifacts import Artifact
+from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation
+from crossray.data.schema import iter_pairs, row_groups
 from crossray.methods.contract import Method
 
 SQUARES = 7  # side by side in a row of the picture; neighbours overlap by half
+IMAGES = 512  # in a mean image
 
 
 def occlusion_maps(
@@ -31,8 +36,8 @@ def occlusion_maps(
         method: in evaluation mode, so that no image depends on another.
         pixels_BCYX: normalised images, square.
         score: `scores_B` of what the method makes of the images.
-        background_CYX: what a hidden square shows, normalised too, see `background.mean_image`; by
-            default the image's own blur (Fong and Vedaldi 2017), which adds no edge.
+        background_CYX: what a hidden square shows, normalised too, see `mean_image`; by
+            default a blur of the image (Fong and Vedaldi 2017), which adds no edge.
     """
     side = pixels_BCYX.shape[-1]
     square = max(1, side // SQUARES)
@@ -64,3 +69,31 @@ def blurred(images_BCYX: Tensor, reach: int) -> Tensor:
 def _starts(side: int, square: int) -> list[int]:
     last = side - square
     return [*range(0, last, max(1, square // 2)), last]
+
+
+def mean_image(pairs: Artifact, transform: Callable[[bytes], Tensor]) -> Tensor:
+    """`image_CYX`: the mean of about `IMAGES` training images from all over the pairs.
+
+    Where images are alike, as films of chests are, a square of it shows what is there as a rule:
+    it takes a shadow away, which a blur leaves, and adds none.
+
+    Args:
+        pairs: with a train split.
+        transform: from an encoded image to pixels_CYX, all of one size.
+
+    Raises:
+        CrossRayError: the train split has no image.
+    """
+    each = -(-IMAGES // max(1, len(row_groups(pairs))))
+    total_CYX, count = torch.zeros(()), 0
+    for table in iter_pairs(pairs, ("image",), "train"):
+        there = (value for value in table["image"].to_pylist() if value is not None)
+        for image in islice(there, each):
+            total_CYX = total_CYX + transform(image)
+            count += 1
+    if not count:
+        raise CrossRayError(
+            f"the train split of {pairs.uri} has no image to make a background of; give other "
+            "pairs, or leave the background out."
+        )
+    return total_CYX / count

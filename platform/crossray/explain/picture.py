@@ -1,20 +1,24 @@
-"""An explanation as one picture."""
+"""An explanation as one picture; its text is drawn as lines of coloured words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends import backend_agg
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.explain.explainer import Arrays, Explanation
-from crossray.explain.words_panel import COLORS, LINE, draw_words, place_words, scale
+from crossray.explain.explainer import Arrays, Explanation, Words
 
 WIDTH = 12.0  # inches
 _TOP, _MAPS, _MARGIN = 4.25, 2.0, 0.5
@@ -22,6 +26,12 @@ _TEXT_WIDTH = 10.6
 BARS, MAPS = 12, 7
 _FOR, _AGAINST = "#2a7f3f", "#b5307f"
 _HEAT = "inferno"
+FONT_SIZE = 11  # points
+LINE = 0.27  # inches
+_SPACE = 0.045  # inches
+# Without the darkest shades, on which ink cannot be read.
+COLORS = ListedColormap(colormaps["PiYG"](np.linspace(0.15, 0.85, 255)), "shares")
+_INK, _UNREAD = "#1a1a1a", "#9a9a9a"
 
 
 def save_picture(found: Explanation, path: Path) -> None:
@@ -167,7 +177,7 @@ def _draw_maps(figure: SubFigure, found: Explanation) -> None:
 
 
 def chosen_parts(found: Explanation) -> Sequence[int]:
-    """The parts to show: words that add most to the score, or the method's own sharpest ones."""
+    """The parts to show: words that add most to the score, or the sharpest ones of the method."""
     if len(found.parts) == len(found.maps_PYX) == _read(found):
         shares_P = found.words.shares_W[~np.isnan(found.words.shares_W)]
         worded = [part for part, name in enumerate(found.parts) if name.isalpha()]
@@ -183,3 +193,64 @@ def _read(found: Explanation) -> int:
 
 def _short(name: str, most: int = 18) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+class Placed(NamedTuple):
+    """A word on its line, both in inches from the left and lines from the top."""
+
+    word: int
+    left: float
+    width: float
+    line: int
+
+
+def place_words(words: Words, width: float) -> list[Placed]:
+    """Words set into lines of `width` inches; one that is wider has a line to itself."""
+    agg: Any = backend_agg  # untyped
+    renderer = agg.RendererAgg(72, 72, dpi=72)
+    font = FontProperties(size=FONT_SIZE)
+    placed, left, line = [], 0.0, 0
+    for number, word in enumerate(words.words):
+        points = renderer.get_text_width_height_descent(_plain(word.text), font, ismath=False)[0]
+        inches = points / 72
+        start = left + (_SPACE if word.spaced and left else 0)
+        if start + inches > width and start:
+            start, line = 0.0, line + 1
+        placed.append(Placed(number, start, inches, line))
+        left = start + inches
+    return placed
+
+
+def scale(shares_W: Arrays) -> Normalize:
+    """The colours' scale, the same to both sides of nothing."""
+    read = np.abs(shares_W)
+    largest = float(np.nanmax(read)) if np.isfinite(read).any() else 0.0
+    return Normalize(-(largest or 1.0), largest or 1.0)
+
+
+def draw_words(axes: Axes, words: Words, placed: Sequence[Placed], width: float) -> None:
+    """Draw words on axes that are `width` inches wide and as many lines high as are needed."""
+    lines = placed[-1].line + 1
+    axes.set_xlim(0, width)
+    axes.set_ylim(lines, 0)
+    axes.axis("off")
+    norm = scale(words.shares_W)
+    for at in placed:
+        share = words.shares_W[at.word]
+        unread = bool(np.isnan(share))
+        box = {"facecolor": "none" if unread else COLORS(norm(share)), "edgecolor": "none"}
+        axes.text(
+            at.left,
+            at.line + 0.5,
+            _plain(words.words[at.word].text),
+            fontsize=FONT_SIZE,
+            va="center",
+            color=_UNREAD if unread else _INK,
+            parse_math=False,
+            bbox={**box, "pad": 1.2},
+        )
+
+
+def _plain(text: str) -> str:
+    """What a font without every script can show."""
+    return text if text.isprintable() else text.encode("ascii", "replace").decode()

@@ -14,7 +14,7 @@ from crossray.data.transforms import decode
 def seen_square(data: bytes) -> NDArray[np.uint8]:
     """`picture_YXC`: the square in the middle of an encoded image, which is what models see.
 
-    Raises `CrossRayError` for what is not a whole image of an allowed size.
+    Raises `CrossRayError` for what is not a complete image of an allowed size.
     """
     image_CYX = decode(data)
     side = min(image_CYX.shape[1:])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from crossray.index.candidates import Candidates, merge_candidates
 from crossray.index.hits import Hits, MixedHits, merge, mix
+from crossray.index.layout import shard_of
 from crossray.index.modality import MODALITIES, Modality
 from crossray.index.queries import MAX_CANDIDATES, MAX_K, MODES, Mode
 from crossray.index.rows import load_rows
 from crossray.index.search import search
 from crossray.index.shard import Shard, load_shard, load_shards
-from crossray.index.sharding import shard_of
 
 __all__ = [
     "MAX_CANDIDATES",

@@ -1,7 +1,7 @@
 """The two steps of a rescoring search: near by code, then ranked by exact score.
 
-The candidates are the nearest codes of the whole modality, so they are cut after shards are merged:
-any number of shards then gives the same answer.
+The candidates are the nearest codes of a modality in all shards, so they are cut after shards are
+merged: any number of shards then gives the same answer.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The higher score comes first; among equal scores the smaller row number. A row number counts the
 vectors of a modality in the vectors artifact, so that it does not depend on shards, and answers of
-shards merge into the answer of the whole.
+shards merge into the answer of all rows.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def mix(images: Hits, texts: Hits, k: int) -> MixedHits:
     """The `k` best hits of both modalities, by reciprocal rank fusion.
 
     A hit's place is decided by 1 / (c + its rank among the hits of its modality) and not by its
-    score: scores of the two modalities lie in ranges of their own, so that one modality would come
+    score: scores of the two modalities lie in different ranges, so that one modality would come
     before all of the other. Every hit stands in one of the two lists, so any c > 0 gives the same
     order (Cormack et al., SIGIR 2009, take 60): rank by rank, the image first, and where one list
     ends the rest of the other. The scores stay what they were.

@@ -17,7 +17,7 @@ import numpy as np
 from crossray.index.arrays import Halves
 from crossray.index.threads import one_thread
 
-Kind = Literal["flat", "ivf", "hnsw"]
+IndexKind = Literal["flat", "ivf", "hnsw"]
 Advance = Callable[[int], None]
 
 HNSW_NEIGHBOURS = 32
@@ -44,8 +44,8 @@ class FloatKind:
     usual_effort: int | None = None
 
 
-def build(kind: Kind, vectors_ND: Halves, seed: int, advance: Advance) -> faiss.Index:
-    """An index over all rows, the same bytes in every run; `advance` is told of rows done."""
+def build(kind: IndexKind, vectors_ND: Halves, seed: int, advance: Advance) -> faiss.Index:
+    """An index over all rows, the same bytes in every run; `advance` is called with rows done."""
     with one_thread():
         index = KINDS[kind].empty(vectors_ND, seed)
         for start in range(0, len(vectors_ND), _ROWS_AT_A_TIME):
@@ -124,7 +124,7 @@ def _ivf_size(rows: int, dim: int) -> int:
     return _flat_size(rows, dim) + 8 * rows + 4 * dim * number
 
 
-KINDS: dict[Kind, FloatKind] = {
+KINDS: dict[IndexKind, FloatKind] = {
     "flat": FloatKind(_empty_flat, _flat_size),
     "ivf": FloatKind(_empty_ivf, _ivf_size, tuple(2**n for n in range(14)), 16),
     "hnsw": FloatKind(_empty_hnsw, _hnsw_size, (16, 32, 64, 128, 256, 512, 1024), 64),

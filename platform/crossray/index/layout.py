@@ -1,7 +1,8 @@
-"""Where the files of an `index` artifact lie."""
+"""Where the files of an `index` artifact lie, and in which shard an item."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from crossray.core.artifacts import Artifact
@@ -14,6 +15,7 @@ FLOATS = "float.faiss"
 CODES = "codes.faiss"
 REPRESENTATIONS = "representations.arrow"
 SETTINGS = "search.json"
+MAX_SHARDS = 1000
 
 
 def part_folder(root: Path, shard: int, modality: Modality) -> Path:
@@ -41,3 +43,9 @@ def damaged(artifact: Artifact, what: str) -> CrossRayError:
         f"{what} of {artifact.uri} is damaged: a file is missing or unreadable; "
         "remove the artifact and build the index again."
     )
+
+
+def shard_of(item_id: str, shards: int) -> int:
+    """The shard of an item: the same for all its rows, on every machine and in every run."""
+    digest = hashlib.blake2b(item_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % shards

@@ -25,7 +25,7 @@ class Part:
     """Vectors and codes with their indexes, and representations, where there are any.
 
     `rows_N` are the row numbers, ascending, so that ties in the order of a part are ties in the
-    order of the whole. `effort` is how much of `floats` a query visits, None for an exact index.
+    order of all rows. `effort` is how much of `floats` a query visits, None for an exact index.
     """
 
     vectors_ND: Halves
@@ -61,18 +61,20 @@ class Part:
         inside_QK[inside_QK] = self.rows_N[own_QK[inside_QK]] == rows_QK[inside_QK]
         return exact_scores(self.vectors_ND, queries_QD, np.where(inside_QK, own_QK, NO_ROW))
 
-    def code(self, own: int) -> Codes:
+    def code(self, place: int) -> Codes:
         """The packed code at a position; of no bytes where there are no codes."""
-        found: Codes = np.zeros(0, np.uint8) if self.codes is None else self.codes.reconstruct(own)
+        found: Codes = (
+            np.zeros(0, np.uint8) if self.codes is None else self.codes.reconstruct(place)
+        )
         return found
 
     def represented(self, row: int) -> Parts | None:
         """The representation of a row number; None where it is not in this part."""
         assert self.representations is not None
-        own = int(np.searchsorted(self.rows_N, row))
-        if own == len(self.rows_N) or self.rows_N[own] != row:
+        place = int(np.searchsorted(self.rows_N, row))
+        if place == len(self.rows_N) or self.rows_N[place] != row:
             return None
-        return parts_of(self.representations, own)
+        return parts_of(self.representations, place)
 
     def _scan(self, codes_QY: Codes, k: int) -> tuple[Distances, Rows]:
         """Distances and positions; FAISS orders them by (distance, position)."""

@@ -42,15 +42,15 @@ def _propose(
     """FAISS' scores and rows, one query a call.
 
     Given many queries, FAISS compares them to the centroids of IVF by BLAS, which rounds otherwise:
-    then an answer would depend on the queries beside it.
+    then an answer would depend on the other queries.
     """
     scores_QK = np.zeros((len(queries_QD), wide), np.float32)
     rows_QK = np.zeros((len(queries_QD), wide), np.int64)
     if wide:
         given = parameters(index, effort)
         for query in range(len(queries_QD)):
-            own = slice(query, query + 1)
-            scores_QK[own], rows_QK[own] = index.search(queries_QD[own], wide, params=given)
+            one = slice(query, query + 1)
+            scores_QK[one], rows_QK[one] = index.search(queries_QD[one], wide, params=given)
     return scores_QK, rows_QK
 
 

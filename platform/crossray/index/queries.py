@@ -1,4 +1,4 @@
-"""What may be asked of an index."""
+"""Queries, modes and limits of a search."""
 
 from __future__ import annotations
 

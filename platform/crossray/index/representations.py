@@ -1,4 +1,4 @@
-"""What a model's score needs to know of items, kept beside their vectors as Arrow.
+"""What a model's score needs to know of items, kept with their vectors as Arrow.
 
 A representation is some arrays of one item by name. Floats are kept in half. A column holds one
 array a row, as lists within lists, so that the file says all dimensions; only the first may differ
@@ -97,6 +97,6 @@ def _padded(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
         return np.array(arrays)
     longest = max(len(array) for array in arrays)
     batch = np.zeros((len(arrays), longest, *some.shape[1:]), some.dtype)
-    for own, array in zip(batch, arrays, strict=True):
-        own[: len(array)] = array
+    for row, array in zip(batch, arrays, strict=True):
+        row[: len(array)] = array
     return batch

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.index.layout import damaged, require_index, rows_file
+from crossray.index.layout import damaged, require_index, rows_file, shard_of
 from crossray.index.modality import MODALITIES, Modality, check_modality
-from crossray.index.sharding import shard_of
 from crossray.index.vectors import Vectors, of_modality
 
 ROWS_SCHEMA = pa.schema({"item_id": pa.string(), "number": pa.int32(), "split": pa.string()})
@@ -71,4 +70,4 @@ def write_rows(
         path = str(rows_file(root, modality))
         with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, ROWS_SCHEMA) as writer:
             writer.write_table(table)
-    return {modality: np.array(own, np.uint16) for modality, own in shards_of.items()}
+    return {modality: np.array(numbers, np.uint16) for modality, numbers in shards_of.items()}

@@ -27,7 +27,7 @@ def search(
     mode: Mode,
     candidates: int | None = None,
 ) -> Hits:
-    """The `k` best rows of a modality, each shard searched in a thread of its own.
+    """The `k` best rows of a modality, each shard searched in its thread.
 
     With exact float indexes, and in the modes `binary` and `rescore` always, the answer is the same
     for any number of shards.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossray.core.config import Config, from_dict, to_dict
-from crossray.index.kinds import Kind
+from crossray.index.kinds import IndexKind
 from crossray.index.layout import SETTINGS
 from crossray.index.modality import Modality
 
@@ -19,7 +19,7 @@ class Settings(Config):
     `effort`: by modality, `ef_search` of HNSW or `nprobe` of IVF; None where the search is exact.
     """
 
-    kind: Kind
+    kind: IndexKind
     effort: dict[Modality, int | None]
 
     def save(self, root: Path) -> None:

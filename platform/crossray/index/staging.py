@@ -1,4 +1,4 @@
-"""Copying vectors and codes into the shards of an index."""
+"""Copying vectors and codes into the shards of an index, and the queries that measure it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,39 @@ from crossray.index.modality import MODALITIES, Modality
 from crossray.index.queries import Queries
 from crossray.index.representations import writing
 from crossray.index.rows import Assignment
-from crossray.index.sample import Sample, sample_rows
 from crossray.index.vectors import Vectors, codes_of, of_modality, vectors_of
+
+MOST = 500  # sample queries of a modality
+
+
+def sample_rows(modality: Modality, rows: int, seed: int) -> Rows:
+    """At most `MOST` of the row numbers, ascending; the same for every number of shards."""
+    rng = np.random.default_rng([seed, MODALITIES.index(modality)])
+    return np.sort(rng.choice(rows, min(rows, MOST), replace=False))
+
+
+class Sample:
+    """Collects the vectors and codes of chosen rows while all rows of a modality pass by."""
+
+    def __init__(self, rows_Q: Rows, dim: int, bits: int) -> None:
+        self._rows_Q = rows_Q
+        self._vectors_QD = np.zeros((len(rows_Q), dim), np.float32)
+        self._codes_QY = np.zeros((len(rows_Q), bits // 8), np.uint8)
+
+    def see(self, first: int, vectors_ND: Halves, codes_NY: Codes) -> None:
+        """Rows `first`, `first + 1`, ... ."""
+        start, stop = np.searchsorted(self._rows_Q, (first, first + len(vectors_ND)))
+        places = self._rows_Q[start:stop] - first
+        self._vectors_QD[start:stop] = vectors_ND[places]
+        self._codes_QY[start:stop] = codes_NY[places]
+
+    def queries(self) -> Queries:
+        """The chosen rows as queries."""
+        return Queries(self._vectors_QD, self._codes_QY)
 
 
 class PartWriter:
-    """Writes what a part holds beside its float index; rows come in ascending order.
+    """Writes what a part holds besides its float index; rows come in ascending order.
 
     Codes of 0 bits are not written.
     """
@@ -121,8 +148,8 @@ def stage_representations(
             for batch in chain([first], batches):
                 shard_B = assignment[modality][seen : seen + len(batch)]
                 for shard in np.unique(shard_B):
-                    own = np.flatnonzero(shard_B == shard)
-                    writers[shard].write_batch(batch.take(pa.array(own)))
+                    places = np.flatnonzero(shard_B == shard)
+                    writers[shard].write_batch(batch.take(pa.array(places)))
                 seen += len(batch)
         if seen != len(assignment[modality]):
             raise CrossRayError(

@@ -1,29 +1,50 @@
-"""Published methods, one a file; this dict is the whole registry."""
+"""Published methods, one folder each; `ENTRIES` is the only list of them."""
 
 from __future__ import annotations
 
-from crossray.methods.ath import AthConfig
-from crossray.methods.cca import CcaConfig
-from crossray.methods.clip import ClipConfig
-from crossray.methods.cmfg import CmfgConfig
+from crossray.methods import (
+    ath,
+    cca,
+    clip,
+    cmfg,
+    gpldan,
+    hier,
+    image_features,
+    image_ranking,
+    mmach,
+    mmdl,
+)
+from crossray.methods.ablation import Ablation
 from crossray.methods.contract import MethodConfig
-from crossray.methods.gpldan import GpldanConfig
-from crossray.methods.hier import HierConfig, HierUnimodalConfig
-from crossray.methods.image_features import ImageFeaturesConfig
-from crossray.methods.image_ranking import ImageRankingConfig
-from crossray.methods.mmach import MmachConfig
-from crossray.methods.mmdl import MmdlConfig
+from crossray.methods.entry import RecipeMaker
+
+ENTRIES = tuple(
+    folder.METHOD
+    for folder in (
+        hier,
+        clip,
+        cmfg,
+        cca,
+        mmdl,
+        image_features,
+        image_ranking,
+        ath,
+        gpldan,
+        mmach,
+    )
+)
 
 METHODS: dict[str, type[MethodConfig]] = {
-    "ath": AthConfig,
-    "cca": CcaConfig,
-    "clip": ClipConfig,
-    "cmfg": CmfgConfig,
-    "gpldan": GpldanConfig,
-    "hier": HierConfig,
-    "hier_unimodal": HierUnimodalConfig,
-    "image_features": ImageFeaturesConfig,
-    "image_ranking": ImageRankingConfig,
-    "mmdl": MmdlConfig,
-    "mmach": MmachConfig,
+    config.name: config for entry in ENTRIES for config in entry.configs
+}
+RECIPES: dict[str, RecipeMaker] = {
+    recipe.__name__: recipe for entry in ENTRIES for recipe in entry.recipes
+}
+ABLATIONS: dict[str, Ablation] = {
+    name: ablation for entry in ENTRIES for name, ablation in entry.ablations.items()
+}
+FIRST_STAGES: dict[str, str] = {
+    recipe.__name__: first.__name__
+    for entry in ENTRIES
+    for recipe, first in entry.first_stages.items()
 }

@@ -11,7 +11,7 @@ from tyro.conf import Suppress
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import Pairing
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.transforms import AugmentConfig
 from crossray.evaluation.protocols.validation import check_select_by
 from crossray.methods.contract import HashingConfig, MethodConfig, UnimodalConfig

@@ -10,7 +10,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus
 from crossray.data.corpora.joined import JoinedCorpus
-from crossray.data.splits.split import SPLITS, Split
+from crossray.data.split import SPLITS, Split
 from crossray.evaluation import Protocol
 from crossray.methods.contract import Method
 from crossray.models.artifact import load_method, load_model

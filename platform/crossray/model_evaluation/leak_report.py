@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from crossray.core.artifacts import Artifact
 from crossray.core.inspection import lineage
-from crossray.data.splits.leak_check import check_leaks
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
+from crossray.data.splits.leaks import check_leaks
 from crossray.evaluation.report.leak_section import Leaked, LeakFindings
 
 

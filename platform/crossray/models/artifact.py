@@ -51,8 +51,8 @@ def method_from_dict(data: dict[str, Any], where: str) -> MethodConfig:
 
 def save_weights(state: dict[str, Tensor], path: Path) -> None:
     """Write a state dict as safetensors; tensors that share storage are written once each."""
-    own = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    save_file(own, path)
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    save_file(tensors, path)
 
 
 def load_method(artifact: Artifact) -> Method:
@@ -87,6 +87,6 @@ def require_towers(config: MethodConfig, artifact: Artifact) -> None:
         raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")
     if isinstance(config, UnimodalConfig):
         raise CrossRayError(
-            f"{artifact.uri} is a first stage, whose images and texts have spaces of their own; "
+            f"{artifact.uri} is a first stage, whose images and texts have separate spaces; "
             f"train a second with jobs/pretrain.py --init {artifact.uri} and give that."
         )

@@ -14,7 +14,7 @@ class SignCodes(Method):
     """The signs of a method's first embedding dimensions as codes, for methods that learn none."""
 
     def __init__(self, method: Method, bits: int) -> None:
-        """At most `bits`, and no more whole bytes than the method has dimensions.
+        """At most `bits`, and no more full bytes than the method has dimensions.
 
         Raises CrossRayError for a method of less than eight dimensions.
         """

@@ -7,11 +7,10 @@ from functools import partial
 
 from crossray.core.artifacts import Artifact
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus, PairCorpus
-from crossray.data.corpora.unimodal import Modality, UnimodalCorpus
-from crossray.data.images.boxes import seen_boxes
-from crossray.data.images.masks import seen_masks
+from crossray.data.images.visible_area import visible_boxes, visible_masks
+from crossray.data.pretext.corpus import UnimodalCorpus, UnimodalKind
 from crossray.data.pretext.samples import PretextSamples
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform, training_transform
 from crossray.encoders.image import normalisation
@@ -27,8 +26,8 @@ def pair_corpus(
     transform = evaluation_transform(method.image.image_size, mean, std)
     return PairCorpus(
         pairs, split, tokenizer, method.text.max_tokens, transform,
-        boxes=seen_boxes if method.reads_boxes else None,
-        masks=partial(seen_masks, image_size=method.image.image_size)
+        boxes=visible_boxes if method.reads_boxes else None,
+        masks=partial(visible_masks, image_size=method.image.image_size)
         if method.reads_masks else None,
     )  # fmt: skip
 
@@ -52,8 +51,8 @@ def training_corpora(
         method.image.image_size, mean, std, recipe.augment, recipe.train.seed
     )
     augment, seed = recipe.augment, recipe.train.seed
-    boxes = partial(seen_boxes, augment=augment, seed=seed)
-    masks = partial(seen_masks, image_size=method.image.image_size, augment=augment, seed=seed)
+    boxes = partial(visible_boxes, augment=augment, seed=seed)
+    masks = partial(visible_masks, image_size=method.image.image_size, augment=augment, seed=seed)
     training = PairCorpus(
         source, "train", tokenizer, method.text.max_tokens, plain, augmented,
         boxes if method.reads_boxes else None, pairing, masks if method.reads_masks else None,
@@ -70,17 +69,17 @@ def pretext_samples(
     config, size = method.pretext(), method.image.image_size
     mean, std = normalisation(method.image)
     upright = replace(augment, rotation=0.0, flip=0.0)
-    # Seeds of their own, lest the views be crops of one place.
-    whole, *views = (
+    # Different seeds, so that the views are not crops of one place.
+    upright_view, *views = (
         training_transform(size, mean, std, how, 3 * train.seed + number)
         for number, how in enumerate((upright, augment, augment))
     )
-    modalities: list[Modality] = []
+    modalities: list[UnimodalKind] = []
     modalities += ["images"] if config.images else []
     modalities += ["texts"] if config.texts else []
 
     def samples(split: Split) -> PretextSamples:
-        corpus = UnimodalCorpus(pairs, split, whole, (views[0], views[1]), modalities)
+        corpus = UnimodalCorpus(pairs, split, upright_view, (views[0], views[1]), modalities)
         return PretextSamples(corpus, tokenizer, method.text.max_tokens, config, train.seed)
 
     return samples("train"), samples(train.validation_split)

@@ -19,7 +19,7 @@ from crossray.index.modality import Modality
 from crossray.index.representations import Parts, stacked
 from crossray.methods.contract import Hashing
 from crossray.models.artifact import load_model
-from crossray.models.full_scores import whole_scores
+from crossray.models.full_scores import full_scores
 
 CANDIDATES_AT_A_TIME = 64
 _ENDS = 2  # the tokens that stand before and after a text
@@ -28,7 +28,7 @@ _ENDS = 2  # the tokens that stand before and after a text
 class Encoded(NamedTuple):
     """`z_BD`: float32, unit length. `codes_BY`: packed codes, Y = bits / 8.
 
-    `parts`: what the model's score needs to know of each item, where that was asked for.
+    `parts`: what the model's score needs to know of each item, where that was requested.
     """
 
     z_BD: NDArray[np.float32]
@@ -84,8 +84,10 @@ class ModelEncoder:
         states_BTD = self._method.text_states(batch)
         rows = []
         for row, length in enumerate(batch.mask_BT.sum(dim=1).tolist()):
-            own = (slice(row, row + 1), slice(length))
-            text = TextBatch(batch.mask_BT[own], batch.sentence_BT[own], None, states_BTD[own])
+            tokens = (slice(row, row + 1), slice(length))
+            text = TextBatch(
+                batch.mask_BT[tokens], batch.sentence_BT[tokens], None, states_BTD[tokens]
+            )
             rows.append(self._method.represent_text(text))
         z_BD = torch.cat([part["z"] for part in rows])
         return self._encoded("text", z_BD, [row for part in rows for row in _rows(part)])
@@ -99,7 +101,7 @@ class ModelEncoder:
     def images(self, images: Sequence[bytes], represent: bool = False) -> Encoded:
         """Vectors and codes of encoded images.
 
-        Raises `CrossRayError` for what is not a whole image of an allowed size.
+        Raises `CrossRayError` for what is not a complete image of an allowed size.
         """
         return self.seen([self.transform(image) for image in images], represent)
 
@@ -116,19 +118,19 @@ class ModelEncoder:
     def scores(
         self, query: Parts, target: Modality, candidates: Sequence[Parts]
     ) -> NDArray[np.float32]:
-        """`scores_C`: the method's whole score of a query with each candidate.
+        """`scores_C`: the method's full score of a query with each candidate.
 
         Candidates are of the modality `target`, the query is of the other. Equal candidates are
-        scored once, so that no rounding parts them.
+        scored once, so that rounding gives them one score.
         """
         different, places_C = _distinct(candidates)
-        asked, scores = self._batch([query]), []
+        query_batch, scores = self._batch([query]), []
         for start in range(0, len(different), CANDIDATES_AT_A_TIME):
             found = self._batch(different[start : start + CANDIDATES_AT_A_TIME])
             if target == "image":
-                scores.append(whole_scores(self._method, found, asked).text_to_image_BC[:, 0])
+                scores.append(full_scores(self._method, found, query_batch).text_to_image_BC[:, 0])
             else:
-                scores.append(whole_scores(self._method, asked, found).image_to_text_BC[0])
+                scores.append(full_scores(self._method, query_batch, found).image_to_text_BC[0])
         scores_C: NDArray[np.float32] = torch.cat(scores).float().cpu().numpy()[places_C]
         return scores_C
 

@@ -20,7 +20,7 @@ from crossray.methods.recipe import Recipe, TokenizerConfig
 
 
 def make_tokenizer(config: TokenizerConfig, pairs: Artifact) -> Tokenizer:
-    """The tokenizer; a vocabulary of one's own is learnt from the training split only."""
+    """The tokenizer; a new vocabulary is learnt from the training split only."""
     tables = iter_pairs(pairs, ["texts"], "train")
     texts = (text for table in tables for row in table["texts"].to_pylist() for text in row)
     return load_tokenizer(config.source, texts, config.vocab_size)

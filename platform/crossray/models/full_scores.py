@@ -1,4 +1,4 @@
-"""The whole score of every pair: what `Method.score` gives, with all that `Method.refine` adds."""
+"""The full score of every pair: what `Method.score` gives, with all that `Method.refine` adds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from crossray.core.types import Representation
 from crossray.methods.contract import Method, PairScores
 
 
-def whole_scores(method: Method, images: Representation, texts: Representation) -> PairScores:
+def full_scores(method: Method, images: Representation, texts: Representation) -> PairScores:
     """Exact scores of B images and C texts, as if every text and every image were a candidate."""
     rows = method.score(images, texts)
     numbers = (torch.arange(len(part["z"]), device=part["z"].device) for part in (images, texts))

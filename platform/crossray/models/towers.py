@@ -34,9 +34,9 @@ def same_towers(method: MethodConfig, features: Artifact) -> None:
                     f"the method has {value!r}; use the same towers or make the features again."
                 )
     side = features.manifest.metrics["grid_shape"][-1]
-    whole = ImageTower(method.image, load_weights=False).side
-    needed = method.map_side(whole)
-    if side != whole and side % needed:
+    native = ImageTower(method.image, load_weights=False).side
+    needed = method.map_side(native)
+    if side != native and side % needed:
         raise CrossRayError(
             f"{features.uri} holds maps averaged to {side} x {side}, but the method reads them at "
             f"{needed} x {needed}; make the features with side={needed} or a multiple."

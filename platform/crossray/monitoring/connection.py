@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import ray
 
+from crossray.cluster.ray_private import session_folder
 from crossray.cluster.start import join_cluster
 from crossray.core.errors import CrossRayError
 
@@ -26,8 +26,7 @@ def connect() -> Path:
             "no Ray cluster runs here whose metrics could be shown; start one with `make cluster` "
             "or `ray start --head`."
         )
-    node: Any = ray._private.worker.global_worker.node
-    return Path(node.get_session_dir_path())
+    return session_folder()
 
 
 def discovery_file(session: Path) -> Path:

@@ -95,7 +95,7 @@ def provide(folder: Path, source: str) -> None:
 
 
 def _home(binary: str) -> Path:
-    """Where Grafana's own files are: around the program in its archive, else where packages go."""
+    """Where Grafana's files are: around the program in its archive, else where packages go."""
     if given := os.environ.get("GF_PATHS_HOME"):
         return Path(given)
     around = Path(binary).resolve().parent.parent

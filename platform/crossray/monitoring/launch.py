@@ -23,7 +23,7 @@ from crossray.monitoring.server import Server, check_port, running
 
 
 @dataclass(frozen=True)
-class Dashboards:
+class DashboardServers:
     """Show what the cluster of this machine does.
 
     Attributes:

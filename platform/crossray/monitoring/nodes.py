@@ -1,4 +1,4 @@
-"""How many nodes of each kind live and were lost, which none of Ray's own metrics tells.
+"""How many nodes of each kind live and were lost, which none of Ray's metrics shows.
 
 `python -m crossray.monitoring.nodes` counts them for as long as the cluster lives, where
 `crossray dashboards`, which does so too, does not run.
@@ -12,26 +12,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ray
-from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]  # made at import
 from ray.util.metrics import Gauge
 
 from crossray.cluster.placement import ROLE
+from crossray.cluster.ray_private import LOST_NODE
 from crossray.monitoring.connection import connect
 
 SECONDS = 5.0
 STATES = ("alive", "lost", "ended")
 # The node type of `ray up` and the worker group of KubeRay, where one of them started the node.
 _GROUP = "ray.io/node-group"
-_LOST = (NodeDeathInfo.UNEXPECTED_TERMINATION, NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED)
-Kind = tuple[str, str]
+NodeKind = tuple[str, str]
 
 
-def count(nodes: Iterable[Mapping[str, Any]]) -> dict[Kind, dict[str, int]]:
+def count(nodes: Iterable[Mapping[str, Any]]) -> dict[NodeKind, dict[str, int]]:
     """Nodes (as `ray.nodes()` gives them) by role and group, and then by state.
 
     A node without a role is of the role `any`, one that was started by hand of the group `none`.
     """
-    counts: dict[Kind, dict[str, int]] = collections.defaultdict(lambda: dict.fromkeys(STATES, 0))
+    counts: dict[NodeKind, dict[str, int]] = collections.defaultdict(
+        lambda: dict.fromkeys(STATES, 0)
+    )
     for node in nodes:
         labels = node["Labels"]
         kind = labels.get(ROLE, "any"), labels.get(_GROUP, "none")
@@ -42,7 +43,7 @@ def count(nodes: Iterable[Mapping[str, Any]]) -> dict[Kind, dict[str, int]]:
 def _state(node: Mapping[str, Any]) -> str:
     if node["Alive"]:
         return "alive"
-    return "lost" if node["DeathReason"] in _LOST else "ended"
+    return "lost" if node["DeathReason"] in LOST_NODE else "ended"
 
 
 class NodeCounts:

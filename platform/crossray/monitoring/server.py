@@ -35,7 +35,7 @@ def check_port(name: str, port: int, option: str) -> None:
 
 @dataclass(frozen=True)
 class Server:
-    """A program that runs until it is told to end."""
+    """A program that runs until it is ended."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -74,7 +74,7 @@ def running(
 ) -> Iterator[Server]:
     """Run a program for as long as the block."""
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 (our own words)
+        process = subprocess.Popen(  # noqa: S603 (a fixed command)
             command,
             stdout=out,
             stderr=subprocess.STDOUT,

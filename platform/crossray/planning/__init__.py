@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from crossray.planning.plan import Plan
+from crossray.planning.plan import RunPlan
 
-__all__ = ["Plan"]
+__all__ = ["RunPlan"]

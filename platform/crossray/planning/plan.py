@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -13,22 +13,36 @@ from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import WORDPIECE, load_tokenizer
 from crossray.encoders.image import resolve as resolve_image
 from crossray.encoders.text import resolve as resolve_text
-from crossray.index.choose import resident_bytes
-from crossray.index.kinds import Kind
+from crossray.index.floats import resident_bytes
+from crossray.index.kinds import IndexKind
 from crossray.index.memory import format_memory, parse_memory
 from crossray.methods.contract import MethodConfig
 from crossray.methods.recipe import Recipe
-from crossray.planning.activations import Step, measure
-from crossray.planning.gpus import GPUS
-from crossray.planning.states import STAGES, Size, model_states, size_of
+from crossray.planning.step import STAGES, Size, Step, measure, model_states, size_of
 from crossray.training.towers import set_up_towers
 
 PASSES = 3  # a backward pass computes twice what the forward pass does
 WIDTH = 100
 
 
+class Gpu(NamedTuple):
+    """`memory`: bytes. `flops`: of dense 16-bit products, a second. `a_node`: GPUs a node."""
+
+    memory: int
+    flops: float
+    a_node: int
+
+
+GPUS = {
+    "a100-40g": Gpu(40 << 30, 312e12, 8),  # NVIDIA A100 data sheet; p4d.24xlarge
+    "a100-80g": Gpu(80 << 30, 312e12, 8),  # p4de.24xlarge
+    "h100-80g": Gpu(80 << 30, 989e12, 8),  # NVIDIA H100 SXM data sheet; p5.48xlarge
+    "t4": Gpu(16 << 30, 65e12, 1),  # NVIDIA T4 data sheet; g4dn.2xlarge
+}
+
+
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """Say what a recipe needs before it runs.
 
     Attributes:
@@ -53,7 +67,7 @@ class Plan:
     utilisation: float = 0.35
     price: float | None = None
     serve_items: int = 1_000_000
-    kind: Kind = "hnsw"
+    kind: IndexKind = "hnsw"
     replica_memory: str = "12GiB"
     queries: float | None = None
     rate: float | None = None
@@ -80,7 +94,7 @@ class Plan:
         return GPUS[self.gpu].a_node if train.use_gpu else train.workers
 
     @property
-    def own(self) -> int:
+    def micro_batch(self) -> int:
         """Items of a worker's micro-batch."""
         shares = self.nodes * self.a_node * self.recipe.deepspeed.accumulation
         return ceil(self.recipe.train.batch_size / shares)
@@ -88,11 +102,11 @@ class Plan:
     def memory(self, size: Size, step: Step) -> list[dict[str, Any]]:
         """A row a ZeRO stage: bytes a worker's device and a node's host memory need.
 
-        The first node also gathers checkpoints, one whole part in single precision at a time.
+        The first node also gathers checkpoints, one part in single precision at a time.
         """
         engine, checkpoint = self.recipe.deepspeed, 4 * size.parameters
-        whole = self.recipe.train.batch_size // engine.accumulation
-        kept = step.kept.at(self.own, whole) // (2 if engine.bf16 else 1)
+        batch = self.recipe.train.batch_size // engine.accumulation
+        kept = step.kept.at(self.micro_batch, batch) // (2 if engine.bf16 else 1)
         rows = []
         for stage in STAGES:
             offload = engine.offload_optimizer and stage > 0
@@ -116,7 +130,9 @@ class Plan:
         planned: dict[str, float] = {"steps_per_epoch": steps, "epochs": train.epochs}
         if train.use_gpu:
             passes = PASSES + train.recompute  # which runs the forward pass again
-            flops = passes * step.flops.at(self.own, train.batch_size // engine.accumulation)
+            flops = passes * step.flops.at(
+                self.micro_batch, train.batch_size // engine.accumulation
+            )
             seconds = engine.accumulation * flops / (GPUS[self.gpu].flops * self.utilisation)
             planned["hours"] = steps * train.epochs * seconds / 3600
             if self.price is not None:
@@ -162,7 +178,7 @@ class Plan:
         limit = GPUS[self.gpu].memory if train.use_gpu else None
         table = Table(
             title=f"{self.recipe.name}: {size['parameters']:,} parameters, {size['trained']:,} "
-            f"trained, {self.own} items a worker on {where}"
+            f"trained, {self.micro_batch} items a worker on {where}"
         )
         for column in ("ZeRO", "states", "activations", "a worker", "host, a node", ""):
             table.add_column(column, justify="right")

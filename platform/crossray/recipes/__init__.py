@@ -1,4 +1,4 @@
-"""Full runs as Python functions that return a configuration; these dicts are the whole registry."""
+"""The registry of complete runs: functions that return a configuration, found by their names."""
 
 from __future__ import annotations
 
@@ -7,66 +7,22 @@ from pathlib import Path
 from typing import TypeVar
 
 from crossray.core.errors import CrossRayError
+from crossray.methods import ABLATIONS, FIRST_STAGES, RECIPES
+from crossray.methods.ablation import Ablation
 from crossray.methods.recipe import Recipe
-from crossray.recipes.cca import cca
-from crossray.recipes.clip import clip_pretrained_tiny
-from crossray.recipes.cmfg import cmfg_base, cmfg_pretrained_tiny, cmfg_tiny
-from crossray.recipes.gpldan import gpldan_base, gpldan_pretrained_tiny, gpldan_tiny
-from crossray.recipes.hier import hier_base, hier_large, hier_pretrained_tiny, hier_tiny
-from crossray.recipes.hier_unimodal import hier_unimodal_base, hier_unimodal_tiny
-from crossray.recipes.mmach import mmach_base, mmach_pretrained_tiny, mmach_tiny
-from crossray.recipes.mmdl import (
-    ath_mmdl_tiny,
-    ath_tiny,
-    image_features,
-    image_mmdl_pretrained_tiny,
-    image_ranking_base,
-    image_ranking_tiny,
-    mmdl_base,
-    mmdl_pretrained_tiny,
-    mmdl_tiny,
-)
 from crossray.recipes.student import student_base, student_pretrained_small, student_tiny
 from crossray.stages.distill import StudentRecipe
 from crossray.stages.recipe_files import read_recipe
 
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe
-    for recipe in (
-        hier_tiny,
-        hier_pretrained_tiny,
-        hier_base,
-        hier_large,
-        hier_unimodal_tiny,
-        hier_unimodal_base,
-        clip_pretrained_tiny,
-        cmfg_tiny,
-        cmfg_pretrained_tiny,
-        cmfg_base,
-        cca,
-        mmdl_tiny,
-        mmdl_pretrained_tiny,
-        mmdl_base,
-        image_mmdl_pretrained_tiny,
-        image_features,
-        image_ranking_tiny,
-        image_ranking_base,
-        ath_tiny,
-        ath_mmdl_tiny,
-        gpldan_tiny,
-        gpldan_pretrained_tiny,
-        gpldan_base,
-        mmach_tiny,
-        mmach_pretrained_tiny,
-        mmach_base,
-    )
-}
-
-
-FIRST_STAGES: dict[str, str] = {
-    hier_tiny.__name__: hier_unimodal_tiny.__name__,
-    hier_base.__name__: hier_unimodal_base.__name__,
-}
+__all__ = [
+    "ABLATIONS",
+    "FIRST_STAGES",
+    "RECIPES",
+    "STUDENTS",
+    "first_stage",
+    "get_ablation",
+    "get_recipe",
+]
 
 STUDENTS: dict[str, Callable[[], StudentRecipe]] = {
     recipe.__name__: recipe for recipe in (student_tiny, student_pretrained_small, student_base)
@@ -110,3 +66,12 @@ def first_stage(name: str) -> str:
             f"{', '.join(FIRST_STAGES)}."
         )
     return FIRST_STAGES[name]
+
+
+def get_ablation(method: str) -> Ablation:
+    """The ablation of that method; raises `CrossRayError` that lists those there are."""
+    if method not in ABLATIONS:
+        raise CrossRayError(
+            f"there is no ablation of {method!r}; choose one of {', '.join(sorted(ABLATIONS))}."
+        )
+    return ABLATIONS[method]

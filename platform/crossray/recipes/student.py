@@ -8,7 +8,7 @@ from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
 from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, TrainConfig
 from crossray.methods.student import StudentConfig
-from crossray.recipes.pretrained import IMAGENET_MOBILENET, MINILM
+from crossray.methods.towers import IMAGENET_MOBILENET, MINILM
 from crossray.stages.distill import StudentRecipe
 
 PATCH_STEM = ImageTowerConfig(

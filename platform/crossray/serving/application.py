@@ -11,9 +11,9 @@ from crossray.core.config import from_dict
 from crossray.core.store import resolve
 from crossray.serving.access_token import digest, provide_token
 from crossray.serving.config import ServingConfig
-from crossray.serving.fanout import fanout
-from crossray.serving.fused import fused
 from crossray.serving.lineage import open_lineage
+from crossray.serving.replicas.fanout import fanout
+from crossray.serving.replicas.fused import fused
 
 _BUILDERS = {"fused": fused, "fanout": fanout}
 

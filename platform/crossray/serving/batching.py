@@ -20,7 +20,7 @@ class Batcher(Generic[_Item, _Result]):
     wait a fixed time or, without that time, encodes them one by one.
 
     `work` gives one result an item. Where it raises, its items are tried one by one, so that
-    whatever one of them leads to is raised to its own caller only.
+    whatever one of them leads to is raised to its caller only.
     """
 
     def __init__(

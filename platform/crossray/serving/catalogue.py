@@ -1,4 +1,4 @@
-"""Which item each row of an index is, and what its client is told of it."""
+"""Which item each row of an index is, and what a hit says of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Catalogue:
             self._first_row[modality] = first
 
     def hit(self, modality: Modality, row: int, score: float) -> dict[str, Any]:
-        """What is told of a row of the index (`schema.Hit`)."""
+        """The hit of a row of the index (`schema.Hit`)."""
         item, number = int(self._item_rows[modality][row]), int(self._numbers[modality][row])
         item_id = self.items.ids[item]
         return {

@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from rich.console import Console
@@ -14,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from crossray.core.errors import CrossRayError
-from crossray.index import Mode
 from crossray.serving.access_token import TOKEN_VARIABLE, find_token
-from crossray.serving.schema import Target
+
+if TYPE_CHECKING:  # a client needs neither FAISS nor the endpoint's schema
+    from crossray.index import Mode
+    from crossray.serving.schema import Target
 
 _TRIES = 3
 _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
@@ -78,7 +80,7 @@ class Endpoint:
 
         Raises:
             Unreachable: the endpoint cannot be reached.
-            CrossRayError: it refuses; in its own words.
+            CrossRayError: it refuses; with its sentence.
         """
         for tries_left in reversed(range(_TRIES)):
             try:
@@ -168,7 +170,7 @@ def endpoint_at(url: str, token: str | None) -> Endpoint:
 def _questions(file: Path, shared: Question) -> list[dict[str, Any]]:
     """The requests of a file, all read before the first is sent."""
     if (shared.text, shared.image, shared.item) != (None, None, None):
-        raise CrossRayError("--queries FILE brings its own questions; leave out any other.")
+        raise CrossRayError("--queries FILE brings the questions; leave out any other.")
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:

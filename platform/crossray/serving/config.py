@@ -111,7 +111,7 @@ class ServingConfig(Config):
         encoders: of the encoder in `fanout`.
         shards: of each shard in `fanout`.
         encoder_threads: that torch uses for one batch.
-        image_processes: that decode images, each one at a time, beside an encoder.
+        image_processes: that decode images, each one at a time, for an encoder.
         search_threads: searches that a process runs side by side.
         max_batch: queries that are encoded together.
         limits: of a request.

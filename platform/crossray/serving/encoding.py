@@ -19,6 +19,7 @@ from crossray.index.arrays import Floats
 from crossray.index.modality import other
 from crossray.index.representations import Parts
 from crossray.models.encoder import Encoded, ModelEncoder
+from crossray.serving.backend import Query
 from crossray.serving.batching import Batcher
 from crossray.serving.config import ServingConfig
 from crossray.serving.image_process import Reading
@@ -26,7 +27,6 @@ from crossray.serving.image_process import check_pixels as check_pixels  # as ca
 from crossray.serving.image_reader import ImageReader
 from crossray.serving.lineage import Lineage
 from crossray.serving.metrics import batched, timed, took
-from crossray.serving.query import Query
 
 _Item = TypeVar("_Item")
 
@@ -44,7 +44,7 @@ class QueryEncoder:
 
     One thread encodes texts and another images, so that no text waits for an image; images are
     decoded in processes before (`ImageReader`). How many cores a batch uses is torch's number of
-    threads, set here for the whole process.
+    threads, set here for the process.
     """
 
     def __init__(self, lineage: Lineage, config: ServingConfig, device: str) -> None:
@@ -104,10 +104,10 @@ class QueryEncoder:
             raise CrossRayError(
                 "the text has no word that can be searched for; give it some."
             ) from None
-        return [self._told(*row) for row in zip(texts, _queries(encoded), strict=True)]
+        return [self._with_notes(*row) for row in zip(texts, _queries(encoded), strict=True)]
 
-    def _told(self, text: str, query: Query) -> Query:
-        """The query that a text is, with what its client should know of it."""
+    def _with_notes(self, text: str, query: Query) -> Query:
+        """The query of a text, with notes for its client."""
         fit = self._encoder.fit(text)
         notes = []
         if fit.read < fit.tokens:

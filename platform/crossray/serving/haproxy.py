@@ -2,15 +2,15 @@
 
 A replica that is killed takes requests with it. HAProxy can give them to another replica, but as
 Ray configures it, it closes their clients' connections, or answers with a plain 500, or keeps them
-until a new replica is there. Any user of the machine may also tell it where requests go. The
+until a new replica is there. Any user of the machine can also change where requests go. The
 program `crossray-haproxy` stands in HAProxy's place, mends what Ray wrote, and becomes HAProxy:
 
-- A request is read whole before it is passed on, else it could not be sent twice.
+- A request is read to its end before it is passed on, else it could not be sent twice.
 - In front of Ray's frontend stands a second one. Where a request had not even been read by the
   replica that died, HAProxy sees a broken connection, not an unanswered request, and closes its
   client's connection without a word. Here that client is the second frontend, which sees a request
-  without an answer and sends it again. It also holds an answer back until it is whole (or fills a
-  buffer), so that half of one becomes an error and not a 200.
+  without an answer and sends it again. It also holds an answer back until it is complete (or fills
+  a buffer), so that half of one becomes an error and not a 200.
 - A request that a replica does not answer in time is sent again too, and the second frontend waits
   longer than that.
 - Where no replica is left, the answer is 503 at once. Ray would hand the request to a proxy that
@@ -23,7 +23,7 @@ program `crossray-haproxy` stands in HAProxy's place, mends what Ray wrote, and 
 - Headers by which a client could command Ray are taken out, its address is passed on, and its
   request id where it is one.
 - The admin socket and the one between the frontends belong to this user alone, statistics and
-  metrics are for this machine, and what no replica has seen is logged to a file beside the sockets.
+  metrics are for this machine, and what no replica has seen is logged to a file by the sockets.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ SETTINGS = {
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response response-timeout",
     # What a machine took before its cable was cut is never answered, nor is its connection closed.
     "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "40",
-    # Between two parts of a body; the gateway limits the whole of it.
+    # Between two parts of a body; the gateway limits their sum.
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "30",
     # A port that refuses is a replica that is gone. One that is not is back after two checks.
     "RAY_SERVE_HAPROXY_OBSERVE_ERROR_LIMIT": "1",
     # What is repeated must fit a buffer: queries of text and vectors do, large images do not.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(64 << 10),
-    # HAProxy's own log would go to a syslog that nobody runs.
+    # HAProxy's log would go to a syslog that nobody runs.
     "RAY_SERVE_HAPROXY_LOG_TARGET": "stdout format raw",
     # A line of a replica's access log is written with its answer and says who asked.
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",
@@ -76,7 +76,7 @@ _ERRORS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too large.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The endpoint does not answer; try again soon.",
 }
-# By these headers a client could set Ray's own time limit, hide that it has hung up, or choose a
+# By these headers a client could set Ray's time limit, hide that it has hung up, or choose a
 # replica; a session's name is as good as a model's.
 COMMANDS = (
     "x-request-timeout-seconds", "x-request-disconnect-disabled", "x-session-id",
@@ -96,9 +96,9 @@ ROUTES = {
 _DEFAULTS = re.compile(r"^defaults$", re.MULTILINE)
 # A client that does not send the head of its request, and what fits a buffer of its body, within
 # this time is sent away.
-_WHOLE_REQUEST = "defaults\n    option http-buffer-request\n    timeout http-request 10s\n"
-# Of what fits a buffer with its headers it can be told whether it is whole.
-_WHOLE_ANSWER = 48 << 10
+_FULL_REQUEST = "defaults\n    option http-buffer-request\n    timeout http-request 10s\n"
+# An answer that fits a buffer with its headers can be checked for completeness.
+_BUFFERED_ANSWER = 48 << 10
 # So long HAProxy also waits before it tries its last server again; Ray's unit is a second.
 _CONNECT = re.compile(r"^( +timeout connect) 5s$", re.MULTILINE)
 _ADMIN = re.compile(r"^( +stats socket \S+) mode 666 ", re.MULTILINE)
@@ -122,11 +122,11 @@ backend crossray
     timeout server 100s
     http-response wait-for-body time 30s
     http-response set-var(txn.got) res.body_len
-    acl small res.body_size lt {whole}
+    acl small res.body_size lt {buffered}
     acl broken res.body_size,sub(txn.got) gt 0
     acl empty capture.req.method HEAD
     http-response return status 503 default-errorfiles if small broken !empty
-    acl own res.hdr(content-type) -m beg application/problem+json
+    acl ours res.hdr(content-type) -m beg application/problem+json
 {replaced}
     http-response set-log-level silent
     server ray {inner}
@@ -143,7 +143,7 @@ def environment() -> dict[str, str]:
     program = Path(sys.executable).with_name(PROGRAM)
     if not os.access(program, os.X_OK):
         raise CrossRayError(
-            f"{PROGRAM} does not stand beside {sys.executable}; install CrossRay with pip again."
+            f"{PROGRAM} is not next to {sys.executable}; install CrossRay with pip again."
         )
     given = {
         name: value
@@ -191,7 +191,7 @@ def main() -> None:
 
 
 def mend(config: Path) -> None:
-    """Change HAProxy's configuration, and write its error pages beside it, as the module says.
+    """Change HAProxy's configuration, and write its error pages next to it, as the module says.
 
     Raises:
         CrossRayError: another user of the machine could change them.
@@ -208,7 +208,7 @@ def mend(config: Path) -> None:
     pages = {status.value: _page(folder, status) for status in _ERRORS}
     pages |= dict.fromkeys((500, 502, 504), _page(folder, HTTPStatus.SERVICE_UNAVAILABLE))
     files = "\n".join(f"    errorfile {status} {page}" for status, page in pages.items())
-    text = _DEFAULTS.sub(_WHOLE_REQUEST + files, text, count=1)
+    text = _DEFAULTS.sub(_FULL_REQUEST + files, text, count=1)
     text = _CONNECT.sub(r"\1 400ms", text)
     text = _ADMIN.sub(r"\1 mode 600 ", text)
     text = _STATISTICS.sub(rf"\g<1>{host}:", text)
@@ -245,16 +245,18 @@ def _page(folder: Path, status: HTTPStatus) -> Path:
 
 
 def _front(address: str, inner: str) -> str:
-    told = {status.value: status.value for status in _ERRORS} | dict.fromkeys((500, 502, 504), 503)
+    status_of = {status.value: status.value for status in _ERRORS} | dict.fromkeys(
+        (500, 502, 504), 503
+    )
     return _FRONT.format(
         address=address,
         inner=inner,
-        whole=_WHOLE_ANSWER,
+        buffered=_BUFFERED_ANSWER,
         commands="\n".join(f"    http-request del-header {name}" for name in COMMANDS),
         replaced="\n".join(
             f"    http-response return status {ours} default-errorfiles"
-            f" if {{ status {theirs} }} !own"
-            for theirs, ours in told.items()
+            f" if {{ status {theirs} }} !ours"
+            for theirs, ours in status_of.items()
         ),
     )
 

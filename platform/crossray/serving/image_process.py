@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def _receive(connection: Connection, arrived: queue.SimpleQueue[bytes]) -> None:
-    """A thread of its own, so that the process ends with its replica even while it decodes."""
+    """A thread, so that the process ends with its replica even while it decodes."""
     try:
         while True:
             arrived.put(connection.recv_bytes())
@@ -133,5 +133,5 @@ def _blank() -> bytes:
 
 def _unreadable(why: str) -> CrossRayError:
     return CrossRayError(
-        f"the image cannot be read ({why.rstrip('.')}); send a whole {_FORMATS} file."
+        f"the image cannot be read ({why.rstrip('.')}); send a complete {_FORMATS} file."
     )

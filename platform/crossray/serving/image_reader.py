@@ -1,4 +1,4 @@
-"""Processes that read the images of queries, beside the replica that asks them."""
+"""Processes that read the images of queries, started by the replica that needs them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class _Process:
         self._connection, other = Pipe()
         # No `multiprocessing`: it would import the main module of the replica again, which is
         # Ray's, and a fork would copy the threads' locks of torch and Ray.
-        self._process = subprocess.Popen(  # noqa: S603 (our own words)
+        self._process = subprocess.Popen(  # noqa: S603 (a fixed command)
             [sys.executable, "-c", _PROGRAM, str(other.fileno())],
             pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,

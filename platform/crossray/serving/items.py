@@ -58,7 +58,7 @@ class Items:
         return self._labels.of(row)
 
     def texts(self, row: int) -> list[str]:
-        """The texts that describe the item, each as a whole."""
+        """The texts that describe the item, the sentences of each joined."""
         texts: list[str] = self._texts[row].as_py()
         return texts
 
@@ -88,11 +88,11 @@ class _Labels:
     """Lists of labels, of which there are few different ones, without a visit to Arrow."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
-        whole = pa.concat_arrays([pa.array([], column.type), *column.chunks])
-        encoded = whole.flatten().dictionary_encode()
+        lists = pa.concat_arrays([pa.array([], column.type), *column.chunks])
+        encoded = lists.flatten().dictionary_encode()
         self._names: list[str] = encoded.dictionary.to_pylist()
         self._numbers = encoded.indices.to_numpy()
-        self._ends = np.cumsum([0, *pc.list_value_length(whole).to_pylist()])
+        self._ends = np.cumsum([0, *pc.list_value_length(lists).to_pylist()])
 
     def of(self, row: int) -> list[str]:
         """The labels of a row."""
@@ -113,13 +113,13 @@ def _facts(pairs: Artifact, groups: list[dict[str, Any]]) -> Iterator[pa.RecordB
     for number, unit in enumerate(groups):
         table = read_row_group(pairs, unit, [*_FACTS, "texts", "sections", "image"])
         columns = {name: table[name] for name in _FACTS}
-        columns["texts"] = pa.array(_whole_texts(table), pa.list_(pa.string()))
+        columns["texts"] = pa.array(_joined_texts(table), pa.list_(pa.string()))
         columns["has_image"] = pc.is_valid(table["image"])
         columns["group"] = pa.array(np.full(len(table), number, np.int32))
         columns["place"] = pa.array(np.arange(len(table), dtype=np.int32))
         yield from pa.table(columns, schema=_SCHEMA).combine_chunks().to_batches()
 
 
-def _whole_texts(table: pa.Table) -> list[list[str]]:
+def _joined_texts(table: pa.Table) -> list[list[str]]:
     rows = zip(table["texts"].to_pylist(), table["sections"].to_pylist(), strict=True)
     return [[" ".join(entry) for entry in text_entries(*row)] for row in rows]

@@ -21,8 +21,8 @@ from crossray.core.errors import CrossRayError
 from crossray.serving.access_token import TOKEN_VARIABLE, provide_token, token_file
 from crossray.serving.application import build_application
 from crossray.serving.config import ServingConfig
-from crossray.serving.deployments import APPLICATION
 from crossray.serving.haproxy import environment
+from crossray.serving.replicas.deployments import APPLICATION
 
 HOST = "127.0.0.1"
 _START_SECONDS = 600.0
@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Launch:
-    """Start the endpoint, say where it is, and remove it when told to stop.
+    """Start the endpoint, say where it is, and remove it at the end.
 
     Attributes:
         config: what is served; its index is an absolute path or URI.
@@ -171,7 +171,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 def _reason(found: ApplicationStatusOverview) -> str:
     messages = [*(deployment.message for deployment in found.deployments.values()), found.message]
     lines = [line.strip() for message in messages for line in message.split("\n")]
-    told = [line for line in lines if "Error" in line] or [line for line in lines if line]
-    if not told:
+    found_lines = [line for line in lines if "Error" in line] or [line for line in lines if line]
+    if not found_lines:
         return "Ray Serve gives no reason"
-    return told[-1].removeprefix(f"{CrossRayError.__module__}.CrossRayError: ").rstrip(".")
+    return found_lines[-1].removeprefix(f"{CrossRayError.__module__}.CrossRayError: ").rstrip(".")

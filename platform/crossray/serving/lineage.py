@@ -31,7 +31,7 @@ class Lineage:
 
     @property
     def represented(self) -> bool:
-        """Whether the index holds what the model's whole score needs to know of its items."""
+        """Whether the index holds what the model's full score needs to know of its items."""
         return self.index.manifest.config.get("keep") == "representations"
 
     @property
@@ -60,7 +60,7 @@ def open_lineage(uri: str) -> Lineage:
     """Open an index and what it was made from.
 
     Raises:
-        CrossRayError: something is not there or not whole, another model or other pairs than
+        CrossRayError: something is missing or incomplete, another model or other pairs than
             the index was made from now stand in their place, or their dimensions or bits differ.
     """
     index = open_artifact(uri, "index")

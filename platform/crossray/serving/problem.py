@@ -40,7 +40,7 @@ class ProblemDocument(BaseModel):
 
 
 class Problem(Exception):  # noqa: N818
-    """An error that its client is told of: a status and one sentence, never a traceback."""
+    """An error that its client reads: a status and one sentence, never a traceback."""
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ class SearchRequest(BaseModel):
         Field(
             ge=0,
             le=MAX_K,
-            description="So many of the best hits, `k` or more, get the model's whole score and "
+            description="So many of the best hits, `k` or more, get the model's full score and "
             "are ordered again by it; 0 for none. For a text, an image or an item, with the other "
             "modality as target, of an index that holds representations.",
         ),
@@ -136,7 +136,7 @@ class Hit(BaseModel):
     score: Annotated[
         float,
         Field(
-            description="By the mode, or the model's whole score after `rerank`. Of `any`, scores "
+            description="By the mode, or the model's full score after `rerank`. Of `any`, scores "
             "of images compare with those of images only, and texts with texts."
         ),
     ]

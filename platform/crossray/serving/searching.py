@@ -18,13 +18,12 @@ from crossray.index.hits import NO_ROW, best, without
 from crossray.index.modality import direction, other
 from crossray.index.queries import Mode, check_mode
 from crossray.index.shard import no_representations
-from crossray.serving.backend import Backend
+from crossray.serving.backend import Backend, Query
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits
 from crossray.serving.lineage import Lineage
 from crossray.serving.metrics import serves, timed
 from crossray.serving.problem import Problem, unavailable, unprocessable
-from crossray.serving.query import Query
 from crossray.serving.schema import SearchRequest, Target
 
 _GOOD_RECALL = 0.9
@@ -68,10 +67,10 @@ class Searcher:
 
     async def _answer(self, request: SearchRequest) -> tuple[list[dict[str, Any]], list[str]]:
         """The hits, and what the client should know of them."""
-        own = self._modality(request)
-        target = request.target or ("any" if own is None else other(own))
+        queried = self._modality(request)
+        target = request.target or ("any" if queried is None else other(queried))
         if request.rerank:
-            self._check_rerank(own, target)
+            self._check_rerank(queried, target)
         query = await self._query(request)
         if not query.known:
             return [], list(query.notes)
@@ -80,10 +79,10 @@ class Searcher:
             return await self._hits(query, target, request), notes
         return await self._reranked(query, target, request), notes
 
-    def _check_rerank(self, own: Modality | None, target: Target) -> None:
+    def _check_rerank(self, queried: Modality | None, target: Target) -> None:
         if not self._represented:
             raise no_representations()
-        if own is None or target != other(own):
+        if queried is None or target != other(queried):
             raise unprocessable(
                 "Hits are ranked again by scores of images with texts: ask with a text, an image "
                 "or an item, and for the other modality, or leave `rerank` out."
@@ -194,29 +193,29 @@ class Searcher:
         with timed("search"):
             if target != "any":
                 found = await self._search(target, query, request.k, request)
-                return self._told(found, [target] * request.k)
+                return self._answers(found, [target] * request.k)
             images, texts = await asyncio.gather(
                 *(self._search(modality, query, request.k, request) for modality in MODALITIES)
             )
         mixed = mix(images, texts, request.k)
         modalities = [MODALITIES[number] for number in mixed.modalities_QK[0].tolist()]
-        return self._told(Hits(mixed.scores_QK, mixed.rows_QK), modalities)
+        return self._answers(Hits(mixed.scores_QK, mixed.rows_QK), modalities)
 
     async def _search(
         self, modality: Modality, query: Query, k: int, request: SearchRequest
     ) -> Hits:
-        """The `k` best rows; an item's own rows are none of them unless they are asked for."""
+        """The `k` best rows; the rows of the queried item only where the request includes them."""
         if request.item_id is None or request.include_self:
             return await self.backend.search(modality, query, k, request.mode)
-        own_R = self.catalogue.rows(modality, request.item_id)
-        wanted = min(k + len(own_R), MAX_K)
+        item_rows_R = self.catalogue.rows(modality, request.item_id)
+        wanted = min(k + len(item_rows_R), MAX_K)
         found = await self.backend.search(modality, query, wanted, request.mode)
-        return without(found, own_R, k)
+        return without(found, item_rows_R, k)
 
     async def _reranked(
         self, query: Query, target: Modality, request: SearchRequest
     ) -> list[dict[str, Any]]:
-        """The best of the first hits by the model's whole score.
+        """The best of the first hits by the model's full score.
 
         They are scored in the order of their rows, so that shards do not matter.
         """
@@ -227,9 +226,9 @@ class Searcher:
             return []
         with timed("rerank"):
             scores_C = await self.backend.scores(target, query, rows_C.tolist())
-        return self._told(best(scores_C[None], rows_C[None], request.k), [target] * request.k)
+        return self._answers(best(scores_C[None], rows_C[None], request.k), [target] * request.k)
 
-    def _told(self, hits: Hits, modalities: list[Modality]) -> list[dict[str, Any]]:
+    def _answers(self, hits: Hits, modalities: list[Modality]) -> list[dict[str, Any]]:
         rows, scores = hits.rows_QK[0].tolist(), hits.scores_QK[0].tolist()
         return [
             self.catalogue.hit(modality, row, score)

@@ -8,10 +8,9 @@ from functools import partial
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import lineage
-from crossray.data import plain_features
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus
-from crossray.data.plain_features import plain_sample, plain_split
-from crossray.data.splits.split import Split
+from crossray.data.corpora.plain_features import PLAIN_FEATURES, plain_sample, plain_split
+from crossray.data.split import Split
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
 from crossray.evaluation import Protocol
@@ -83,5 +82,5 @@ def _corpora(model: Artifact, data: Artifact) -> tuple[Corpus, OpenSplit, str]:
     trained_on = [stage for stage in made if stage.kind == "pairs"]
     pairs = data if data.id in [stage.id for stage in trained_on] else (trained_on or [data])[-1]
     plain = plain_sample(pairs, "train", TRAINING_ITEMS)
-    about = f"{plain_features.WORDS}, fitted on {len(plain):,} training items"
+    about = f"{PLAIN_FEATURES}, fitted on {len(plain):,} training items"
     return plain, partial(plain_split, data), about

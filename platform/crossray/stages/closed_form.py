@@ -14,7 +14,7 @@ from crossray.core.config import to_dict
 from crossray.core.inspection import print_stage
 from crossray.core.types import Batch, ImageBatch
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
 from crossray.methods.contract import ClosedForm, Method
 from crossray.methods.recipe import Recipe
@@ -82,9 +82,8 @@ class Fit:
             return {}
         train = self.recipe.train
         return validate(
-            method, self._corpus("val"), train.validation_items, train.rerank, "cpu", torch.float32,
-            train.select_by,
-        )  # fmt: skip
+            method, self._corpus("val"), train.validation_items, train.rerank, "cpu", torch.float32
+        )
 
 
 def paired_features(

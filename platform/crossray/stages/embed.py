@@ -6,15 +6,16 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import ray
 import ray.data
 import torch
 from pyarrow import fs
@@ -27,14 +28,13 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.inspection import print_stage
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.schema import read_row_group, row_groups, text_entries
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.index.modality import Modality
-from crossray.index.representations import Keep
+from crossray.index.representations import Keep, Parts, to_batch
 from crossray.index.vectors import MODELS
 from crossray.methods.contract import HashingConfig
 from crossray.models.artifact import method_from_dict, require_towers
 from crossray.models.encoder import Encoded, ModelEncoder
-from crossray.stages.representation_files import RepresentationFiles
 
 AT_A_TIME = 32
 _COLUMNS = ["item_id", "split", "image", "texts", "sections"]
@@ -63,15 +63,15 @@ class Embed:
 
     Of a method of images alone, the images only.
 
-    An interrupted run goes on where it stood.
+    An interrupted run continues where it stopped.
 
     Attributes:
         model: a teacher or student artifact: a name in the store, an absolute path or a URI.
         pairs: the artifact whose items are embedded.
         out: the vectors artifact.
         split: embed this split only.
-        keep: `representations` also keeps what the model's whole score needs to know of every item,
-            by which `search --rerank` orders its best hits again.
+        keep: `representations` also keeps what the model's re-ranking score needs to know of every
+            item, by which `search --rerank` orders its best hits again.
         actors: processes that encode.
         use_gpu: give each of them a GPU.
     """
@@ -119,7 +119,7 @@ class Embed:
         return {"dim": dim, "bits": bits}
 
     def _files(self, system: fs.FileSystem, root: str) -> list[str]:
-        """The whole files of a folder."""
+        """The complete files of a folder."""
         names = (entry.base_name for entry in system.get_file_info(fs.FileSelector(root)))
         return [name for name in names if not name.startswith(".")]
 
@@ -156,9 +156,9 @@ class Embed:
 
 
 class Embedder:
-    """A Ray Data actor: a model over row groups, each written to a file of its own.
+    """A Ray Data actor: a model over row groups, each written to a separate file.
 
-    Representations go to a file a modality beside it, written first.
+    Representations go to one more file a modality, written first.
     """
 
     def __init__(
@@ -245,3 +245,40 @@ def _count(folder: Path) -> dict[str, int]:
         for entry in counts.to_pylist():
             rows[entry["values"]] += entry["counts"]
     return rows
+
+
+class RepresentationFiles:
+    """Files for a part of the vectors; they have hidden names until the block ends well."""
+
+    def __init__(self, folder: str, part: str) -> None:
+        self._system, self._root = filesystem(folder)
+        self._part = part
+        self._open = ExitStack()
+        self._writers: dict[str, pa.RecordBatchWriter] = {}
+
+    def __enter__(self) -> RepresentationFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._open.close()
+        if kind is None:
+            for name in self._writers:
+                self._system.move(f"{self._root}/.{name}", f"{self._root}/{name}")
+
+    def write(self, modality: Modality, rows: Sequence[Parts]) -> None:
+        """Append rows; raises `CrossRayError` as `to_batch`."""
+        name = representations_name(self._part, modality)
+        batch = to_batch(rows)
+        if name not in self._writers:
+            sink = self._open.enter_context(
+                self._system.open_output_stream(f"{self._root}/.{name}")
+            )
+            self._writers[name] = self._open.enter_context(pa.ipc.new_file(sink, batch.schema))
+        self._writers[name].write_batch(batch)
+
+
+def representations_name(part: str, modality: Modality) -> str:
+    """The file with the representations of `part-00007.parquet`'s images: `image-00007.arrow`."""
+    return part.replace("part", modality, 1).replace(".parquet", ".arrow")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +23,7 @@ from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.corpora.joined import JoinedCorpus
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation import DirectionResult, Protocol, get_protocol
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.published import MeasuredOn
@@ -44,6 +44,17 @@ from crossray.model_evaluation.selection import selection_of
 from crossray.models.code_scorer import CodeScorer
 from crossray.stages.cca_reference import reference_line
 from crossray.stages.grounding import with_grounding
+
+
+class Evaluation(NamedTuple):
+    """What a model is worth on a split, and how that was measured."""
+
+    trained: Artifact
+    data: Artifact
+    protocol: Protocol
+    rerank: int
+    task: RetrievalTask
+    result: ModelResult
 
 
 @dataclass(frozen=True)
@@ -93,26 +104,8 @@ class Evaluate:
         """Score, judge and publish; prints one line."""
         began = time.monotonic()
         check_writable(out := resolve(self.out))
-        trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        method, data, open_split = open_evaluation_data(trained, self.pairs, self.features)
-        usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
-        usual = "mmdl" if method.config.image_search else usual
-        protocol = get_protocol(self.protocol or usual)
-        self._check_ranking(protocol)
-        self._check_grounded(data, protocol)
-        method, rerank = self._scorer(method, trained)
-        task = retrieval_task(open_split, data, self.split, protocol)
-        corpus, device = task.corpus, "cuda" if self.use_gpu else "cpu"
-        others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
-        print(f"scoring {len(corpus):,} images against {others}", flush=True)
-        chosen = self._chosen_labels()
-        found = evaluate_model(
-            method.to(device), task, protocol, rerank, self.seed, device, chosen, self.held
-        )
-        if self.grounded:
-            assert isinstance(corpus, PairCorpus)
-            found = with_grounding(found, corpus, trained, data, self.split, self.seed)
-        results = found.results
+        trained, data, protocol, rerank, task, found = self.evaluation()
+        corpus, results, chosen = task.corpus, found.results, self._chosen_labels()
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
         reference, remarks = reference_line(
             trained, data, corpus.item_ids, self.split, protocol, self.seed, self.codes, chosen
@@ -154,6 +147,28 @@ class Evaluate:
         artifact = open_artifact(out)
         print_stage(artifact)
         return artifact
+
+    def evaluation(self) -> Evaluation:
+        """Score and judge, and write nothing."""
+        trained = open_artifact(resolve(self.model), ("teacher", "student"))
+        method, data, open_split = open_evaluation_data(trained, self.pairs, self.features)
+        usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
+        usual = "mmdl" if method.config.image_search else usual
+        protocol = get_protocol(self.protocol or usual)
+        self._check_ranking(protocol)
+        self._check_grounded(data, protocol)
+        method, rerank = self._scorer(method, trained)
+        task = retrieval_task(open_split, data, self.split, protocol)
+        others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
+        print(f"scoring {len(task.corpus):,} images against {others}", flush=True)
+        device, chosen = "cuda" if self.use_gpu else "cpu", self._chosen_labels()
+        found = evaluate_model(
+            method.to(device), task, protocol, rerank, self.seed, device, chosen, self.held
+        )
+        if self.grounded:
+            assert isinstance(task.corpus, PairCorpus)
+            found = with_grounding(found, task.corpus, trained, data, self.split, self.seed)
+        return Evaluation(trained, data, protocol, rerank, task, found)
 
     def _config(self, protocol: Protocol, rerank: int, chosen: tuple[str, ...]) -> dict[str, Any]:
         """What the report's manifest says of how it was made."""

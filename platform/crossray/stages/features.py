@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 import ray.data
 import torch
+from numpy.typing import NDArray
 from rich.progress import Progress as ProgressBar
 from torch.nn import functional
 
@@ -29,20 +30,17 @@ from crossray.data.corpora.corpus import study_key
 from crossray.data.corpora.feature_table import FeatureWriter, feature_table
 from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig
 from crossray.data.schema import read_row_group, row_groups, text_entries
+from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform
-from crossray.encoders.image import (
-    ImageTower,
-    ImageTowerConfig,
-    normalisation,
-)
+from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation
 from crossray.encoders.text import TextTower, TextTowerConfig, given_texts
 from crossray.methods.recipe import Recipe, TokenizerConfig
 from crossray.models.artifact import TOKENIZER
 from crossray.models.fitting import fitted_towers, make_tokenizer, training_texts
-from crossray.stages.text_readers import Doc2VecReader, TextReader, TokenReader
 
 IMAGES_AT_A_TIME = 16
 _COLUMNS = ["item_id", "split", "image", "texts", "sections", "labels", "meta"]
+Read = tuple[list[NDArray[Any]], list[NDArray[np.int16]]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Features:
         image: the image tower.
         text: the text tower.
         tokenizer: of the text tower.
-        side: average each feature map into this many rows and columns; None keeps it whole.
+        side: average each feature map into this many rows and columns; None keeps the full map.
         dtype: of the stored numbers; float16 halves the size and rounds to 3 decimal digits.
         actors: processes that run the towers.
         texts: what makes the vectors of texts: the tower, one a token, or Doc2Vec, fitted on the
@@ -100,7 +98,7 @@ class Features:
         if not 0 < side <= shape.side or shape.side % side:
             raise CrossRayError(
                 f"side={side} does not divide the {shape.side} rows and columns of the image "
-                "tower's map; choose a divisor, or leave it out to keep the whole map."
+                "tower's map; choose a divisor, or leave it out to keep the full map."
             )
         ensure_ray()
         config = {"image": to_dict(image), "text": to_dict(text), "dtype": self.dtype, "side": side}
@@ -194,9 +192,9 @@ class Towers:
             maps = functional.adaptive_avg_pool2d(self.image(pixels), self.side)
             grids += list(maps.flatten(1).numpy().astype(self.dtype))
         for row in rows:
-            own_states, own_sentences = self._texts(row)
-            states.append(own_states)
-            sentences.append(own_sentences)
+            text_states, text_sentences = self._texts(row)
+            states.append(text_states)
+            sentences.append(text_sentences)
         keys = [study_key(row["item_id"], row["meta"]) for row in rows]
         item_ids, splits, labels = (
             [row[name] for row in rows] for name in ("item_id", "split", "labels")
@@ -207,3 +205,62 @@ class Towers:
         entries = text_entries(row["texts"], row["sections"])
         states, sentences = self.reader.read(entries) if entries else ([], [])
         return [state.ravel().astype(self.dtype) for state in states], sentences
+
+
+class TextReader(ABC):
+    """Sent to the processes that make features, and started there."""
+
+    @abstractmethod
+    def started(self) -> TextReader:
+        """Ready to read; what is large is loaded here."""
+
+    @abstractmethod
+    def read(self, entries: Sequence[list[str]]) -> Read:
+        """`states_TW` of each text, and `sentence_T` of its tokens; a text is a list of sentences.
+
+        There is at least one text.
+        """
+
+
+class TokenReader(TextReader):
+    """A text tower's states of the real tokens."""
+
+    tower: TextTower
+
+    def __init__(self, text: TextTowerConfig, tokenizer: str) -> None:
+        self.config, self.tokenizer = text, tokenizer
+
+    def started(self) -> TokenReader:
+        """See `TextReader.started`."""
+        self.words = Tokenizer.from_str(self.tokenizer)
+        self.tower = TextTower(self.config).eval()
+        return self
+
+    def read(self, entries: Sequence[list[str]]) -> Read:
+        """See `TextReader.read`."""
+        batch = self.words.encode(list(entries), self.config.max_tokens)
+        assert batch.tokens_BT is not None
+        with torch.inference_mode():
+            states_BTD = self.tower(batch.tokens_BT, batch.mask_BT).numpy()
+        sentence_BT = batch.sentence_BT.numpy().astype(np.int16)
+        lengths = batch.mask_BT.sum(dim=1).tolist()
+        return (
+            [state[:length] for state, length in zip(states_BTD, lengths, strict=True)],
+            [row[:length] for row, length in zip(sentence_BT, lengths, strict=True)],
+        )
+
+
+class Doc2VecReader(TextReader):
+    """One vector a text, which counts as one token of one sentence."""
+
+    def __init__(self, model: Doc2Vec) -> None:
+        self.model = model
+
+    def started(self) -> Doc2VecReader:
+        """See `TextReader.started`."""
+        return self
+
+    def read(self, entries: Sequence[list[str]]) -> Read:
+        """See `TextReader.read`."""
+        vectors = [self.model.vector(" ".join(sentences))[None] for sentences in entries]
+        return vectors, [np.zeros(1, np.int16) for _ in entries]

@@ -12,7 +12,7 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.schema import iter_pairs
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.evaluation import IOU_THRESHOLDS, grounded_average_precision
 from crossray.evaluation.evaluate import DirectionResult, with_metrics
 from crossray.evaluation.metrics.arrays import Bools, Floats

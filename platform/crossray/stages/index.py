@@ -14,10 +14,9 @@ from crossray.core.artifacts import Artifact, check_writable, create, open_artif
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
-from crossray.index.choose import kinds_to_try
-from crossray.index.floats import Folders, build_floats
+from crossray.index.floats import Folders, build_floats, kinds_to_try
 from crossray.index.kinds import Advance
-from crossray.index.layout import CODES, FLOATS, REPRESENTATIONS, ROWS, part_folder
+from crossray.index.layout import CODES, FLOATS, MAX_SHARDS, REPRESENTATIONS, ROWS, part_folder
 from crossray.index.memory import parse_memory
 from crossray.index.modality import MODALITIES, Modality, direction, other
 from crossray.index.queries import Queries
@@ -25,7 +24,6 @@ from crossray.index.recall import Trial, exact_hits, measure
 from crossray.index.rows import write_rows
 from crossray.index.settings import Settings
 from crossray.index.shard import open_shard
-from crossray.index.sharding import MAX_SHARDS
 from crossray.index.staging import stage, stage_representations
 from crossray.index.vectors import Vectors
 

@@ -2,10 +2,8 @@
 
 The driver holds one block at a time and one hash an item; Ray Data's object store has a budget. So
 memory does not grow with the number of rows. Order is kept, and the same input gives the same
-bytes and therefore the same artifact id, wherever the input lies.
+bytes and therefore the same artifact id, at any place of the input.
 """
-
-from __future__ import annotations
 
 import json
 import time
@@ -13,7 +11,6 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 import ray.data
 from ray.data import ExecutionResources
 from ray.exceptions import RayTaskError
@@ -25,10 +22,10 @@ from crossray.cluster.start import ensure_ray, quiet
 from crossray.core.artifacts import Artifact, Draft, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.images.grey_range import GreyRange, parse_grey_range
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import BLANK_TEXTS, UNIT_COLUMN, Worker
-from crossray.data.labelling import labelling_identity, with_labels
-from crossray.data.report_labels import Policy
+from crossray.data.ingest.counts import IngestCounts
+from crossray.data.ingest.labelling import labelling_identity, with_labels
+from crossray.data.ingest.worker import BLANK_TEXTS, UNIT_COLUMN, IngestWorker
+from crossray.data.report_labels.report import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter, RejectedWriter
 from crossray.data.sources.source import Plan, Source
@@ -74,34 +71,34 @@ def ingest(
     if grey_range != "auto":
         config["grey_range"] = grey_range
     console = Console(stderr=True)
-    ledger = Ledger()
+    counts = IngestCounts()
     with create(out_uri, "pairs", config) as draft:
         try:
-            _write(plan, seed, greys, draft, ledger, console)
+            _write(plan, seed, greys, draft, counts, console)
         except (OSError, pa.ArrowException, RayTaskError) as error:
-            raise _stopped(error, out_uri, ledger.items) from error
-        console.print(ledger.table())
-        ledger.judge(max_rejected, plan.remedies)
-        for note in ledger.warnings(grey_range):
+            raise _stopped(error, out_uri, counts.items) from error
+        console.print(counts.table())
+        counts.judge(max_rejected, plan.remedies)
+        for note in counts.warnings(grey_range):
             console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
         draft.metrics.update(
-            ledger.metrics(),
+            counts.metrics(),
             input=source.location(),
             grey_range=grey_range,
             max_rejected=max_rejected,
             seconds=round(time.monotonic() - began, 1),
         )
-        draft.notes.extend((*plan.notes, *ledger.notes(grey_range)))
+        draft.notes.extend((*plan.notes, *counts.notes(grey_range)))
         if label_reports is not None:
             draft.notes.append(
-                f"{ledger.labelled:,} of {ledger.items:,} items have labels that a rule read from "
+                f"{counts.labelled:,} of {counts.items:,} items have labels that a rule read from "
                 f"their report; uncertain findings count as {label_reports}."
             )
     return open_artifact(out_uri, "pairs")
 
 
 def _stopped(error: Exception, out_uri: str, items: int) -> CrossRayError:
-    """What the user is told of an error that is no row's."""
+    """The sentence for an error that no single row caused."""
     cause = error.cause if isinstance(error, RayTaskError) else error
     reason = next(iter(str(cause).splitlines()), type(cause).__name__)  # Ray adds lines
     if isinstance(cause, CrossRayError):
@@ -113,7 +110,7 @@ def _stopped(error: Exception, out_uri: str, items: int) -> CrossRayError:
 
 
 def _write(
-    plan: Plan, seed: int, greys: GreyRange, draft: Draft, ledger: Ledger, console: Console
+    plan: Plan, seed: int, greys: GreyRange, draft: Draft, counts: IngestCounts, console: Console
 ) -> None:
     bar = Progress(
         TextColumn("ingest"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -124,7 +121,7 @@ def _write(
     with PairWriter(draft.path) as pairs, RejectedWriter(draft.path) as rejected, bar:
         task = bar.add_task("ingest", total=plan.rows)
         for block in _blocks(plan, seed, greys):
-            pairs.write(admit(block, ledger, rejected))
+            pairs.write(admit(block, counts, rejected))
             bar.advance(task, len(block))
 
 
@@ -141,12 +138,12 @@ def _blocks(plan: Plan, seed: int, greys: GreyRange) -> Iterator[pa.Table]:
     )
     context.execution_options.resource_limits = ExecutionResources(object_store_memory=budget)
     judged = dataset.map_batches(
-        Worker(plan.reader, seed, greys), batch_size=None, batch_format="pyarrow"
+        IngestWorker(plan.reader, seed, greys), batch_size=None, batch_format="pyarrow"
     )
     yield from judged.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
 
 
-def admit(block: pa.Table, ledger: Ledger, rejected: RejectedWriter) -> pa.Table:
+def admit(block: pa.Table, counts: IngestCounts, rejected: RejectedWriter) -> pa.Table:
     """The rows of `block`, a table of `WORK_SCHEMA`, that are taken; all of them are counted.
 
     A copy, outside the object store.
@@ -155,20 +152,14 @@ def admit(block: pa.Table, ledger: Ledger, rejected: RejectedWriter) -> pa.Table
     accepted = []
     for row in block.select(names).to_pylist():
         verdict = (row["reason"], row["detail"]) if row["reason"] else None
-        verdict = verdict or ledger.admit(row["item_id"], row["group_id"], row["split"])
+        verdict = verdict or counts.admit(row["item_id"], row["group_id"], row["split"])
         accepted.append(verdict is None)
         if verdict is not None:
             reason, detail = verdict
-            ledger.reject(reason, row["where"], detail)
-            rejected.write(
-                {
-                    "item_id": row["item_id"],
-                    "where": row["where"],
-                    "reason": reason,
-                    "detail": detail,
-                }
-            )
+            counts.reject(reason, row["where"], detail)
+            where = {name: row[name] for name in ("item_id", "where")}
+            rejected.write({**where, "reason": reason, "detail": detail})
     rows = block.filter(pa.array(accepted, pa.bool_()))
     taken = rows.select(PAIR_SCHEMA.names).cast(PAIR_SCHEMA)
-    ledger.count(taken, pc.sum(rows[BLANK_TEXTS]).as_py() or 0)
+    counts.count(taken, pc.sum(rows[BLANK_TEXTS]).as_py() or 0)
     return taken

@@ -1,7 +1,5 @@
 """From a feature set to a `features` artifact, the first of its lineage."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 
@@ -13,7 +11,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import study_key
 from crossray.data.corpora.feature_table import FeatureWriter, feature_table
 from crossray.data.feature_sets.feature_set import FeatureRows, FeatureSet, FeatureSource
-from crossray.data.splits.split import SPLITS, Split
+from crossray.data.split import SPLITS, Split
 
 BLOCK_ROWS = 1024
 _SENTENCE = np.zeros(1, dtype=np.int16)
@@ -33,8 +31,8 @@ def ingest_features(source: FeatureSource, out_uri: str, seed: int = 0) -> Artif
     config = {**source.identity(), "seed": seed, "dtype": _FLOAT32.name, "side": 1}
     with create(out_uri, "features", config) as draft:
         with FeatureWriter(draft.path) as writer:
-            for split in SPLITS:
-                for table in _tables(split, found.splits.get(split)):
+            for split in (split for split in SPLITS if split in found.splits):
+                for table in _tables(split, found.splits[split]):
                     writer.write(table)
         draft.notes.extend(found.notes)
         draft.metrics.update(
@@ -47,9 +45,8 @@ def ingest_features(source: FeatureSource, out_uri: str, seed: int = 0) -> Artif
     return open_artifact(out_uri, "features")
 
 
-def _tables(split: Split, rows: FeatureRows | None) -> Iterator[pa.Table]:
-    for start in range(0, 0 if rows is None else len(rows), BLOCK_ROWS):
-        assert rows is not None
+def _tables(split: Split, rows: FeatureRows) -> Iterator[pa.Table]:
+    for start in range(0, len(rows), BLOCK_ROWS):
         part = rows.take(range(start, min(start + BLOCK_ROWS, len(rows))))
         count = len(part)
         keys = [study_key(item, ()) for item in part.item_ids]
@@ -64,11 +61,11 @@ def _widths(found: FeatureSet, name: str) -> tuple[int, int]:
     """Of the image and of the text vectors, which all splits must share."""
     shapes = {split: (r.image_NC.shape[1], r.text_NW.shape[1]) for split, r in found.splits.items()}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(
+        widths = ", ".join(
             f"{image} and {text} in {split}" for split, (image, text) in shapes.items()
         )
         raise CrossRayError(
-            f"the image and text vectors of {name} are not equally long in all splits ({told}); "
+            f"the image and text vectors of {name} are not equally long in all splits ({widths}); "
             "give arrays that one extractor made."
         )
     return next(iter(shapes.values()))

@@ -1,7 +1,5 @@
 """Recipes as JSON: what manifests hold, and files that jobs take in place of a recipe's name."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import fields

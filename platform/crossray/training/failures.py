@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import ray.train
 from ray.exceptions import RayActorError
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
-from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 
+from crossray.cluster.ray_private import TrainRunContext, WorkerHealthCheckFailedError
 from crossray.core.errors import CrossRayError
 
 _LOST = (RayActorError, WorkerHealthCheckFailedError)

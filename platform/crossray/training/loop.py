@@ -20,19 +20,18 @@ import ray.train
 import ray.train.torch
 import torch
 from pyarrow import fs
-from ray.train.v2._internal.execution import context as ray_context
 from torch import Tensor
 
+from crossray.cluster.ray_private import TRAIN_CONTEXT_LOGGER
 from crossray.core.artifacts import open_artifact
 from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem
 from crossray.core.types import Batch, TextBatch
 from crossray.data.corpora.corpus import Corpus
-from crossray.data.corpora.label_matrix import label_matrix
-from crossray.data.corpora.loading import pretext_loader, training_loader
+from crossray.data.corpora.loading import multi_hot, training_loader
 from crossray.data.corpora.sampling import BatchSampler
-from crossray.data.pretext.samples import PretextSamples
+from crossray.data.pretext.samples import PretextSamples, pretext_loader
 from crossray.data.tokenization import Tokenizer
 from crossray.distill import Distillation
 from crossray.methods.contract import (
@@ -100,8 +99,8 @@ def train_worker(task: Task) -> None:
 
 def _quieten() -> None:
     """Keep off the screen what libraries say of themselves in every run; errors stay."""
-    # Our own lines say each report shorter; Ray names this logger after the file it is in.
-    logging.getLogger(ray_context.__file__).setLevel(logging.WARNING)
+    # Our lines say the same of each report in fewer words.
+    logging.getLogger(TRAIN_CONTEXT_LOGGER).setLevel(logging.WARNING)
     for name in ("DeepSpeed", "torch.utils.cpp_extension"):  # whose levels are set when imported
         logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch|deepspeed")
@@ -175,7 +174,7 @@ class _Worker:
 
         labels_NC = None
         if names and isinstance(self.corpus, Corpus):
-            labels_NC = label_matrix(self.corpus.labels, names)
+            labels_NC = multi_hot(self.corpus.labels, names)
         seed = self.recipe.train.seed
         return TrainingSet(seed, labels_NC, None if tokenizer is None else encode)
 

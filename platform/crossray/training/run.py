@@ -15,11 +15,11 @@ import ray
 import ray.train
 from pyarrow import fs
 from ray.train.torch import TorchConfig, TorchTrainer
-from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2.api.callback import UserCallback
 from rich.console import Console
 
 from crossray.cluster.placement import role_selector
+from crossray.cluster.ray_private import propagate_to_training
 from crossray.cluster.room import wait_for_room
 from crossray.cluster.start import ensure_ray
 from crossray.core.artifacts import Artifact, Kind, create, inherited_notes, open_artifact
@@ -203,7 +203,7 @@ def _name_this_ray() -> None:
     then. It would not find its own Ray, and the next trial would wait for ever.
     """
     os.environ[_ADDRESS] = ray.get_runtime_context().gcs_address
-    ENV_VARS_TO_PROPAGATE.add(_ADDRESS)
+    propagate_to_training(_ADDRESS)
 
 
 def forget(storage: str) -> None:

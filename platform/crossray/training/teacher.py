@@ -19,7 +19,12 @@ from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.store import filesystem, is_local
 from crossray.core.types import Representation, move
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus
-from crossray.data.corpora.distillation import OUTPUTS_SCHEMA, Outputs, TaughtCorpus, outputs_batch
+from crossray.data.corpora.distillation import (
+    OUTPUTS_SCHEMA,
+    DistillationCorpus,
+    ItemOutputs,
+    outputs_batch,
+)
 from crossray.data.corpora.memory_map import map_table
 from crossray.data.tokenization import Tokenizer
 from crossray.distill import DistillationConfig
@@ -64,10 +69,10 @@ def taught_corpora(
         images = FeatureCorpus(features, "train")
         if lesson.shared_maps:
             seen = FeatureCorpus(features, recipe.train.validation_split)
-            validation = TaughtCorpus(seen, validation, None)
-    outputs = _cached(lesson, teacher, TaughtCorpus(images, asked, None), folder)
+            validation = DistillationCorpus(seen, validation, None)
+    outputs = _cached(lesson, teacher, DistillationCorpus(images, asked, None), folder)
     shown = images if lesson.shared_maps else training
-    return TaughtCorpus(shown, training, outputs), validation
+    return DistillationCorpus(shown, training, outputs), validation
 
 
 def _cached(lesson: Lesson, teacher: Method, corpus: Corpus, folder: str) -> pa.Table:
@@ -130,9 +135,9 @@ def _outputs(
     image: Representation,
     image_layers: Representation,
     answers: Iterable[tuple[Representation, Representation]],
-) -> Outputs:
+) -> ItemOutputs:
     texts, text_layers = zip(*answers, strict=True)
-    return Outputs(image, texts, image_layers, text_layers)
+    return ItemOutputs(image, texts, image_layers, text_layers)
 
 
 def _rows(part: dict[str, Tensor], count: int) -> list[Representation]:

@@ -15,8 +15,7 @@ from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import TextBatch
 from crossray.data.corpora.corpus import PairCorpus, study_key
-from crossray.data.corpora.label_matrix import label_matrix
-from crossray.data.corpora.loading import some_sentences, training_loader
+from crossray.data.corpora.loading import multi_hot, some_sentences, training_loader
 from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA, text_entries
@@ -159,5 +158,5 @@ def test_labels_of_a_batch_are_those_of_its_rows(pairs: Artifact) -> None:
 def test_a_label_that_the_manifest_does_not_list_is_refused() -> None:
     """A label without a column would be dropped without a word."""
     with pytest.raises(CrossRayError, match="'edema'"):
-        label_matrix([["fracture"], ["edema"]], ["fracture"])
-    assert label_matrix([], ["fracture"]).shape == (0, 1)
+        multi_hot([["fracture"], ["edema"]], ["fracture"])
+    assert multi_hot([], ["fracture"]).shape == (0, 1)

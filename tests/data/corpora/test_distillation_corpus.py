@@ -9,15 +9,20 @@ import pytest
 import torch
 
 from crossray.core.errors import CrossRayError
-from crossray.data.corpora.distillation import OUTPUTS_SCHEMA, Outputs, TaughtCorpus, outputs_batch
+from crossray.data.corpora.distillation import (
+    OUTPUTS_SCHEMA,
+    DistillationCorpus,
+    ItemOutputs,
+    outputs_batch,
+)
 from crossray.data.corpora.loading import training_loader
 from crossray.data.corpora.memory_map import map_table
 from crossray.data.corpora.sampling import BatchSampler
 from support.corpora import RandomCorpus
 
 
-def outputs(row: int, corpus: RandomCorpus) -> Outputs:
-    """Outputs that name their item and text, of the length of the text."""
+def outputs(row: int, corpus: RandomCorpus) -> ItemOutputs:
+    """ItemOutputs that name their item and text, of the length of the text."""
     texts = [
         {
             "z": torch.full((4,), row + n / 8),
@@ -28,7 +33,7 @@ def outputs(row: int, corpus: RandomCorpus) -> Outputs:
     ]
     layers = [{"attention_0": torch.ones(len(t["mask"]), len(t["mask"]))} for t in texts]
     image_layers = {"hidden_2": torch.full((5, 3), float(row))}
-    return Outputs({"z": torch.full((4,), float(row))}, texts, image_layers, layers)
+    return ItemOutputs({"z": torch.full((4,), float(row))}, texts, image_layers, layers)
 
 
 def test_outputs_come_with_their_own_image_and_text(tmp_path: Path) -> None:
@@ -41,7 +46,7 @@ def test_outputs_come_with_their_own_image_and_text(tmp_path: Path) -> None:
         for start in (0, 5, 10):
             rows = range(start, min(start + 5, 12))
             file.write_batch(outputs_batch(outputs(row, corpus) for row in rows))
-    taught = TaughtCorpus(corpus, corpus, map_table(tmp_path / "o.arrow"))
+    taught = DistillationCorpus(corpus, corpus, map_table(tmp_path / "o.arrow"))
     loader = training_loader(taught, BatchSampler(12, 4, 2, seed=0), seed=0, processes=0)
     numbers = set()
     for batch in loader:
@@ -65,7 +70,7 @@ def test_outputs_come_with_their_own_image_and_text(tmp_path: Path) -> None:
 def test_other_items_are_refused() -> None:
     """Features of an older ingest would pair photos with the wrong captions."""
     with pytest.raises(CrossRayError, match="same items"):
-        TaughtCorpus(RandomCorpus(3, 1), RandomCorpus(4, 1), None)
+        DistillationCorpus(RandomCorpus(3, 1), RandomCorpus(4, 1), None)
 
 
 def test_without_a_teacher_there_is_no_teaching() -> None:

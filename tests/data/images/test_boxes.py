@@ -15,7 +15,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import AnnotatedImage, PairCorpus
 from crossray.data.corpora.loading import training_loader
 from crossray.data.corpora.sampling import BatchSampler
-from crossray.data.images.boxes import seen_boxes
+from crossray.data.images.visible_area import visible_boxes
 from crossray.data.tokenization import load_tokenizer
 from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform
 from support.pairs import phantom_pairs
@@ -53,7 +53,7 @@ def test_evaluation_boxes_are_where_the_picture_shows_them(
     """A region beside the finding teaches the wrong place."""
     box = (0.4, 0.3, 0.65, 0.6)
     data = picture(*shape, box, orientation)
-    found = seen_boxes(torch.tensor([box]), data, None, 0)
+    found = visible_boxes(torch.tensor([box]), data, None, 0)
     seen = bright_box(evaluation_transform(SIZE, *PLAIN)(data))
     assert found[0].tolist() == pytest.approx(seen, abs=0.015)
 
@@ -69,7 +69,7 @@ def test_training_boxes_are_where_the_picture_shows_them() -> None:
         box = (0.45, 0.4, 0.6, 0.62)
         data = picture(360, 320, box)
         pixels = transform(data, 3, index)
-        found = seen_boxes(torch.tensor([box]), data, 3, index, augment=augment, seed=5)
+        found = visible_boxes(torch.tensor([box]), data, 3, index, augment=augment, seed=5)
         if not len(found) or found.min() == 0 or found.max() == 1:
             continue
         compared += 1
@@ -81,9 +81,9 @@ def test_boxes_outside_are_left_out_and_others_cut() -> None:
     """A box that the crop does not show is no region."""
     data = picture(400, 200, (0.4, 0.3, 0.6, 0.6))
     boxes = torch.tensor([[0.0, 0.0, 0.2, 1.0], [0.2, 0.1, 0.5, 0.9]])
-    found = seen_boxes(boxes, data, None, 0)
+    found = visible_boxes(boxes, data, None, 0)
     torch.testing.assert_close(found, torch.tensor([[0.0, 0.1, 0.5, 0.9]]))
-    assert seen_boxes(torch.zeros(0, 4), data, None, 0).shape == (0, 4)
+    assert visible_boxes(torch.zeros(0, 4), data, None, 0).shape == (0, 4)
 
 
 def test_boxes_reach_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_boxes_reach_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     tokenizer = load_tokenizer("wordpiece", ["a film"], 60)
     transform = evaluation_transform(32, *PLAIN)
     augmented = training_transform(32, *PLAIN, AugmentConfig(), seed=1)
-    boxes = partial(seen_boxes, augment=AugmentConfig(), seed=1)
+    boxes = partial(visible_boxes, augment=AugmentConfig(), seed=1)
     corpus = PairCorpus(pairs, "train", tokenizer, 16, transform, augmented, boxes)
     sampler = BatchSampler(len(corpus), batch_size=4, epochs=1, seed=1)
     batch = next(iter(training_loader(corpus, sampler, 1, 0)))

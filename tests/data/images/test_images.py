@@ -15,8 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from crossray.data import image_file
+from crossray.data.image_file import ImageFile
 from crossray.data.images import encoded as images
-from crossray.data.images.encoded import ImageFile, shown_shape, stored_image
+from crossray.data.images.encoded import shown_shape, stored_image
 from crossray.data.rejection import Rejected
 from crossray.data.transforms import decode
 from support.raster_files import png, tiff
@@ -66,7 +68,8 @@ def test_bytes_are_bounded(encode: Encode, monkeypatch: pytest.MonkeyPatch, tmp_
     data = encode("PNG")
     monkeypatch.setattr(images, "MAX_BYTES", len(data))
     assert stored_image(data) == data
-    monkeypatch.setattr(images, "MAX_BYTES", len(data) - 1)
+    for module in (images, image_file):
+        monkeypatch.setattr(module, "MAX_BYTES", len(data) - 1)
     (tmp_path / "a.png").write_bytes(data)
     for attempt in (lambda: stored_image(data), ImageFile(str(tmp_path), "a.png").read):
         with pytest.raises(Rejected) as caught:

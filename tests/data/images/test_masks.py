@@ -19,7 +19,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import AnnotatedImage, PairCorpus
 from crossray.data.corpora.loading import training_loader
 from crossray.data.corpora.sampling import BatchSampler
-from crossray.data.images.masks import CELLS, seen_masks
+from crossray.data.images.visible_area import CELLS, visible_masks
 from crossray.data.phantom import PhantomConfig, masks
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.splits.splitters import AnnotatedFraction
@@ -49,7 +49,7 @@ def blob(shape: tuple[int, int], seed: int) -> bytes:
 def test_evaluation_masks_are_where_the_picture_shows_them(shape: tuple[int, int]) -> None:
     """A structure beside itself teaches the wrong place."""
     both = [blob(shape, 1), blob(shape, 2)]
-    found = seen_masks(both, None, 0, SIZE)
+    found = visible_masks(both, None, 0, SIZE)
     assert found.shape == (2, CELLS, CELLS)
     for mask, data in zip(found, both, strict=True):
         seen_CYX = evaluation_transform(SIZE, *PLAIN)(data)
@@ -64,14 +64,14 @@ def test_training_masks_are_where_the_picture_shows_them() -> None:
     transform = training_transform(SIZE, *PLAIN, augment, seed=5)
     for index in range(12):
         data = blob((260, 220), index)
-        found = seen_masks([data], 3, index, SIZE, augment=augment, seed=5)[0]
+        found = visible_masks([data], 3, index, SIZE, augment=augment, seed=5)[0]
         seen = adaptive_avg_pool2d(transform(data, 3, index), CELLS)[0]
         torch.testing.assert_close(found, seen, atol=5e-3, rtol=0)
 
 
 def test_an_image_without_masks_has_none() -> None:
     """A segmenter finds nothing in some pictures."""
-    assert seen_masks([], None, 0, SIZE).shape == (0, CELLS, CELLS)
+    assert visible_masks([], None, 0, SIZE).shape == (0, CELLS, CELLS)
 
 
 def test_masks_reach_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_masks_reach_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     tokenizer = load_tokenizer("wordpiece", ["a film"], 60)
     transform = evaluation_transform(32, *PLAIN)
     augmented = training_transform(32, *PLAIN, AugmentConfig(), seed=1)
-    shown = partial(seen_masks, image_size=32, augment=AugmentConfig(), seed=1)
+    shown = partial(visible_masks, image_size=32, augment=AugmentConfig(), seed=1)
     corpus = PairCorpus(pairs, "train", tokenizer, 16, transform, augmented, masks=shown)
     sampler = BatchSampler(len(corpus), batch_size=4, epochs=1, seed=1)
     batch = next(iter(training_loader(corpus, sampler, 1, 0)))

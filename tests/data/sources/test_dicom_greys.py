@@ -14,7 +14,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from crossray.data.rejection import Rejected
 from crossray.data.sources.dicom_file import read_image_object
-from crossray.data.sources.dicom_greys import greys
+from crossray.data.sources.dicom_picture import greys
 from support.dicom import film, ramp
 
 RNG = np.random.default_rng()

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from crossray.core.errors import CrossRayError
-from crossray.data.sources.chexpert import ChexpertSource
-from crossray.data.sources.chexpert_labels import LABELS
+from crossray.data.sources.chexpert import LABELS, ChexpertSource
 from support.images import encoded_image
 
 Judge = Callable[..., list[dict[str, Any]]]

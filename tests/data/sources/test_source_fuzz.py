@@ -11,10 +11,10 @@ from typing import Any, get_args
 import pyarrow.parquet as pq
 import pytest
 
-from crossray.cli.sources import Source as AnySource
+from crossray.cli.ingest import AnySource
+from crossray.data.missing_values import is_visible
 from crossray.data.sources import openclipart
 from crossray.data.sources.source import Source
-from crossray.data.visible_text import is_visible
 from crossray.stages.ingest import ingest
 from support.damage import MARK, damaged
 from support.one_process import Outcome, outcome

@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
-from crossray.data.ingest_counts import Ledger
-from crossray.data.ingest_worker import WORK_SCHEMA
+from crossray.data.ingest.counts import IngestCounts
+from crossray.data.ingest.worker import WORK_SCHEMA
 from crossray.data.schema import PAIR_SCHEMA
-from crossray.data.sources.chexpert_labels import LABELS
+from crossray.data.sources.chexpert import LABELS
 from crossray.data.sources.mimic_cxr import TABLE, MimicCxrSource
 from support.images import encoded_image
 
@@ -162,11 +162,11 @@ def test_reports_without_text_are_counted(root: Path, judge: Judge) -> None:
     rows = judge(_source(root))
     assert [row["item_id"] for row in rows if not row["texts"]] == ["f50000011-0", "f50000011-1"]
     assert all(row["reason"] is None for row in rows)
-    ledger = Ledger()
-    ledger.count(pa.Table.from_pylist(rows, WORK_SCHEMA).select(PAIR_SCHEMA.names))
-    assert ledger.metrics()["without_text"] == 2
+    counts = IngestCounts()
+    counts.count(pa.Table.from_pylist(rows, WORK_SCHEMA).select(PAIR_SCHEMA.names))
+    assert counts.metrics()["without_text"] == 2
     screen = StringIO()
-    Console(file=screen).print(ledger.table())
+    Console(file=screen).print(counts.table())
     assert "without a text" in screen.getvalue()
 
 

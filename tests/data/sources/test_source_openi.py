@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from crossray.core.errors import CrossRayError
-from crossray.data.sources import openi_tables
-from crossray.data.sources.openi import IMAGES, REPORTS, OpeniSource
-from crossray.data.splits.split import assign_split
+from crossray.data.sources.openi import IMAGES, REPORTS, TABLES, OpeniSource
+from crossray.data.split import assign_split
 from support.images import encoded_image
 
 Judge = Callable[..., list[dict[str, Any]]]
@@ -143,13 +142,13 @@ def tables(tmp_path: Path) -> Path:
         "2,normal,normal,Chest,Pain,None.,Clear.,Normal caf\u00e9.\n",
         '1,Cardiomegaly/mild,Cardiomegaly,Chest,Pain,None.,"Large ""heart"".\nClear.",Large.\n',
     ]
-    (tmp_path / openi_tables.REPORTS).write_text(header + "".join(rows), "utf-8")
+    (tmp_path / TABLES[0]).write_text(header + "".join(rows), "utf-8")
     films = [(1, "1_IM-0001-4001.dcm.png", "Frontal"), (1, "1_IM-0001-3001.dcm.png", "Lateral"),
              (10, "10_IM-0002-1001.dcm.png", "Frontal")]  # fmt: skip
     for at, (_, name, _) in enumerate(films):
         (images / name).write_bytes(encoded_image(at, "PNG"))
     lines = ["uid,filename,projection", *(f"{uid},{name},{view}" for uid, name, view in films)]
-    (tmp_path / openi_tables.PROJECTIONS).write_text("\n".join(lines), "utf-8")
+    (tmp_path / TABLES[1]).write_text("\n".join(lines), "utf-8")
     return tmp_path
 
 
@@ -171,7 +170,7 @@ def test_tables(tables: Path, judge: Judge) -> None:
     for row in rows:
         assert row["split"] == assign_split(row["group_id"], 0, (0.7, 0.1, 0.2))
     assert "found 3 reports; the set is published with 3,955" in source.plan().notes
-    (tables / openi_tables.PROJECTIONS).unlink()
+    (tables / TABLES[1]).unlink()
     with pytest.raises(CrossRayError, match=r"has no indiana_projections\.csv"):
         source.plan()
 

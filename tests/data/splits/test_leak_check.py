@@ -13,10 +13,9 @@ from crossray.core.errors import CrossRayError
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs
 from crossray.data.shards import PairWriter
-from crossray.data.splits import leak_check
-from crossray.data.splits.leak_check import LeakCheck, check_leaks
-from crossray.data.splits.leaks import LEAK_COLUMNS, find_leaks
-from crossray.data.splits.split import SPLITS
+from crossray.data.split import SPLITS
+from crossray.data.splits import leaks
+from crossray.data.splits.leaks import LEAK_COLUMNS, LeakCheck, check_leaks, find_leaks
 
 SPLIT_OF = {0: "val", 1: "test"}  # of ten items; the others train
 
@@ -66,7 +65,7 @@ def test_the_second_evaluation_decodes_nothing(
         raise AssertionError("it was looked for again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(leak_check, "find_leaks", refuse)
+        patch.setattr(leaks, "find_leaks", refuse)
         assert check_leaks(pairs, "test") == first
         assert check_leaks(pairs, "val") == first, "of a set compared whole there is one answer"
     other = publish(tmp_path / "other", 30)
@@ -99,7 +98,7 @@ def test_a_sample_takes_all_of_a_small_split(tmp_path: Path) -> None:
     """The split that is evaluated is what a leak would spoil."""
     pairs = publish(tmp_path / "pairs", 1000)
     taken: list[str] = []
-    sample = leak_check._Sample(leak_check._shares(pairs.manifest.metrics["splits"], "test", 400))
+    sample = leaks._Sample(leaks._shares(pairs.manifest.metrics["splits"], "test", 400))
     for table in iter_pairs(pairs, ["item_id", "split"]):
         taken += [row["split"] for row in table.to_pylist() if sample(row["item_id"], row["split"])]
     assert taken.count("test") == 100

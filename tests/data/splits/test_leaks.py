@@ -20,8 +20,8 @@ from crossray.core.errors import CrossRayError
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
+from crossray.data.split import SPLITS
 from crossray.data.splits.leaks import Leak, find_leaks, normalised
-from crossray.data.splits.split import SPLITS
 
 Rows = list[dict[str, Any]]
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from crossray.data.splits.split import assign_split, parse_split
+from crossray.data.split import assign_split, parse_split
 
 
 def test_shares_follow_the_fractions() -> None:

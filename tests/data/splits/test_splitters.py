@@ -13,8 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.folds import assign_folds
-from crossray.data.splits.fractions import ANNOTATED_FRACTIONS, REPORT_COVERAGES, nested_subset
+from crossray.data.split import Split
+from crossray.data.splits.fractions import (
+    ANNOTATED_FRACTIONS,
+    REPORT_COVERAGES,
+    assign_folds,
+    nested_subset,
+)
 from crossray.data.splits.held_out import (
     DRAWS,
     NEVER_HELD_OUT,
@@ -24,7 +29,6 @@ from crossray.data.splits.held_out import (
     without_held_out,
 )
 from crossray.data.splits.items import Items
-from crossray.data.splits.split import Split
 from crossray.data.splits.splitters import ZeroShot
 
 SHARES = sorted({*ANNOTATED_FRACTIONS, *REPORT_COVERAGES}, reverse=True)
@@ -111,9 +115,9 @@ def test_labels_are_drawn_from_those_that_test_can_measure() -> None:
     ids = [str(number) for number in range(6)]
     items = Items(ids, ids, splits, ids, labels, [[]] * 6, np.ones(6, dtype=bool))
     for seed in range(20):
-        assert ZeroShot(share=0.5, seed=seed).deal(items).held_out == ("c",)
+        assert ZeroShot(share=0.5, seed=seed).split(items).held_out == ("c",)
     with pytest.raises(CrossRayError, match=r"the label 'a'.* labels of test are c"):
-        ZeroShot(held_out=("a",)).deal(items)
+        ZeroShot(held_out=("a",)).split(items)
 
 
 @given(items=ITEMS, held_out=st.sets(st.sampled_from(LABELS[:3]), min_size=1))

@@ -12,7 +12,7 @@ import pytest
 from lxml import html
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.report.ablation_report import write_ablation_report
+from crossray.evaluation.report.study_contents import write_variants
 from crossray.evaluation.significance.bootstrap import confidence_interval, paired_bootstrap
 from crossray.evaluation.significance.claims import Claim
 
@@ -54,8 +54,8 @@ def write(folder: Path, values: dict[str, Any], **facts: Any) -> dict[str, Any]:
     changes = {"full": [], "less": ["method.gate = False"], "other": ["method.margin = 0.1"]}
     claims = [Claim("full", "less", "mAP@all", "Table 3")]
     sizes = {"full": 1200, "less": 1000, "other": 1200}
-    return write_ablation_report(
-        folder, values, "full", METRICS, claims, changes, sizes, {**FACTS, **facts}
+    return write_variants(
+        folder, values, "full", METRICS, changes, sizes, {**FACTS, **facts}, claims
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import paired_bootstrap
-from crossray.evaluation.report.annotation_report import PLAIN, STAGED, write_annotation_report
+from crossray.evaluation.report.study_contents import PLAIN, STAGED, write_curves
 
 METRICS = ("R@1", "median_rank", "mAP@all")
 FACTS = {
@@ -47,7 +47,7 @@ def curves() -> dict[str, dict[float, dict[str, pa.Table]]]:
 def test_report_says_what_the_values_are(tmp_path: Path) -> None:
     """A ratio to another score, or an interval of other queries, would be a claim about nothing."""
     given = curves()
-    report = write_annotation_report(tmp_path, given, METRICS, FACTS)
+    report = write_curves(tmp_path, given, METRICS, FACTS)
     assert json.loads((tmp_path / "report.json").read_text()) == report
     whole = given[PLAIN][1.0]["image_to_text"]
     for name, points in given.items():
@@ -82,7 +82,7 @@ def test_report_says_what_the_values_are(tmp_path: Path) -> None:
 
 def test_page_and_text_show_both_curves(tmp_path: Path) -> None:
     """Readers see the page, not the JSON; a note must not break it."""
-    write_annotation_report(tmp_path, curves(), METRICS, FACTS)
+    write_curves(tmp_path, curves(), METRICS, FACTS)
     text, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
     assert "90% is not reached" in text
     assert "| 0.3 | 30 | with stage 1 |" in text
@@ -95,7 +95,7 @@ def test_one_curve_is_enough_and_30_percent_may_be_missing(tmp_path: Path) -> No
     """A method without a stage 1 has a curve too."""
     facts = FACTS | {"pairs": {"1": 100, "0.5": 50}}
     points = {PLAIN: {1.0: values(0.9, 1), 0.5: values(0.0, 2)}}
-    report = write_annotation_report(tmp_path, points, METRICS, facts)
+    report = write_curves(tmp_path, points, METRICS, facts)
     assert report["differences"] == {}
     assert report["hypothesis"]["reached"] == {}
     assert report["curves"][PLAIN]["0.5"]["ratios"]["image_to_text"]["mAP@all"]["value"] == 0.0
@@ -107,8 +107,8 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
     table = given[STAGED][0.3]["image_to_text"]
     given[STAGED][0.3] = {"image_to_text": table.slice(1)}
     with pytest.raises(CrossRayError, match="were asked different image_to_text queries"):
-        write_annotation_report(tmp_path, given, METRICS, FACTS)
+        write_curves(tmp_path, given, METRICS, FACTS)
     nothing = {PLAIN: {1.0: values(0.0, 1), 0.3: values(0.4, 2)}}
-    report = write_annotation_report(tmp_path, nothing, METRICS, FACTS)
+    report = write_curves(tmp_path, nothing, METRICS, FACTS)
     assert report["curves"][PLAIN]["0.3"]["ratios"]["image_to_text"]["R@1"] is None
     assert "so there is no ratio" in (tmp_path / "report.md").read_text()

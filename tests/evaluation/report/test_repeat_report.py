@@ -16,8 +16,8 @@ from scipy import stats
 from crossray.cli import main
 from crossray.core.artifacts import Artifact, Parent, create, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.report.repeat_report import Over, write_repeat_report
 from crossray.evaluation.report.report import DIRECTIONS
+from crossray.evaluation.report.study_contents import Over, write_spread
 from crossray.evaluation.significance.compare import compare_repeats
 from crossray.evaluation.significance.spread import spread_of
 
@@ -57,8 +57,8 @@ def publish(
     """A report of repeated runs, as the job publishes it."""
     config = {"repeat": over, "runs": list(runs), "split": "test", "protocol": "hier"}
     with create(str(folder / name), "report", config, [Parent("pairs", pairs, "u")]) as draft:
-        lineage = {"pairs": {"id": pairs, "uri": "u"}}
-        report = write_repeat_report(draft.path, runs, over, lineage, ["<b>A note.</b>"])
+        facts = {"lineage": {"pairs": {"id": pairs, "uri": "u"}}, "notes": ["<b>A note.</b>"]}
+        report = write_spread(draft.path, runs, over, facts)
         draft.metrics.update(report["metrics"])
     return open_artifact(str(folder / name))
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from crossray.evaluation.report.sweep_plots import importance_of, study_of
 from crossray.evaluation.report.sweep_report import write_sweep_report
-from crossray.evaluation.report.sweep_study import importance_of, study_of
 from crossray.evaluation.report.sweep_trial import SweepTrial
 
 FACTS = {

@@ -1,7 +1,5 @@
 """One split of a data set as methods read it: from pixels and words, or from cached features."""
 
-from __future__ import annotations
-
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +13,10 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.core.types import ImageBatch, Teaching, TextBatch
+from crossray.core.types import ImageBatch, TeacherOutputs, TextBatch
 from crossray.data.corpora.memory_map import cached_table, map_table
 from crossray.data.schema import PAIR_SCHEMA, iter_pairs, text_entries
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
 
 Pairing = Literal["paired", "unpaired", "all"]
@@ -65,7 +63,7 @@ class Corpus(ABC):
     def collate_texts(self, texts: Sequence[Any]) -> TextBatch:
         """What `text` gave, as one batch."""
 
-    def teaching(self, row: int, number: int) -> Teaching | None:
+    def teaching(self, row: int, number: int) -> TeacherOutputs | None:
         """What a teacher makes of an item's image and its text `number`, if there is a teacher."""
         return None
 
@@ -86,8 +84,8 @@ class PairCorpus(Corpus):
     """A split of a `pairs` artifact, memory-mapped; images and texts are decoded on reading.
 
     With `boxes` images come with their boxes, which it turns into those of what an epoch shows
-    (`seen_boxes`), and with `masks` with their masks (`seen_masks`). Raises `CrossRayError` where
-    no item has any.
+    (`visible_boxes`), and with `masks` with their masks (`visible_masks`). Raises `CrossRayError`
+    where no item has any.
     """
 
     def __init__(

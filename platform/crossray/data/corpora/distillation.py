@@ -1,6 +1,4 @@
-"""A teacher's outputs on disk, and the corpus that gives them out beside images and texts."""
-
-from __future__ import annotations
+"""A teacher's outputs on disk, and the corpus that adds them to images and texts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import ImageBatch, Representation, Teaching, TextBatch
+from crossray.core.types import ImageBatch, Representation, TeacherOutputs, TextBatch
 from crossray.data.corpora.corpus import Corpus
 
 OUTPUTS_SCHEMA = pa.schema(
@@ -26,7 +24,7 @@ OUTPUTS_SCHEMA = pa.schema(
 )
 
 
-class Outputs(NamedTuple):
+class ItemOutputs(NamedTuple):
     """A teacher's outputs for one item, each tensor without the batch dimension."""
 
     image: Representation
@@ -35,7 +33,7 @@ class Outputs(NamedTuple):
     text_layers: Sequence[Representation]
 
 
-def outputs_batch(rows: Iterable[Outputs]) -> pa.RecordBatch:
+def outputs_batch(rows: Iterable[ItemOutputs]) -> pa.RecordBatch:
     """Rows of `OUTPUTS_SCHEMA`: every representation is one safetensors buffer, floats in half."""
     columns = zip(
         *(
@@ -60,13 +58,13 @@ def _pack_all(parts: Sequence[Representation]) -> list[bytes]:
 
 
 def _unpack(data: bytes) -> Representation:
-    def whole(tensor: Tensor) -> Tensor:
+    def full(tensor: Tensor) -> Tensor:
         return tensor.float() if tensor.is_floating_point() else tensor
 
-    return {name: whole(tensor) for name, tensor in load(data).items()}
+    return {name: full(tensor) for name, tensor in load(data).items()}
 
 
-class TaughtCorpus(Corpus):
+class DistillationCorpus(Corpus):
     """Images of one corpus and texts of another, of the same items, with a teacher's outputs."""
 
     def __init__(self, images: Corpus, texts: Corpus, outputs: pa.Table | None) -> None:
@@ -98,12 +96,12 @@ class TaughtCorpus(Corpus):
         """See `Corpus.collate_texts`."""
         return self._texts.collate_texts(texts)
 
-    def teaching(self, row: int, number: int) -> Teaching | None:
+    def teaching(self, row: int, number: int) -> TeacherOutputs | None:
         """See `Corpus.teaching`."""
         if self._outputs is None:
             return None
         column = self._outputs.column
-        return Teaching(
+        return TeacherOutputs(
             _unpack(column("image")[row].as_py()),
             _unpack(column("texts")[row][number].as_py()),
             _unpack(column("image_layers")[row].as_py()),
@@ -111,13 +109,13 @@ class TaughtCorpus(Corpus):
         )
 
 
-def collate_teaching(samples: Sequence[Teaching]) -> Teaching:
+def collate_teaching(samples: Sequence[TeacherOutputs]) -> TeacherOutputs:
     """The samples as one batch; shorter tensors are padded with 0 at the end of each dimension."""
 
     def stacked(parts: Sequence[Representation]) -> Representation:
         return {name: _stack([part[name] for part in parts]) for name in parts[0]}
 
-    return Teaching(
+    return TeacherOutputs(
         stacked([sample.images for sample in samples]),
         stacked([sample.texts for sample in samples]),
         stacked([sample.image_layers for sample in samples]),
@@ -129,6 +127,6 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     shape = np.array([tensor.shape for tensor in tensors]).max(axis=0, initial=0).tolist()
     padded = []
     for tensor in tensors:
-        missing = [(0, whole - own) for own, whole in zip(tensor.shape, shape, strict=True)]
+        missing = [(0, longest - size) for size, longest in zip(tensor.shape, shape, strict=True)]
         padded.append(functional.pad(tensor, [n for pair in reversed(missing) for n in pair]))
     return torch.stack(padded)

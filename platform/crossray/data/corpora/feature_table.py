@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 def feature_table(

@@ -1,7 +1,5 @@
 """Several splits as one corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,24 +27,24 @@ class JoinedCorpus(Corpus):
 
     def image(self, row: int, epoch: int | None = None) -> Any:
         """See `Corpus.image`."""
-        part, own = self._at(row)
-        return part.image(own, epoch)
+        part, place = self._at(row)
+        return part.image(place, epoch)
 
     def picture(self, row: int) -> bytes:
         """See `PairCorpus.picture`; of parts that are pairs."""
-        part, own = self._at(row)
+        part, place = self._at(row)
         assert isinstance(part, PairCorpus)
-        return part.picture(own)
+        return part.picture(place)
 
     def text_count(self, row: int) -> int:
         """See `Corpus.text_count`."""
-        part, own = self._at(row)
-        return part.text_count(own)
+        part, place = self._at(row)
+        return part.text_count(place)
 
     def text(self, row: int, number: int) -> Any:
         """See `Corpus.text`."""
-        part, own = self._at(row)
-        return part.text(own, number)
+        part, place = self._at(row)
+        return part.text(place, number)
 
     def collate_images(self, images: Sequence[Any]) -> ImageBatch:
         """See `Corpus.collate_images`."""

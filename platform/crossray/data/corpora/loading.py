@@ -1,23 +1,21 @@
-"""Training batches from a corpus, through a torch DataLoader."""
+"""Training batches from a corpus, through a torch DataLoader; its errors name the item."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from crossray.core.types import Batch, Teaching, TextBatch
+from crossray.core.errors import CrossRayError
+from crossray.core.types import Batch, TeacherOutputs, TextBatch
 from crossray.data.corpora.corpus import Corpus
 from crossray.data.corpora.distillation import collate_teaching
-from crossray.data.corpora.item_errors import naming
-from crossray.data.corpora.label_matrix import label_matrix
 from crossray.data.corpora.sampling import BatchSampler
-from crossray.data.pretext.samples import PretextSamples
 
-_Sample = tuple[object, object, int, Teaching | None]
+_Sample = tuple[object, object, int, TeacherOutputs | None]
 
 
 class _Samples(Dataset[Any]):
@@ -30,7 +28,7 @@ class _Samples(Dataset[Any]):
         sentences: float,
     ) -> None:
         self.corpus, self.seed, self.texts, self.sentences = corpus, seed, texts, sentences
-        self.labels_NC = label_matrix(corpus.labels, label_names) if label_names else None
+        self.labels_NC = multi_hot(corpus.labels, label_names) if label_names else None
 
     def __len__(self) -> int:
         return len(self.corpus)
@@ -84,29 +82,23 @@ def training_loader(
 ) -> DataLoader[Batch]:
     """Micro-batches of one process, in the sampler's order.
 
-    Each item comes with one of its texts, drawn anew every epoch. What is drawn depends on the
+    Each item comes with one of its texts, drawn again every epoch. What is drawn depends on the
     seed, the epoch and the item only, so neither resuming nor the number of loader processes
     changes it. `label_names` are the columns of `labels_BC`; without them it is left out. Without
     `texts` no text is read, and the batches have none. `sentences`: see `AugmentConfig`.
     """
     samples = _Samples(corpus, seed, label_names, texts, sentences)
-    return _loader(samples, samples.collate, sampler, processes)
+    return ordered_loader(samples, samples.collate, sampler, processes)
 
 
-def pretext_loader(
-    samples: PretextSamples, sampler: BatchSampler, processes: int
-) -> DataLoader[Batch]:
-    """As `training_loader`, for images and texts that are read apart."""
-    return _loader(samples, samples.collate, sampler, processes)
-
-
-def _loader(
+def ordered_loader(
     samples: Dataset[Any],
     collate: Callable[[Sequence[Any]], Batch],
     sampler: BatchSampler,
     processes: int,
 ) -> DataLoader[Batch]:
-    # Without a generator of its own each pass draws a seed from torch's, which would give a resumed
+    """`samples` as the batches of `sampler`, in its order, by so many processes."""
+    # Without a generator each pass draws a seed from torch's, which would give a resumed
     # run another dropout.
     return DataLoader(
         samples,
@@ -115,3 +107,34 @@ def _loader(
         num_workers=processes,
         generator=torch.Generator(),
     )
+
+
+def multi_hot(labels: Sequence[Sequence[str]], names: Sequence[str]) -> Tensor:
+    """Labels as numbers, `labels_NC`: float32, 1 where an item carries a label.
+
+    Raises `CrossRayError` for a label that `names` does not have.
+    """
+    columns = {name: column for column, name in enumerate(names)}
+    labels_NC = torch.zeros(len(labels), len(columns))
+    for row, some in enumerate(labels):
+        for name in some:
+            if name not in columns:
+                raise CrossRayError(
+                    f"row {row} carries the label {name!r}, which the data's manifest does not "
+                    "list; ingest the data again."
+                )
+            labels_NC[row, columns[name]] = 1.0
+    return labels_NC
+
+
+@contextmanager
+def naming(item_id: str) -> Iterator[None]:
+    """Whatever is raised inside becomes a `CrossRayError` that names the item."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        raise CrossRayError(
+            f"the item {item_id!r} cannot be read ({reason}); mend it and ingest it again, or "
+            "leave it out."
+        ) from error

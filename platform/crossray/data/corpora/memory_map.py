@@ -1,7 +1,5 @@
 """Arrow files that processes of a machine share through memory mapping."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Which items make which batch: deterministic by seed, split by rank, resumable at any step."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -67,6 +65,6 @@ class BatchSampler:
                 else 0
             )
             for step in range(first, self.steps_per_epoch):
-                whole = order[step * self.batch_size : (step + 1) * self.batch_size]
-                for micro in np.split(whole, self.accumulation):
+                batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+                for micro in np.split(batch, self.accumulation):
                     yield [(epoch, int(item)) for item in np.split(micro, processes)[rank]]

@@ -1,7 +1,5 @@
 """Arrays by name out of a `.mat` or `.npz` file, and what vectors and labels may look like."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from crossray.core.errors import CrossRayError
 
 Labels = list[tuple[str, ...]]
-_EXACT = 2**53  # beyond it not every whole number is a float
+_EXACT = 2**53  # beyond it not every integer is a float
 
 
 class ArrayFile:
@@ -79,9 +77,9 @@ class ArrayFile:
 
 
 def label_lists(files: Sequence[tuple[str, NDArray[Any]]]) -> list[Labels]:
-    """The labels of several splits' rows, each given with words that say where it stands.
+    """The labels of several splits' rows, each given with its place, for messages.
 
-    One column, or one row, of whole numbers holds class indices: from 0, or, when no split has
+    One column, or one row, of integers holds class indices: from 0, or, when no split has
     class 0, from 1. Several columns of zeros and ones are one-hot or multi-hot. Classes are named
     by their number from 0. Raises `CrossRayError` for anything else.
     """
@@ -104,11 +102,11 @@ def _numbers(where: str, array: NDArray[Any]) -> NDArray[np.int64]:
     """Class indices [N] or hot columns [N, C]."""
     if array.ndim == 2 and 1 in array.shape:
         array = array.ravel()
-    whole = array.dtype.kind in "fiub" and bool(
+    integral = array.dtype.kind in "fiub" and bool(
         ((array == np.floor(array)) & (np.abs(array) < _EXACT)).all()
     )
-    hot = array.ndim == 2 and whole and bool(np.isin(array, (0, 1)).all())
-    if not (hot or (array.ndim == 1 and whole)):
+    hot = array.ndim == 2 and integral and bool(np.isin(array, (0, 1)).all())
+    if not (hot or (array.ndim == 1 and integral)):
         raise CrossRayError(
             f"{where} has the shape {array.shape} and the type {array.dtype}; labels are one "
             "whole number a row, or a column of zeros and ones a class."
@@ -118,4 +116,4 @@ def _numbers(where: str, array: NDArray[Any]) -> NDArray[np.int64]:
 
 def _unreadable(path: Path, error: Exception) -> str:
     reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-    return f"{path} cannot be read ({reason}); give a whole file of plain numeric arrays."
+    return f"{path} cannot be read ({reason}); give a complete file of plain numeric arrays."

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sources.source import Origin
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FeatureSource(Origin):
 
     @abstractmethod
     def features(self, seed: int) -> FeatureSet:
-        """Read the whole set; `seed` draws what the set does not say. Raises `CrossRayError`."""
+        """Read all of the set; `seed` draws what the set does not say. Raises `CrossRayError`."""
 
 
 def paired_rows(

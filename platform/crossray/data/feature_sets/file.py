@@ -1,7 +1,5 @@
 """Any feature set: named arrays in one `.mat` or `.npz` file."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -15,7 +13,7 @@ from crossray.data.feature_sets.feature_set import (
     FeatureSource,
     paired_rows,
 )
-from crossray.data.splits.split import SPLITS, Split, assign_split
+from crossray.data.split import SPLITS, Split, assign_split
 
 Keys = tuple[str | None, str | None, str | None]
 
@@ -56,7 +54,7 @@ class FeatureFileSource(FeatureSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("file",)
 
     def features(self, seed: int) -> FeatureSet:
@@ -66,9 +64,9 @@ class FeatureFileSource(FeatureSource):
         arrays = [(f"{key} of {self.file}", file.read(key)) for _, _, key in given.values()]
         labels = label_lists(arrays)
         splits: dict[Split, FeatureRows] = {}
-        for (split, (image, text, _)), own in zip(given.items(), labels, strict=True):
+        for (split, (image, text, _)), names in zip(given.items(), labels, strict=True):
             vectors = file.vectors(image), file.vectors(text)
-            splits[split] = paired_rows(split, *vectors, own, self.file)
+            splits[split] = paired_rows(split, *vectors, names, self.file)
         return FeatureSet(splits if "test" in splits else {**splits, **drawn(splits, seed)})
 
     def _given(self) -> dict[Split, tuple[str, str, str]]:
@@ -96,12 +94,12 @@ class FeatureFileSource(FeatureSource):
 
 def drawn(splits: dict[Split, FeatureRows], seed: int) -> dict[Split, FeatureRows]:
     """The training rows shared out over the splits that the file does not have."""
-    whole = splits["train"]
+    rows = splits["train"]
     shares = (0.9, 0.0, 0.1) if "val" in splits else (0.8, 0.1, 0.1)
-    own = [assign_split(name, seed, shares) for name in whole.item_ids]
+    assigned = [assign_split(name, seed, shares) for name in rows.item_ids]
     found: dict[Split, FeatureRows] = {}
     for split in SPLITS:
-        rows = [row for row, where in enumerate(own) if where == split]
-        if rows:
-            found[split] = whole.take(rows)
+        chosen = [row for row, where in enumerate(assigned) if where == split]
+        if chosen:
+            found[split] = rows.take(chosen)
     return found

@@ -1,7 +1,5 @@
 """The vectors of the Wikipedia set of Rasiwasia et al., in its official layout."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +40,7 @@ class WikipediaFeatureSource(FeatureSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder",)
 
     def features(self, seed: int) -> FeatureSet:

@@ -1,7 +1,5 @@
 """The image and text vectors of XMedia, as they are sent on request."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -12,7 +10,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.feature_sets.arrays import ArrayFile, Labels, label_lists
 from crossray.data.feature_sets.feature_set import FeatureSet, FeatureSource, paired_rows
 from crossray.data.sources.layout import Layout, counted
-from crossray.data.splits.split import Split, hashed_point
+from crossray.data.split import Split, hashed_point
 
 FEATURES = "XMediaFeatures.mat"
 PUBLISHED = {"tr": 4_000, "te": 1_000}
@@ -28,7 +26,7 @@ class XmediaSource(FeatureSource):
     """4,096 CNN values an image and 3,000 words a text, one of twenty classes.
 
     The originals are not distributed, and images and texts are matched by class: as in GPLDAN, a
-    pair is what stands in the same row. 30 % of the test rows of every class, drawn by the seed,
+    pair has equal row numbers. 30 % of the test rows of every class, drawn by the seed,
     are val: 300 of 1,000.
 
     Attributes:
@@ -41,7 +39,7 @@ class XmediaSource(FeatureSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder",)
 
     def features(self, seed: int) -> FeatureSet:
@@ -51,14 +49,14 @@ class XmediaSource(FeatureSource):
         labels = dict(zip(PUBLISHED, self._labels(file), strict=True))
         parts = {}
         for part, published in PUBLISHED.items():
-            own, split = labels[part], {"tr": "train", "te": "test"}[part]
+            names, split = labels[part], {"tr": "train", "te": "test"}[part]
             image, text = file.vectors(f"I_{part}_CNN"), file.vectors(f"T_{part}_BOW")
-            parts[part] = paired_rows(split, image, text, own, FEATURES)
-            notes += counted(len(own), published, f"{split} pairs")
+            parts[part] = paired_rows(split, image, text, names, FEATURES)
+            notes += counted(len(names), published, f"{split} pairs")
         test = parts["te"]
-        own_split = stratified(test.item_ids, labels["te"], seed)
-        val = [row for row, split in enumerate(own_split) if split == "val"]
-        rest = [row for row, split in enumerate(own_split) if split == "test"]
+        split_of_row = stratified(test.item_ids, labels["te"], seed)
+        val = [row for row, split in enumerate(split_of_row) if split == "val"]
+        rest = [row for row, split in enumerate(split_of_row) if split == "test"]
         splits = {"train": parts["tr"], "val": test.take(val), "test": test.take(rest)}
         return FeatureSet({s: rows for s, rows in splits.items() if len(rows)}, tuple(notes))  # type: ignore[misc]
 
@@ -80,7 +78,7 @@ def stratified(item_ids: tuple[str, ...], labels: Labels, seed: int) -> list[Spl
     """`val` for the share `VALIDATION` of the rows of every class, `test` for the others."""
     splits: list[Split] = ["test"] * len(item_ids)
     for name in sorted(set(labels)):
-        rows = [row for row, own in enumerate(labels) if own == name]
+        rows = [row for row, names in enumerate(labels) if names == name]
         rows.sort(key=lambda row: hashed_point(seed, item_ids[row]))
         for row in rows[: round(VALIDATION * len(rows))]:
             splits[row] = "val"

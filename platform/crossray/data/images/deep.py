@@ -5,9 +5,8 @@ not read others, so that imagecodecs (libpng, libtiff) decodes these. It is impo
 used: most processes never meet such an image.
 """
 
-from __future__ import annotations
-
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -17,9 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import PREFIXES, ImageFileDirectory_v2
 
+from crossray.data.image_file import check_size
 from crossray.data.images.grey_range import GreyRange, Range
-from crossray.data.images.limits import check_size
-from crossray.data.images.png_chunks import SIGNATURE, body, chunks
 from crossray.data.rejection import Rejected
 
 ORIENTATION = 0x0112  # the EXIF and TIFF tag; 5 to 8 exchange the sides
@@ -30,6 +28,8 @@ _COLOURS = {0: 1, 1: 1, 2: 3}  # channels of TIFF's photometric interpretations 
 _WHITE_IS_ZERO = 0
 _BIG_TIFF = (b"\x2b\x00", b"\x00\x2b")
 _PNG_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def deep_image(data: bytes) -> DeepImage | None:
     deep: Pillow misreads them. Of several pages the first is taken. Raises `Rejected` for what is
     too large, cannot be decoded, or holds colours other than greys and RGB.
     """
-    if data.startswith(SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         return _png(data)
     if data.startswith(tuple(PREFIXES)):
         return _tiff(data)
@@ -133,13 +133,13 @@ def _png(data: bytes) -> DeepImage | None:
     if len(data) < 33 or data[12:16] != b"IHDR":
         return None
     width, height, bits, colour = struct.unpack(">IIBB", data[16:26])
-    found = {kind: body(chunk) for kind, chunk in chunks(data) if kind != b"IDAT"}
+    found = {kind: _body(chunk) for kind, chunk in _chunks(data) if kind != b"IDAT"}
     narrow = bits < 8 and colour == 0 and b"tRNS" in found
     if not (bits == 16 or narrow) or colour not in _PNG_CHANNELS:
         return None
     check_size(width, height, pixel_bytes=_PNG_CHANNELS[colour] * 2)
     read = (b"IHDR", b"tRNS", b"IDAT", b"IEND")
-    bare = SIGNATURE + b"".join(chunk for kind, chunk in chunks(data) if kind in read)
+    bare = PNG_SIGNATURE + b"".join(chunk for kind, chunk in _chunks(data) if kind in read)
     values_YXC = _decoded("PNG", bare, (height, width))
     channels = values_YXC.shape[2]
     alpha_YX = values_YXC[:, :, -1] if channels in (2, 4) else None  # also what tRNS says
@@ -150,6 +150,28 @@ def _png(data: bytes) -> DeepImage | None:
         values_YXC[:, :, : channels - (alpha_YX is not None)], alpha_YX, held, declared,
         orientation=_exif_orientation(found.get(b"eXIf", b"")),
     )  # fmt: skip
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The kind of every chunk of a PNG file, and its bytes; the last may be cut short.
+
+    ISO/IEC 15948, section 5.
+    """
+    at = len(PNG_SIGNATURE)
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        yield data[at + 4 : at + 8], data[at : at + 12 + length]
+        at += 12 + length
+
+
+def _body(chunk: bytes) -> bytes:
+    """What a chunk holds, without its length, kind and check sum."""
+    return chunk[8:-4]
+
+
+def without_text(data: bytes) -> bytes:
+    """A PNG file without its texts and its colour profile."""
+    return PNG_SIGNATURE + b"".join(chunk for kind, chunk in _chunks(data) if kind not in _PNG_TEXT)
 
 
 def _exif_orientation(block: bytes) -> int:

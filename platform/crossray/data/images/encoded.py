@@ -1,66 +1,28 @@
 """Encoded images of unknown origin: bounded before they are decoded, decoded to find damage."""
 
-from __future__ import annotations
-
 import io
-import os
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
-from crossray.data.images import png_chunks
-from crossray.data.images.deep import ORIENTATION, DeepImage, deep_image
+from crossray.data.image_file import MAX_BYTES, check_size
+from crossray.data.images.deep import (
+    ORIENTATION,
+    PNG_SIGNATURE,
+    DeepImage,
+    deep_image,
+    without_text,
+)
 from crossray.data.images.file_kinds import unread_kind
 from crossray.data.images.grey_range import GreyRange, Range
-from crossray.data.images.limits import MAX_BYTES, check_size
 from crossray.data.rejection import Rejected
 
 _KEPT = ("JPEG", "PNG")
 _READ = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
 _COLOUR_MAP = 320
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image file by its `name` inside the folder `root`; the name is not trusted."""
-
-    root: str
-    name: str
-
-    def read(self, max_bytes: int | None = None) -> bytes:
-        """The file's bytes.
-
-        Raises `Rejected` when the name leads out of the folder (`..`, an absolute path, a
-        symbolic link), when no such file exists or when it is larger than `max_bytes`,
-        by default `MAX_BYTES`.
-        """
-        root = Path(self.root).resolve()
-        try:
-            path = (root / self.name).resolve()
-            if not path.is_relative_to(root):
-                raise Rejected("image outside the folder", self._outside())
-            if not path.is_file():
-                raise Rejected("missing image", f"there is no file {self.name!r}")
-            limit = MAX_BYTES if max_bytes is None else max_bytes
-            if (size := path.stat().st_size) > limit:
-                raise Rejected("image too large", f"{self.name!r} has {size:,} bytes")
-            return path.read_bytes()
-        except (OSError, ValueError, RuntimeError) as error:  # name too long, NUL, link loop
-            raise Rejected("missing image", f"{self.name!r}: {_short(error)}") from None
-
-    def _outside(self) -> str:
-        """Why the name leads out of the folder; where it leads to is not told."""
-        named = Path(os.path.normpath(Path(self.root) / self.name))
-        if not named.is_relative_to(os.path.normpath(self.root)):
-            return f"{self.name!r}"
-        return (
-            f"{self.name!r} is a link, or lies behind one, that leads out of the folder; put the "
-            "file itself there (cp -L follows links)"
-        )
 
 
 @dataclass(frozen=True)
@@ -96,9 +58,9 @@ def admitted_image(data: bytes, grey_range: GreyRange = "auto") -> StoredImage:
     try:
         return StoredImage(_stored(data))
     except Rejected as error:
-        if error.reason != "broken image" or not data.startswith(png_chunks.SIGNATURE):
+        if error.reason != "broken image" or not data.startswith(PNG_SIGNATURE):
             raise
-        return StoredImage(_stored(png_chunks.without_text(data)))
+        return StoredImage(_stored(without_text(data)))
 
 
 def shown_shape(data: bytes) -> tuple[int, int]:

@@ -1,9 +1,10 @@
-"""What a file is that is no image of a format that ingest reads, told by its bytes."""
+"""What kind of file it is, by its first bytes, where ingest does not read its format."""
 
-from __future__ import annotations
+from typing import NamedTuple
 
-from crossray.data.images.jpeg_frame import JPEG_LS, frame_header
-
+JPEG_LS = 0xF7
+_START_OF_FRAME = {*range(0xC0, 0xD0), JPEG_LS} - {0xC4, 0xC8, 0xCC}
+_LONGEST = 10  # bytes from the marker to the number of samples
 _REMEDY = "convert it to JPEG or PNG"
 _AT_START = (
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
@@ -30,8 +31,32 @@ _BRANDS = (
 )
 
 
+class FrameHeader(NamedTuple):
+    """What a compressed frame says of itself; `precision` is its bits a sample."""
+
+    rows: int
+    columns: int
+    samples: int
+    precision: int
+
+
+def frame_header(data: bytes) -> tuple[int, FrameHeader] | None:
+    """The marker and the header of the frame of a JPEG or JPEG-LS file (ITU-T T.81, B.2.2).
+
+    None where `data` ends or breaks before it.
+    """
+    at = 2
+    while at + _LONGEST <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in _START_OF_FRAME:
+            rows, columns = (int.from_bytes(data[at + k : at + k + 2], "big") for k in (5, 7))
+            return marker, FrameHeader(rows, columns, data[at + 9], data[at + 4])
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
+
+
 def unread_kind(data: bytes) -> str | None:
-    """What the file is and what to do, where its first bytes tell; else None."""
+    """What the file is and what to do, where its first bytes show it; else None."""
     head = data[:1024]
     if head[128:132] == b"DICM":
         return "the file is DICOM; ingest its folder with `crossray ingest dicom`"

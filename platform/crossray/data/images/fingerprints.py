@@ -1,7 +1,5 @@
 """Perceptual fingerprints: one image in two encodings gives nearly the same bits."""
 
-from __future__ import annotations
-
 import faiss
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Which stored value is black and which is white in images of more than 8 bits a channel."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

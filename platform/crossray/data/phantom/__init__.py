@@ -4,8 +4,6 @@ Synthetic and of no clinical value. Row ``i`` is a pure function of the configur
 so any worker can make any slice, and the same seed and version give the same bytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,8 +16,7 @@ from crossray.data.phantom.config import PhantomConfig
 from crossray.data.phantom.labels import label_vocabulary
 from crossray.data.phantom.render import structure_masks
 from crossray.data.phantom.rows import DISCLAIMER, VERSION, make_row
-from crossray.data.phantom.sample import sample_study
-from crossray.data.phantom.streams import patient_of
+from crossray.data.phantom.sample import patient_of, sample_study
 
 __all__ = [
     "DISCLAIMER",

@@ -1,7 +1,5 @@
 """From attenuation to a film: Beer-Lambert's law, quantum noise, film curve, marker, encoding."""
 
-from __future__ import annotations
-
 import io
 from functools import lru_cache
 

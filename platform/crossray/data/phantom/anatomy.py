@@ -3,8 +3,6 @@
 Everything is a map of attenuation (the line integral of Beer-Lambert's law, dimensionless).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossray.data.phantom.canvas import Field, Frame, smoothstep, texture
-from crossray.data.phantom.study import Finding, Study
+from crossray.data.phantom.study import ChestFinding, Study
 
 AIR = 1.75  # attenuation that a lung of full depth takes from the body
 CARINA = -0.20
@@ -188,7 +186,7 @@ class Chest:
 
 
 def lung_texture(chest: Chest) -> Field:
-    """Fine structure of the lungs, the patient's own up to its position on the film."""
+    """Fine structure of the lungs, particular to the patient up to its position on the film."""
     rng = np.random.default_rng(chest.anatomy.seed)
     return 0.07 * texture(rng, 56) * chest.lung
 
@@ -225,6 +223,6 @@ def _heart_half_width(study: Study) -> float:
     return ratio * study.anatomy.half_width
 
 
-def _widening(findings: tuple[Finding, ...]) -> float:
+def _widening(findings: tuple[ChestFinding, ...]) -> float:
     sizes = [f.size for f in findings if f.name == "Enlarged Cardiomediastinum"]
     return 0.075 + 0.06 * sizes[0] if sizes else 0.0

@@ -1,7 +1,5 @@
 """What a phantom data set is made of: its size, its seed and its variants."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from crossray.core.errors import CrossRayError
@@ -10,7 +8,7 @@ from crossray.data.phantom.labels import FINDINGS, NO_FINDING
 
 @dataclass(frozen=True)
 class PhantomConfig:
-    """The whole description of a phantom data set: row `i` is a pure function of it and `i`.
+    """The complete description of a phantom data set: row `i` is a pure function of it and `i`.
 
     Attributes:
         items: number of rows, 1 or more.

@@ -3,8 +3,6 @@
 ``python -m crossray.data.phantom.contact_sheet OUT.jpg`` writes it.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 from pathlib import Path
@@ -13,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crossray.data.phantom import PhantomConfig, generate, sample_study
 from crossray.data.phantom.canvas import SIZE
-from crossray.data.phantom.study import Finding
+from crossray.data.phantom.study import ChestFinding
 
 COLUMNS, ROWS = 6, 4
 _CAPTION = 26
@@ -33,7 +31,7 @@ def contact_sheet(config: PhantomConfig) -> Image.Image:
     return sheet
 
 
-def _caption(finding: Finding) -> str:
+def _caption(finding: ChestFinding) -> str:
     what = finding.kind or finding.name.lower()
     return " ".join(word for word in (finding.severity, finding.side, finding.zone, what) if word)
 

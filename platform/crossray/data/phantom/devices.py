@@ -1,7 +1,5 @@
 """Support devices, surgical clips and wires: radio-opaque shapes over the chest."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 
 from crossray.data.phantom.anatomy import CARINA, Chest
 from crossray.data.phantom.canvas import Field
-from crossray.data.phantom.study import Finding, tube_tip_above_carina
+from crossray.data.phantom.study import ChestFinding, tube_tip_above_carina
 
 Path = NDArray[np.float64]
 
@@ -30,11 +28,11 @@ def _walls(half: float) -> Path:
     return np.array([[[half, 0.0]], [[-half, 0.0]]])
 
 
-def _sign(finding: Finding) -> int:
+def _sign(finding: ChestFinding) -> int:
     return 1 if finding.side == "left" else -1
 
 
-def endotracheal_tube(chest: Chest, finding: Finding) -> Field:
+def endotracheal_tube(chest: Chest, finding: ChestFinding) -> Field:
     """Two parallel walls down the trachea with a dense marker at the tip."""
     tip = CARINA - tube_tip_above_carina(finding)
     path = _smooth([[-0.03, -1.1], [0.01, -0.9], [0.015, -0.7], [0.01, tip]])
@@ -44,7 +42,7 @@ def endotracheal_tube(chest: Chest, finding: Finding) -> Field:
     return 1.4 * canvas.field()
 
 
-def feeding_tube(chest: Chest, finding: Finding) -> Field:
+def feeding_tube(chest: Chest, finding: ChestFinding) -> Field:
     """A line down the oesophagus that bends into the stomach."""
     floor = chest.domes[1]
     path = _smooth(
@@ -63,7 +61,7 @@ def feeding_tube(chest: Chest, finding: Finding) -> Field:
     return 1.3 * canvas.field()
 
 
-def central_line(chest: Chest, finding: Finding) -> Field:
+def central_line(chest: Chest, finding: ChestFinding) -> Field:
     """A catheter from the neck or from below the clavicle to the superior vena cava."""
     sign, tip = _sign(finding), CARINA + 0.08 + 0.10 * finding.v
     if finding.form == "jugular":
@@ -77,7 +75,7 @@ def central_line(chest: Chest, finding: Finding) -> Field:
     return 1.3 * canvas.field()
 
 
-def pacemaker(chest: Chest, finding: Finding) -> Field:
+def pacemaker(chest: Chest, finding: ChestFinding) -> Field:
     """A generator below the clavicle with leads to the right atrium and ventricle."""
     sign, size = _sign(finding), chest.heart_size
     centre = np.array([sign * (0.48 + 0.04 * finding.u), -0.44 + 0.03 * finding.v])
@@ -96,7 +94,7 @@ def pacemaker(chest: Chest, finding: Finding) -> Field:
     return 1.5 * canvas.field()
 
 
-def ecg_leads(chest: Chest, finding: Finding) -> Field:
+def ecg_leads(chest: Chest, finding: ChestFinding) -> Field:
     """Electrode pads with wires that run off the picture."""
     w = chest.anatomy.half_width
     jitter = 0.04 * np.random.default_rng(finding.seed).standard_normal((4, 2))
@@ -111,7 +109,7 @@ def ecg_leads(chest: Chest, finding: Finding) -> Field:
     return 1.1 * canvas.field()
 
 
-def chest_tube(chest: Chest, finding: Finding) -> Field:
+def chest_tube(chest: Chest, finding: ChestFinding) -> Field:
     """A wide drain from the lower chest wall towards the apex."""
     sign, w = _sign(finding), chest.anatomy.half_width
     tip = chest.place(finding.side, 0.45 + 0.15 * finding.u, 0.22 + 0.08 * finding.v)
@@ -123,7 +121,7 @@ def chest_tube(chest: Chest, finding: Finding) -> Field:
     return 1.3 * canvas.field()
 
 
-DEVICE_DRAWINGS: dict[str, Callable[[Chest, Finding], Field]] = {
+DEVICE_DRAWINGS: dict[str, Callable[[Chest, ChestFinding], Field]] = {
     "endotracheal tube": endotracheal_tube,
     "feeding tube": feeding_tube,
     "central line": central_line,

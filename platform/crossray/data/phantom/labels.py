@@ -4,11 +4,9 @@ Findings after Irvin et al. 2019 (CheXpert), Table 1. As there, `No Finding` mea
 other than Support Devices is present, and Lung Opacity is the parent of the opacities.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
-from crossray.data.phantom.study import Finding
+from crossray.data.phantom.study import ChestFinding
 
 NO_FINDING = "No Finding"
 LUNG_OPACITY = "Lung Opacity"
@@ -53,7 +51,9 @@ def label_vocabulary() -> tuple[str, ...]:
     )
 
 
-def labels_of(findings: Iterable[Finding], uncertain: Iterable[Finding] = ()) -> list[str]:
+def study_labels(
+    findings: Iterable[ChestFinding], uncertain: Iterable[ChestFinding] = ()
+) -> list[str]:
     """Labels of a study in the order of the vocabulary.
 
     Args:
@@ -68,7 +68,7 @@ def labels_of(findings: Iterable[Finding], uncertain: Iterable[Finding] = ()) ->
     return [label for label in label_vocabulary() if label in found]
 
 
-def _labels_of_one(finding: Finding) -> set[str]:
+def _labels_of_one(finding: ChestFinding) -> set[str]:
     values = {finding.side, f"{finding.zone} zone", finding.severity, finding.kind}
     labels = {finding.name}
     labels |= {f"{finding.name}/{value}" for value in values & set(QUALIFIERS[finding.name])}

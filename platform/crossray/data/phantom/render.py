@@ -1,40 +1,28 @@
 """Puts body, bones, vessels, findings and acquisition together."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossray.data.phantom import findings_lung as lung
-from crossray.data.phantom import findings_pleura as pleura
+from crossray.data.phantom import devices, findings, skeleton
 from crossray.data.phantom.acquisition import expose
 from crossray.data.phantom.anatomy import Chest, lung_texture
 from crossray.data.phantom.canvas import SIZE, Field, Frame
-from crossray.data.phantom.devices import DEVICE_DRAWINGS, remains_of_surgery
 from crossray.data.phantom.labels import SUPPORT_DEVICES
-from crossray.data.phantom.skeleton import (
-    clavicles,
-    fracture_sites,
-    ribs,
-    shoulders,
-    spine,
-    vessels,
-)
-from crossray.data.phantom.study import Finding, Study
+from crossray.data.phantom.study import ChestFinding, Study
 
-_DRAWINGS: dict[str, Callable[[Chest, Finding, Field], Field]] = {
-    "Lung Opacity": lung.haze,
-    "Lung Lesion": lung.lesion,
-    "Edema": lung.edema,
-    "Consolidation": lung.consolidation,
-    "Pneumonia": lung.pneumonia,
-    "Atelectasis": lung.atelectasis,
-    "Pneumothorax": pleura.pneumothorax,
-    "Pleural Effusion": pleura.effusion,
-    "Pleural Other": pleura.thickening,
+_DRAWINGS: dict[str, Callable[[Chest, ChestFinding, Field], Field]] = {
+    "Lung Opacity": findings.haze,
+    "Lung Lesion": findings.lesion,
+    "Edema": findings.edema,
+    "Consolidation": findings.consolidation,
+    "Pneumonia": findings.pneumonia,
+    "Atelectasis": findings.atelectasis,
+    "Pneumothorax": findings.pneumothorax,
+    "Pleural Effusion": findings.effusion,
+    "Pleural Other": findings.thickening,
 }
 _VISIBLE = 0.05  # attenuation above which a pixel belongs to a finding
 Box = tuple[float, float, float, float]
@@ -51,10 +39,11 @@ class Rendering:
 def render(study: Study) -> Rendering:
     """The film of a study before it is developed."""
     chest = Chest(study, Frame(study.acquisition))
-    markings = vessels(chest) + lung_texture(chest)
+    markings = skeleton.vessels(chest) + lung_texture(chest)
     total = chest.attenuation() + markings
-    for bones in (ribs, clavicles, shoulders, spine, remains_of_surgery):
+    for bones in (skeleton.ribs, skeleton.clavicles, skeleton.shoulders, skeleton.spine):
         total += bones(chest)
+    total += devices.remains_of_surgery(chest)
     boxes = []
     for finding in study.drawn:
         added = _added(chest, finding, markings)
@@ -69,22 +58,22 @@ def render(study: Study) -> Rendering:
     return Rendering(expose(total, study.acquisition), tuple(boxes))
 
 
-def _added(chest: Chest, finding: Finding, markings: Field) -> Field | None:
+def _added(chest: Chest, finding: ChestFinding, markings: Field) -> Field | None:
     """Attenuation of a finding, or None where it changes the shape of the chest instead."""
     if finding.name == SUPPORT_DEVICES:
-        return DEVICE_DRAWINGS[finding.kind](chest, finding)
+        return devices.DEVICE_DRAWINGS[finding.kind](chest, finding)
     drawing = _DRAWINGS.get(finding.name)
     return drawing(chest, finding, markings) if drawing else None
 
 
-def _reshaped(chest: Chest, finding: Finding) -> NDArray[np.bool_]:
+def _reshaped(chest: Chest, finding: ChestFinding) -> NDArray[np.bool_]:
     """Where the chest has another shape because of a finding."""
     if finding.name == "Cardiomegaly":
         return chest.heart > 0.1
     if finding.name == "Enlarged Cardiomediastinum":
         return (chest.mediastinum > 0.1) & (chest.y > -0.72) & (chest.y < -0.04)
     canvas = chest.frame.new_canvas()
-    canvas.discs(fracture_sites(chest, finding).reshape(-1, 2), 0.03)
+    canvas.discs(skeleton.fracture_sites(chest, finding).reshape(-1, 2), 0.03)
     return canvas.field() > 0
 
 
@@ -106,7 +95,7 @@ def structure_masks(study: Study) -> dict[str, NDArray[np.bool_]]:
         "left lung": lungs & chest.on_side("left"),
         "heart": (chest.heart > 0.5) & (chest.floor > 0) & ~lungs,
         "mediastinum": (chest.mediastinum > 0.5) & (chest.y < -0.04) & (chest.top > 0) & ~lungs,
-        "clavicles": clavicles(chest) > 0.2,
-        "ribs": ribs(chest) > 0.1,
-        "spine": spine(chest) > 0.15,
+        "clavicles": skeleton.clavicles(chest) > 0.2,
+        "ribs": skeleton.ribs(chest) > 0.1,
+        "spine": skeleton.spine(chest) > 0.15,
     }

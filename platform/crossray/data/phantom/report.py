@@ -1,16 +1,13 @@
 """The report: FINDINGS with a sentence a structure, IMPRESSION with one to three."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from crossray.data.phantom.labels import SUPPORT_DEVICES
-from crossray.data.phantom.phrases import series, wordings
-from crossray.data.phantom.remarks import Pick, remarks
-from crossray.data.phantom.study import Finding, Study
+from crossray.data.phantom.study import ChestFinding, Study
+from crossray.data.phantom.wordings import Pick, remarks, series, wordings
 
 _LUNG = {
     "Consolidation": "focal consolidation",
@@ -143,7 +140,7 @@ def _single(study: Study, pick: Pick, name: str, otherwise: Sequence[str]) -> li
     return present or [pick(otherwise)]
 
 
-def _state(finding: Finding, study: Study, pick: Pick) -> str:
+def _state(finding: ChestFinding, study: Study, pick: Pick) -> str:
     """A sentence about a finding, hedged when it is uncertain."""
     phrase = pick(wordings(finding))
     if finding in study.uncertain:

@@ -1,16 +1,13 @@
 """Rows of the pair schema: a study rendered, reported and put through the variants."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from crossray.data.phantom.acquisition import develop, encode, encode_mask
 from crossray.data.phantom.config import PhantomConfig
-from crossray.data.phantom.labels import labels_of
+from crossray.data.phantom.labels import study_labels
 from crossray.data.phantom.render import render, structure_masks
 from crossray.data.phantom.report import write_captions, write_report
-from crossray.data.phantom.sample import sample_study, source_row
-from crossray.data.phantom.streams import stream
+from crossray.data.phantom.sample import sample_study, source_row, stream
 from crossray.data.phantom.study import Study
 
 VERSION = "2"
@@ -41,7 +38,7 @@ def make_row(config: PhantomConfig, row: int) -> dict[str, Any]:
             {"name": name, "start": start, "stop": stop}
             for name, start, stop in (report.sections if has_texts else ())
         ],
-        "labels": labels_of(study.findings, study.uncertain) if has_labels else [],
+        "labels": study_labels(study.findings, study.uncertain) if has_labels else [],
         "boxes": boxes if has_labels else [],
         "masks": _masks(study) if config.masks and has_image else [],
         "meta": _meta(config, row, study),

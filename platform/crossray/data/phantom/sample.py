@@ -1,18 +1,52 @@
-"""Draws the parameters of a study: cheap, without rendering."""
+"""Draws the parameters of a study: cheap, without rendering.
 
-from __future__ import annotations
+Random access: keyed random streams, and the arithmetic from rows to patients.
+"""
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import accumulate
 
 import numpy as np
 
 from crossray.data.phantom.config import PhantomConfig
 from crossray.data.phantom.labels import DEVICES, LUNG_OPACITY, OPACITIES, SUPPORT_DEVICES
-from crossray.data.phantom.streams import patient_of, split_of, stream
-from crossray.data.phantom.study import Acquisition, Anatomy, Finding, Study
+from crossray.data.phantom.study import Acquisition, Anatomy, ChestFinding, Study
+
+# A block of patients has a fixed number of studies, so that a row finds its patient by division.
+_STUDY_COUNTS = np.repeat([1, 2, 3], [15, 10, 5])
+PATIENTS_PER_BLOCK = len(_STUDY_COUNTS)
+ITEMS_PER_BLOCK = int(_STUDY_COUNTS.sum())
+
+
+def stream(seed: int, purpose: str, *key: int) -> np.random.Generator:
+    """A generator that depends on nothing but its arguments."""
+    word = int.from_bytes(purpose.encode()[:8], "little")
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, word, *key])))
+
+
+@lru_cache(maxsize=64)
+def _block(seed: int, block: int) -> tuple[tuple[int, int], ...]:
+    counts = stream(seed, "block", block).permutation(_STUDY_COUNTS)
+    return tuple((patient, study) for patient, n in enumerate(counts) for study in range(n))
+
+
+def patient_of(seed: int, row: int) -> tuple[int, int]:
+    """The patient of a row and the number of the study among that patient's."""
+    block, offset = divmod(row, ITEMS_PER_BLOCK)
+    patient, study = _block(seed, block)[offset]
+    return block * PATIENTS_PER_BLOCK + patient, study
+
+
+def split_of(seed: int, patient: int) -> str:
+    """train, val or test in the proportion 70 : 10 : 20, by a hash of seed and patient."""
+    digest = blake2b(f"{seed}/{patient}".encode(), digest_size=8).digest()
+    position = int.from_bytes(digest, "big") / 2**64
+    return "train" if position < 0.7 else "val" if position < 0.8 else "test"
+
 
 SIDES = ("right", "left")
 ZONES = ("upper", "middle", "lower")
@@ -147,7 +181,7 @@ def _acquisition(seed: int, row: int) -> Acquisition:
     )
 
 
-def _findings(rng: np.random.Generator) -> Iterator[Finding]:
+def _findings(rng: np.random.Generator) -> Iterator[ChestFinding]:
     """The findings of a study, such that none hides another: each claims its part of the lungs."""
     healthy = rng.random() < _HEALTHY
     free = {(side, zone) for side in SIDES for zone in ZONES}
@@ -157,7 +191,7 @@ def _findings(rng: np.random.Generator) -> Iterator[Finding]:
     for kind, rate in _DEVICE_RATES.items():
         if rng.random() < rate:
             side = _device_side(rng, kind)
-            yield _finding(rng, Finding(SUPPORT_DEVICES, side, kind=kind))
+            yield _finding(rng, ChestFinding(SUPPORT_DEVICES, side, kind=kind))
 
 
 def _device_side(rng: np.random.Generator, kind: str) -> str:
@@ -167,17 +201,17 @@ def _device_side(rng: np.random.Generator, kind: str) -> str:
 
 def _instances(
     rng: np.random.Generator, name: str, free: set[tuple[str, str]]
-) -> Iterator[Finding]:
+) -> Iterator[ChestFinding]:
     """One finding, or one a side where it is bilateral; claims cells from ``free``."""
     if name in ("Edema", "Cardiomegaly", "Enlarged Cardiomediastinum"):
-        yield _finding(rng, Finding(name))
+        yield _finding(rng, ChestFinding(name))
         return
     sides = [str(side) for side in rng.permutation(SIDES)]
     if rng.random() >= _BILATERAL.get(name, 0.0):
         sides = sides[:1]
     for side in sides:
         for zone in rng.permutation(_FREE_ZONES.get(name, ("",))):
-            finding = _finding(rng, Finding(name, side, str(zone)))
+            finding = _finding(rng, ChestFinding(name, side, str(zone)))
             cells = {(side, claimed) for claimed in _claims(finding)}
             if cells <= free:
                 free -= cells
@@ -185,7 +219,7 @@ def _instances(
                 break
 
 
-def _claims(finding: Finding) -> tuple[str, ...]:
+def _claims(finding: ChestFinding) -> tuple[str, ...]:
     """Zones of its side that a finding keeps for itself."""
     match finding.name, finding.severity or finding.form:
         case "Fracture", _:
@@ -201,7 +235,7 @@ def _claims(finding: Finding) -> tuple[str, ...]:
     return (finding.zone,)
 
 
-def _finding(rng: np.random.Generator, finding: Finding) -> Finding:
+def _finding(rng: np.random.Generator, finding: ChestFinding) -> ChestFinding:
     """``finding`` with its severity, form and position drawn."""
     severity = form = ""
     if finding.name in _SEVERITIES:

@@ -1,13 +1,11 @@
 """Bones and vessels, drawn as bands in patient coordinates."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
 from crossray.data.phantom.anatomy import Chest
 from crossray.data.phantom.canvas import Canvas, Field
-from crossray.data.phantom.study import Finding, fractured_ribs
+from crossray.data.phantom.study import ChestFinding, fractured_ribs
 
 _POSTERIOR, _ANTERIOR, _POINTS = 10, 6, 24
 _RIB = 0.058
@@ -42,8 +40,8 @@ def ribs(chest: Chest) -> Field:
     back, front = chest.frame.new_canvas(), chest.frame.new_canvas()
     compacted = []
     for side in ("right", "left"):
-        whole, *broken = _broken(posterior_ribs(chest, side), chest.study.drawn, side)
-        for paths in (whole, *broken):
+        intact, *broken = _broken(posterior_ribs(chest, side), chest.study.drawn, side)
+        for paths in (intact, *broken):
             _rib_bands(back, paths)
         if broken:
             inner, outer = broken
@@ -63,7 +61,7 @@ def _rib_bands(canvas: Canvas, paths: NDArray[np.float64]) -> None:
 
 
 def _broken(
-    paths: NDArray[np.float64], findings: tuple[Finding, ...], side: str
+    paths: NDArray[np.float64], findings: tuple[ChestFinding, ...], side: str
 ) -> list[NDArray[np.float64]]:
     """The ribs, those with a fracture in two pieces that step apart."""
     broken = [f for f in findings if f.name == "Fracture" and f.side == side]
@@ -71,18 +69,18 @@ def _broken(
         return [paths]
     chosen = [number - 1 for number in fractured_ribs(broken[0])]
     cut = _fracture_index(broken[0])
-    whole = np.delete(paths, chosen, axis=0)
+    intact = np.delete(paths, chosen, axis=0)
     inner, outer = paths[chosen, : cut - 1].copy(), paths[chosen, cut + 2 :].copy()
     inner[..., 1] += 0.034 * np.linspace(0, 1, cut - 1) ** 3
     outer[..., 1] -= 0.045 * np.linspace(1, 0, outer.shape[1]) ** 2
-    return [whole, inner, outer]
+    return [intact, inner, outer]
 
 
-def _fracture_index(finding: Finding) -> int:
+def _fracture_index(finding: ChestFinding) -> int:
     return 12 + int(2.99 * (finding.u + 1) / 2)
 
 
-def fracture_sites(chest: Chest, finding: Finding) -> NDArray[np.float64]:
+def fracture_sites(chest: Chest, finding: ChestFinding) -> NDArray[np.float64]:
     """Points that bound the displaced parts of the broken ribs, (ribs, points, 2)."""
     chosen = [number - 1 for number in fractured_ribs(finding)]
     cut = _fracture_index(finding)

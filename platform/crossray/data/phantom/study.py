@@ -4,15 +4,13 @@ Lengths are in units of half the image at scale 1 (about 21 cm): x grows to the 
 image (the patient's left), y grows downwards, (0, 0) is the middle of the chest.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 CM_PER_UNIT = 21.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class ChestFinding:
     """One finding on one side.
 
     Attributes:
@@ -24,7 +22,7 @@ class Finding:
         form: how it presents: apical or lateral thickening, jugular or subclavian line.
         size: position within the range of its severity, in [0, 1].
         u, v: position within the range of its zone, in [-1, 1].
-        seed: of its own texture, so that it looks the same whatever else is in the picture.
+        seed: of its texture, so that it looks the same whatever else is in the picture.
     """
 
     name: str
@@ -90,29 +88,29 @@ class Study:
     anatomy: Anatomy
     volumes: str  # low, normal, high: the depth of inspiration
     stomach_bubble: bool
-    findings: tuple[Finding, ...]
-    uncertain: tuple[Finding, ...]  # drawn, but hedged in the report and without a label
+    findings: tuple[ChestFinding, ...]
+    uncertain: tuple[ChestFinding, ...]  # drawn, but hedged in the report and without a label
     acquisition: Acquisition
     report_seed: int
 
     @property
-    def drawn(self) -> tuple[Finding, ...]:
+    def drawn(self) -> tuple[ChestFinding, ...]:
         """All findings that the picture shows."""
         return self.findings + self.uncertain
 
 
-def lesion_radius(finding: Finding) -> float:
+def lesion_radius(finding: ChestFinding) -> float:
     """Radius of a nodule (small) or mass (large), in units."""
     low, high = (0.045, 0.068) if finding.severity == "small" else (0.085, 0.13)
     return low + (high - low) * finding.size
 
 
-def fractured_ribs(finding: Finding) -> tuple[int, ...]:
+def fractured_ribs(finding: ChestFinding) -> tuple[int, ...]:
     """Numbers of the three or four neighbouring ribs of a fracture, counted from 1."""
     first = 3 + int(finding.size * 3.999)
     return tuple(range(first, first + 3 + finding.seed % 2))
 
 
-def tube_tip_above_carina(finding: Finding) -> float:
+def tube_tip_above_carina(finding: ChestFinding) -> float:
     """Distance of the tip of an endotracheal tube from the carina, in units."""
     return 0.10 + 0.22 * finding.size

@@ -1,1 +1,1 @@
-"""What self-supervision draws for an image or a text on its own, before a batch is made."""
+"""What self-supervision draws for single images and texts, before a batch is made."""

@@ -1,7 +1,5 @@
 """Which pretext tasks need what drawn."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +14,7 @@ class PretextConfig(Config):
     """The draws of one item.
 
     Attributes:
-        whole: images are shown whole, to be turned and to have parts hidden.
+        whole: images are shown upright and complete, to be turned and to have parts hidden.
         views: images are shown in two augmented views.
         turned_views: views are turned by quarter turns too.
         hidden_area: share of the area of an image that is hidden.

@@ -1,12 +1,9 @@
 """What a report says of each finding, and the labels that follow."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from crossray.data.report_labels.lexicon import Status, lexicon
-from crossray.data.report_labels.phrases import normal_form
+from crossray.data.report_labels.lexicon import Status, lexicon, normal_form
 from crossray.data.report_labels.sentence import sentence_findings, strongest
 from crossray.data.schema import Section
 from crossray.data.sentences import split_sentences
@@ -17,11 +14,11 @@ _NOT_DISEASE = ("Support Devices", NO_FINDING)
 
 
 def report_findings(sentences: Iterable[str]) -> dict[str, Status]:
-    """The status of every finding that a report speaks of; the strongest of its sentences.
+    """The status of every finding that a report mentions: the strongest over its sentences.
 
     A finding implies its parent in the lexicon. `No Finding` is positive when the report denies
-    something or calls it normal and states and doubts nothing but Support Devices; it is negative
-    when something is stated or doubted.
+    something or calls it normal, and states and doubts only Support Devices; it is negative when
+    something is stated or doubted.
     """
     rules = lexicon()
     said: list[tuple[str, Status]] = []

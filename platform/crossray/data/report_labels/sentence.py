@@ -5,15 +5,19 @@ after it to the left, neither out of its clause; the nearest counts. A doubt tha
 ("nothing to suggest") denies, and a doubted "unchanged" doubts.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from crossray.data.report_labels.lexicon import Finding, Lexicon, Pattern, Status, lexicon
-from crossray.data.report_labels.phrases import normal_form
+from crossray.data.report_labels.lexicon import (
+    FindingPatterns,
+    Lexicon,
+    Pattern,
+    Status,
+    lexicon,
+    normal_form,
+)
 
 _SEPARATOR = re.compile(r" (?:[,:;/]|and|or|nor)(?= )")
 _LIST = re.compile(r" (?:[,:;/]|and)(?= )")
@@ -40,7 +44,7 @@ class _Mention:
 
 
 def sentence_findings(sentence: str) -> dict[str, Status]:
-    """The status of every finding that `sentence` speaks of; the strongest of its mentions."""
+    """The status of every finding that `sentence` mentions: the strongest over its mentions."""
     lexicon_ = lexicon()
     text = normal_form(sentence)
     clause = _Clauses(text, lexicon_)
@@ -74,7 +78,7 @@ def _spans(pattern: Pattern, text: str) -> Iterator[tuple[int, int]]:
         yield from (match.span() for match in pattern.finditer(text))
 
 
-def _mentions(text: str, finding: Finding) -> list[tuple[int, int, str]]:
+def _mentions(text: str, finding: FindingPatterns) -> list[tuple[int, int, str]]:
     """Mentions that do not overlap: of two that do, the one that ends first counts."""
     taken = list(_spans(finding.other, text))
     kinds = (("doubted", finding.doubted), ("named", finding.named), ("denied", finding.denied))

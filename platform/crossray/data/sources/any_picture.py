@@ -1,7 +1,5 @@
 """An image file of any format that an ingest takes, as the picture that it stores."""
 
-from __future__ import annotations
-
 import io
 import warnings
 

@@ -1,16 +1,26 @@
-"""CheXpert: two tables and a tree of films; it has no reports."""
+"""CheXpert: two tables and a tree of films, without reports.
 
-from __future__ import annotations
+MIMIC-CXR-JPG has its labels in the same form.
+"""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labels
 from crossray.data.sources.layout import Cells, Layout, Row, broken, listed, numeric, table
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
+
+LABELS = (
+    "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum",
+    "Fracture", "Lung Lesion", "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other",
+    "Pneumonia", "Pneumothorax", "Support Devices",
+)  # fmt: skip
+SEPARATOR = "|"
+_POSITIVE, _UNCERTAIN, _OTHER = ("1.0", "1"), ("-1.0", "-1"), ("0.0", "0", "")
+
 
 TABLES: dict[str, Split] = {"train.csv": "train", "valid.csv": "val"}
 _META = {"Frontal/Lateral": "view", "AP/PA": "projection", "Sex": "sex", "Age": "age"}
@@ -26,7 +36,7 @@ _REMEDY = (
 class ChexpertSource(FolderSource):
     """Chest films with fourteen labels; films of a study share `study_id`, a patient is a group.
 
-    Irvin et al.: CheXpert, AAAI 2019. Labels are positive labels; uncertain ones stand in `meta`.
+    Irvin et al.: CheXpert, AAAI 2019. Labels are positive labels; uncertain ones are in `meta`.
     The official validation set is val; its test set has no public reports or labels.
 
     Attributes:
@@ -71,3 +81,21 @@ def _row(cells: Cells, split: Split) -> Row:
             **{name: cells[column] for column, name in _META.items() if cells[column]},
         },
     }
+
+
+def label_fault(cells: Mapping[str, str]) -> str | None:
+    """What is wrong with the first cell that `read_labels` does not know."""
+    for label in LABELS:
+        if cells[label] not in (*_POSITIVE, *_UNCERTAIN, *_OTHER):
+            return f"{label} is {cells[label]!r:.40}, not 1.0, 0.0, -1.0 or blank"
+    return None
+
+
+def read_labels(cells: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The positive labels, and the uncertain ones for `meta` under `uncertain`.
+
+    Cells are 1.0 (positive), 0.0 (negative), -1.0 (uncertain) or blank (not mentioned).
+    """
+    positive = [label for label in LABELS if cells[label] in _POSITIVE]
+    uncertain = [label for label in LABELS if cells[label] in _UNCERTAIN]
+    return positive, {"uncertain": SEPARATOR.join(uncertain)} if uncertain else {}

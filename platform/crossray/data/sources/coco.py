@@ -1,7 +1,5 @@
 """MS COCO 2014 in its official layout: JSON files of captions and instances, two image folders."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,7 +10,7 @@ from crossray.data.sources.drawing import retrieval_split
 from crossray.data.sources.karpathy import ARCHIVE, read_karpathy
 from crossray.data.sources.layout import Layout, Row, counted, is_broken, listed
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 PARTS: dict[str, Split] = {"train2014": "train", "val2014": "val"}
 SPLIT = "dataset_coco.json"

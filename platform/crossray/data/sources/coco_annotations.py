@@ -1,7 +1,5 @@
 """The annotation files of MS COCO 2014: one wrong entry costs its image, or itself."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Container, Iterator
@@ -76,7 +74,7 @@ class AnnotationFile:
         self._faults, self._remedy = faults, remedy
 
     def entries(self, name: str, *fields: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The objects of the list `name`, each with where it stands.
+        """The objects of the list `name`, each with its place.
 
         Raises `CrossRayError` where none has the `fields`.
         """
@@ -110,7 +108,7 @@ def _images(file: AnnotationFile, faults: Faults) -> dict[int, dict[str, Any]]:
 
 
 def _captions(file: AnnotationFile, images: Container[Any], faults: Faults) -> dict[int, list[Any]]:
-    """Captions by image number and in the order of their own numbers."""
+    """Captions by image number in the order of their numbers."""
     captions: dict[int, list[tuple[int, Any]]] = defaultdict(list)
     for where, note in file.entries("annotations", "id", "image_id", "caption"):
         number = _owner(note, images)
@@ -121,8 +119,8 @@ def _captions(file: AnnotationFile, images: Container[Any], faults: Faults) -> d
         else:
             captions[number].append((note["id"], note.get("caption")))
     return {
-        number: [caption for _, caption in sorted(own, key=itemgetter(0))]
-        for number, own in captions.items()
+        number: [caption for _, caption in sorted(numbered, key=itemgetter(0))]
+        for number, numbered in captions.items()
     }
 
 

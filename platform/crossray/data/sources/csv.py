@@ -1,6 +1,4 @@
-"""A CSV table (UTF-8, header line, comma) beside a folder of images."""
-
-from __future__ import annotations
+"""A CSV table (UTF-8, header line, comma) with a folder of images."""
 
 import csv
 from collections.abc import Iterator
@@ -12,14 +10,13 @@ from typing import Annotated, Any, BinaryIO, ClassVar
 from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.columns import MAX_CELL, names
 from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
-from crossray.data.sources.source import UNIT_ROWS, Plan, Source
+from crossray.data.sources.source import MAX_CELL, UNIT_ROWS, Plan, Source, names
 from crossray.data.sources.split_words import split_words
 
 Record = tuple[int, int, list[str]]
@@ -36,7 +33,7 @@ class CsvSource(Source):
     Attributes:
         table: the CSV file.
         images: folder of the images; without it the items have no image.
-        text_columns: columns of texts, comma-separated; every filled cell is a caption of its own.
+        text_columns: columns of texts, comma-separated; every filled cell is a separate caption.
             Without any the items have no text.
         image_column: column of the image's path within the folder.
         document: the text columns are the sections of a report, named after their columns, and
@@ -44,12 +41,12 @@ class CsvSource(Source):
         id_column: column of the item's id; without it, the image's path, else the line's number.
         group_captions: rows with one id are one item with the captions of all of them.
         group_column: column of the patient, case or photo, which never crosses a split; without
-            it every item is a group of its own.
+            it every item is a separate group.
         split_column: column that holds train, val or test; without it the split is drawn.
-        split_map: what a word of the split column means, such as restval=train; `*` stands for any
+        split_map: what a word of the split column means, such as restval=train; `*` matches any
             characters.
         label_column: column of the item's labels.
-        label_separator: what stands between the labels of a cell.
+        label_separator: what separates the labels of a cell.
         mask_columns: columns of paths within the folder of masks, each a picture of the image's
             size that is white where the structure of the column's name is, comma-separated.
         meta_columns: further columns to keep, comma-separated.
@@ -74,7 +71,7 @@ class CsvSource(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("table", "images")
 
     def plan(self) -> Plan:
@@ -280,7 +277,7 @@ def _text(cell: str) -> str:
 
 
 def records(stream: BinaryIO, line: int) -> Iterator[Record]:
-    """Offset, line (counted from 1) and cells of every record from where `stream` stands.
+    """Offset, line (counted from 1) and cells of every record from the position of `stream`.
 
     Cells hold one character a byte (Latin-1), so that a wrong encoding is judged cell by cell.
     """

@@ -1,4 +1,4 @@
-"""A folder tree of DICOM files, with reports of the studies beside it."""
+"""A folder tree of DICOM files, with reports of the studies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources.layout import numeric
 from crossray.data.sources.source import UNIT_ROWS, FolderSource, Plan
 from crossray.data.sources.study_reports import Reports, open_reports
-from crossray.data.splits.split import parse_split
+from crossray.data.split import parse_split
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -38,9 +38,9 @@ class DicomSource(FolderSource):
 
     Images are shown as their header says: modality table or rescale, VOI table or window,
     MONOCHROME1 inverted, colour as luminance. The SOP instance UID is the item's id, the patient's
-    id the group's, the study instance UID `study_id`, as they stand: pseudonymise first what must
+    id the group's, the study instance UID `study_id`, unchanged: pseudonymise first what must
     not leave its place. Modality, view, body part and laterality are kept, nothing else of the
-    header. What is not DICOM or not an image is passed over and counted. Where all files lie in two
+    header. What is not DICOM or not an image is passed over and counted. Where all files are in two
     or more folders that are called like splits (`train/`, `test/`), these are the splits; else
     patients are drawn.
 
@@ -50,7 +50,7 @@ class DicomSource(FolderSource):
         reports: a folder of text files named `<study>.txt`, or a CSV table; the study is its
             instance UID or its accession number. Without it the items have no text.
         study_column: the table's column of studies.
-        text_columns: the table's columns of texts, comma-separated: one of whole reports, or
+        text_columns: the table's columns of texts, comma-separated: one of complete reports, or
             several that are the sections.
     """
 
@@ -63,7 +63,7 @@ class DicomSource(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "reports")
 
     def plan(self) -> Plan:
@@ -105,7 +105,7 @@ class DicomReader:
     def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         """The files of a unit."""
         for name in unit["files"]:
-            # A name may be bytes of another encoding, which no text can hold as they stand.
+            # A name may be bytes of another encoding, which no text can hold unchanged.
             yield os.fsencode(name).decode("utf-8", "backslashreplace"), name
 
     def row(self, raw: str) -> PairRow:

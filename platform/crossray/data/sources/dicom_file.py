@@ -1,9 +1,7 @@
 """DICOM files of unknown origin: which of them hold an image that can be taken.
 
-Of a header nothing but `TAGS` is read: a name, a birth date or an address cannot be passed on.
+Of a header only `TAGS` are read: a name, a birth date or an address cannot be passed on.
 """
-
-from __future__ import annotations
 
 import logging
 import warnings
@@ -17,7 +15,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from crossray.data.images.limits import check_size
+from crossray.data.image_file import check_size
 from crossray.data.rejection import Reason, Rejected
 
 # Its warnings quote the values that they complain of, and so would name patients in logs.
@@ -38,7 +36,7 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 _PREAMBLE = 128
-# The file's own group and the object's first, in either byte order.
+# The file's group and the object's first, in either byte order.
 _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)
@@ -51,7 +49,7 @@ def read_image_object(data: bytes, name: str) -> Dataset:
     """The tags `TAGS` of a DICOM file that holds one image, checked but not decoded.
 
     Files without the preamble are read where what they hold is plainly a DICOM object. Raises
-    `Rejected`: `not DICOM` and `not an image` for what else lies in a folder of DICOM files, other
+    `Rejected`: `not DICOM` and `not an image` for other files in a folder of DICOM files, other
     reasons for images that cannot be taken. `name` is the file's.
     """
     if data[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
@@ -67,7 +65,7 @@ def read_image_object(data: bytes, name: str) -> Dataset:
 
 @contextmanager
 def damage(part: str, quote: bool = False) -> Iterator[None]:
-    """Turns whatever readers of hostile bytes raise into `Rejected`.
+    """Turns what readers of hostile bytes raise into `Rejected`.
 
     `quote` gives their message on; messages about headers may quote the patient's data.
     """
@@ -84,13 +82,13 @@ def damage(part: str, quote: bool = False) -> Iterator[None]:
 
 
 def _dataset(data: bytes, start: int) -> Dataset:
-    """The tags of a file whose first element stands at `start`."""
+    """The tags of a file whose first element begins at `start`."""
     meta = read_dataset(
         BytesIO(data[start:]), is_implicit_VR=False, is_little_endian=True,
         stop_when=lambda tag, vr, length: tag.group > 2,
     )  # fmt: skip
     _check_class(str(meta.get("MediaStorageSOPClassUID", "")))
-    # Before the rest is read: a deflated object is inflated whole, to whatever size.
+    # Before the rest is read: all of a deflated object is inflated, to any size.
     if start or meta:
         _check_syntax(str(meta.get("TransferSyntaxUID", "")))
     return pydicom.dcmread(BytesIO(data), specific_tags=TAGS, force=True)

@@ -1,7 +1,5 @@
 """The values that the pixels of a DICOM image store, in every transfer syntax that is read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import imagecodecs
@@ -12,17 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 
-from crossray.data.images.jpeg_frame import FrameHeader, frame_header
+from crossray.data.images.file_kinds import FrameHeader, frame_header
 from crossray.data.rejection import Rejected
-from crossray.data.sources.dicom_file import (
-    GREY,
-    JPEG,
-    JPEG_2000,
-    JPEG_LS,
-    NATIVE,
-    REMEDY,
-    damage,
-)
+from crossray.data.sources.dicom_file import GREY, JPEG, JPEG_2000, JPEG_LS, NATIVE, REMEDY, damage
 
 # The decoder that pydicom takes. GDCM, which it would prefer where it is installed, ends the
 # process on some damaged frames.
@@ -109,7 +99,7 @@ def _decoded(dataset: Dataset) -> tuple[NDArray[Any], int]:
     syntax = dataset.file_meta.TransferSyntaxUID
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     if syntax in JPEG_2000:
-        # Some wrap the codestream in a file format, whose own account of the size is not read.
+        # Some wrap the codestream in a file format, whose account of the size is not read.
         frame = frame[max(0, frame.find(_START_OF_CODESTREAM)) :]
     header = _codestream_header(frame) if syntax in JPEG_2000 else _jpeg_header(frame)
     expected = (dataset.Rows, dataset.Columns, 1)

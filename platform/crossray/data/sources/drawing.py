@@ -1,12 +1,10 @@
-"""Splits of published sizes whose lists were never published: drawn, the same for everybody."""
-
-from __future__ import annotations
+"""Splits of published sizes without published lists: drawn by hashes, the same for all users."""
 
 import hashlib
 from collections.abc import Iterable
 
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 def shuffled(groups: Iterable[str]) -> list[str]:

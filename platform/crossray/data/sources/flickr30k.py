@@ -1,12 +1,10 @@
 """Flickr30k in its official layout: a token file and a folder of photos."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from crossray.data.sources.flickr_tokens import read_captions
+from crossray.data.sources.flickr8k import read_captions
 from crossray.data.sources.karpathy import ARCHIVE, read_karpathy
 from crossray.data.sources.layout import Layout, Row, counted, listed
 from crossray.data.sources.source import FolderSource, Plan

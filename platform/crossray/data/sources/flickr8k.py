@@ -1,14 +1,12 @@
 """Flickr8k in its official layout: a token file, three lists of images, a folder of photos."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
-from crossray.data.sources.flickr_tokens import read_captions
-from crossray.data.sources.layout import Layout, Row, counted, lines, listed
+from crossray.data.sources.layout import Layout, Row, broken, counted, integer, lines, listed
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 TOKENS = "Flickr8k.token.txt"
 PHOTOS = 8_092
@@ -53,3 +51,20 @@ class Flickr8kSource(FolderSource):
                 f"first {next(iter(captions))}"
             )
         return listed(rows + rest, images, _LICENCE, notes + count)
+
+
+def read_captions(path: Path) -> tuple[dict[str, list[str]], list[Row]]:
+    """Captions by image name, in the order of their numbers, and the lines that hold none."""
+    numbered: dict[str, list[tuple[int, str]]] = {}
+    rest: list[Row] = []
+    for count, line in enumerate(lines(path), start=1):
+        key, _, caption = line.partition("\t")  # a blank caption has lost its tab
+        name, _, digits = key.rpartition("#")
+        number = integer(digits)
+        if not name or number is None:
+            detail = f"{line[:60]!r} is not 'name.jpg#number<TAB>caption'"
+            rest.append(broken(f"{path.name} line {count}", "malformed row", detail))
+            continue
+        numbered.setdefault(name, []).append((number, caption.strip()))
+    captions = {name: [caption for _, caption in sorted(pairs)] for name, pairs in numbered.items()}
+    return captions, rest

@@ -1,12 +1,10 @@
 """Tables with one caption a row: the rows of one id become one item with all their captions."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.rejection import Reason, Rejected
 from crossray.data.schema import PairRow
 
@@ -29,7 +27,7 @@ class Groups:
         self._last: list[list[int]] = []
 
     def add(self, item_id: str, *place: int) -> None:
-        """Enter the row that stands at `place`; one without an id is an item of its own.
+        """Enter the row at `place`; one without an id is a separate item.
 
         Every run is the place of its first row and the number of its rows.
         """
@@ -44,12 +42,12 @@ class Groups:
         self._last = runs
 
     def end_run(self) -> None:
-        """Let the next row begin a run: it does not stand behind the last one."""
+        """Let the next row begin a run: it does not follow the last one."""
         self._last = []
 
 
 def joined(rows: Sequence[tuple[str, PairRow]]) -> PairRow:
-    """The item of rows, each with where it stands: its captions are those of all rows, in order.
+    """The item of rows, each with its place: its captions are those of all rows, in order.
 
     Raises `Rejected` where the rows do not agree in everything else.
     """

@@ -1,7 +1,5 @@
 """Image-text sets as the Hugging Face hub lays them out: Parquet or Arrow files."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections import Counter
@@ -15,24 +13,17 @@ import pyarrow as pa
 from tyro.conf import UseAppendAction, arg
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.missing_values import is_missing, present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.arrow_files import (
-    SUFFIXES,
-    ForwardReader,
-    read_batches,
-    read_schema,
-    survey,
-)
-from crossray.data.sources.columns import names
+from crossray.data.sources import arrow_tables
+from crossray.data.sources.arrow_tables import Role, TypedColumn, find_column
 from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
-from crossray.data.sources.source import Plan, Source
+from crossray.data.sources.source import Plan, Source, names
 from crossray.data.sources.split_words import split_words
-from crossray.data.sources.typed_columns import Role, TypedColumn, find_column
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 
 @dataclass(frozen=True)
@@ -40,13 +31,13 @@ class HuggingFaceSource(Source):
     """Parquet or Arrow files as the Hugging Face hub lays them out.
 
     The split is read from the file names (`data/train-00000-of-00002.parquet`) or their folders;
-    where none of them speaks of a split it is drawn. A column may be a field of structs, such as
+    where none of them suggests a split it is drawn. A column may be a field of structs, such as
     `sentences.raw`.
 
     Attributes:
         path: a folder, a glob, a file, or the id of a data set on the hub.
         image_column: column of images: structs of `bytes` and `path`, bytes, or paths. A path is
-            sought beside its file, then in the folder that was given.
+            searched next to its file, then in the folder that was given.
         text_columns: columns of texts, comma-separated: strings or lists of strings.
         document: the text columns are the sections of a report, named after their columns, and
             are split into sentences.
@@ -54,7 +45,7 @@ class HuggingFaceSource(Source):
         group_captions: rows with one id are one item with the captions of all of them.
         split_column: column of the item's split, in place of the names of files.
         split_map: what a word for a split means, in a file's name, a folder's or the split column,
-            such as restval=train; `*` stands for any characters.
+            such as restval=train; `*` matches any characters.
         label_column: column of the item's labels: strings, numbers of classes that the file names,
             or lists of either.
     """
@@ -89,11 +80,11 @@ class HuggingFaceSource(Source):
             root, name, files = "", "", self._download()
         splits: list[Split | None] = [None] * len(files)
         if self.split_column is None:
-            splits = split_words(self.split_map).files([own for own, _ in files], name)
+            splits = split_words(self.split_map).files([path for path, _ in files], name)
         units: list[dict[str, Any]] = []
         counts: Counter[str] = Counter()
         for (_, file), split in zip(files, splits, strict=True):
-            schema, parts = survey(file)
+            schema, parts = arrow_tables.survey(file)
             self.columns(schema, file)
             for part, rows in enumerate(parts):
                 units.append(
@@ -133,7 +124,7 @@ class HuggingFaceSource(Source):
             while glob.has_magic(str(folder)):
                 folder = folder.parent
         found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - folders may be wild, too
-        files = sorted(Path(file) for file in found if file.endswith(SUFFIXES))
+        files = sorted(Path(file) for file in found if file.endswith(arrow_tables.SUFFIXES))
         return folder, [(os.path.relpath(file, folder), str(file.absolute())) for file in files]
 
     def _download(self) -> list[tuple[str, str]]:
@@ -161,7 +152,7 @@ class HuggingFaceSource(Source):
 class HuggingFaceReader:
     """Reads row groups and record batches, inside a worker.
 
-    `folder` is the one that was given, in which images may lie; "" for a data set of the hub.
+    `folder` is the one that was given, which may hold images; "" for a data set of the hub.
     """
 
     source: HuggingFaceSource
@@ -185,7 +176,7 @@ class HuggingFaceReader:
             for where, row in self._rows(unit):
                 yield where, [(where, row)]
             return
-        forward = ForwardReader(lambda number: self._rows(unit["parts"][number]))
+        forward = arrow_tables.ForwardReader(lambda number: self._rows(unit["parts"][number]))
         for runs in unit["items"]:
             rows = [row for number, *run in runs for row in forward.rows(str(number), *run)]
             yield rows[0][0], rows
@@ -193,11 +184,11 @@ class HuggingFaceReader:
     def _rows(self, part: dict[str, Any], only: str | None = None) -> Iterator[tuple[str, Any]]:
         """The rows of one row group, with `only` one of the columns."""
         file, index = part["file"], part["first"]
-        columns = self.source.columns(read_schema(file), file)
+        columns = self.source.columns(arrow_tables.read_schema(file), file)
         if only is not None:
             columns = {only: columns[only]}
         read = list(dict.fromkeys(column.column for column in columns.values()))
-        for batch in read_batches(file, part["part"], read):
+        for batch in arrow_tables.read_batches(file, part["part"], read):
             for at in range(batch.num_rows):
                 cells = {name: _cell(column, batch, at) for name, column in columns.items()}
                 default = f"{part['split'] or 'row'}-{index}"
@@ -246,10 +237,10 @@ class HuggingFaceReader:
             return data
         if path is None or is_missing(path):
             raise Rejected("missing image", "the image is null")
-        own = Path(file).parent
-        root = self.folder or str(own)
-        if os.path.isfile(own / path):  # noqa: PTH113 - Path.is_file raises for a name too long
-            path = os.path.relpath(own / path, root)
+        home = Path(file).parent
+        root = self.folder or str(home)
+        if os.path.isfile(home / path):  # noqa: PTH113 - Path.is_file raises for a name too long
+            path = os.path.relpath(home / path, root)
         return ImageFile(root, path)
 
 
@@ -260,7 +251,7 @@ def _grouped(items: list[list[list[int]]], parts: list[dict[str, Any]]) -> dict[
 
 
 def _cell(column: TypedColumn, batch: pa.RecordBatch, at: int) -> Any:
-    """What stands in a cell, or the `Rejected` that its row is to raise."""
+    """The value of a cell, or the `Rejected` that its row is to raise."""
     try:
         return column.value(batch[column.column][at].as_py())
     except UnicodeDecodeError as error:
@@ -276,7 +267,7 @@ def _strings(cell: Any) -> list[str]:
 
 
 def _named(column: str, columns: dict[str, TypedColumn], cells: dict[str, Any]) -> list[str]:
-    """The words of a cell, numbers of classes by their name; -1 stands for no class."""
+    """The words of a cell, numbers of classes by their name; -1 means no class."""
     words = [word for word in _strings(cells[column]) if word]
     classes = columns[column].classes
     if not classes:

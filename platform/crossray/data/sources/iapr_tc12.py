@@ -1,7 +1,5 @@
 """IAPR TC-12 in its official layout: photos, annotation files, and labels of regions."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +12,12 @@ from crossray.data.sources.layout import (
     Row,
     broken,
     counted,
+    integer,
     is_broken,
     lines,
     listed,
     numeric,
     unmatched,
-    whole,
 )
 from crossray.data.sources.source import FolderSource, Plan
 
@@ -62,7 +60,7 @@ class IaprTc12Source(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "regions")
 
     def plan(self) -> Plan:
@@ -89,7 +87,7 @@ class IaprTc12Source(FolderSource):
 
 
 def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
-    """The pair of an annotation: tags in capitals, but not XML, for ampersands stand bare."""
+    """The pair of an annotation: tags in capitals, but not XML: ampersands are not escaped."""
     name = f"{path.parent.name}/{path.stem}"
     try:
         text = path.read_bytes().decode("latin-1")
@@ -122,12 +120,14 @@ def _labels(regions: Path) -> tuple[dict[str, list[str]], list[Row]]:
     for path in files:
         for count, line in enumerate(lines(path), start=1):
             cells = line.split()
-            label = whole(cells[-1])
-            if len(cells) != 3 or label is None or None in map(whole, cells):
+            label = integer(cells[-1])
+            if len(cells) != 3 or label is None or None in map(integer, cells):
                 where = f"{path.parent.name}/{path.name} line {count}"
                 detail = f"{line[:40]!r} is not three numbers (photo, region, label)"
                 rest.append(broken(where, "malformed row", detail))
                 continue
             numbers.setdefault(cells[0], set()).add(label)
-    labels = {photo: [f"label-{label}" for label in sorted(own)] for photo, own in numbers.items()}
+    labels = {
+        photo: [f"label-{label}" for label in sorted(found)] for photo, found in numbers.items()
+    }
     return labels, rest

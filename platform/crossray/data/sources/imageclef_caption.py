@@ -1,7 +1,5 @@
 """ImageCLEFmedical Caption 2023: two folders of images with tables of captions and concepts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -19,7 +17,7 @@ from crossray.data.sources.layout import (
     unmatched,
 )
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 PARTS: dict[str, tuple[Split, int]] = {"train": ("train", 60_918), "valid": ("val", 10_437)}
 NAMES = "ImageCLEFmedical_Caption_2023_cui_mapping.csv"

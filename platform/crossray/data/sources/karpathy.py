@@ -1,7 +1,5 @@
 """The split of Karpathy and Fei-Fei (CVPR 2015): `dataset_flickr30k.json`, `dataset_coco.json`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
 from crossray.data.sources.layout import Row, broken, json_list, read_json
-from crossray.data.splits.split import Split, parse_split
+from crossray.data.split import Split, parse_split
 
 ARCHIVE = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 

@@ -1,7 +1,5 @@
 """What importers of published sets share: finding the files, reading them, listing the rows."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io
@@ -15,11 +13,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.rejection import Reason, Rejected
 from crossray.data.schema import PairRow
-from crossray.data.sources.columns import MAX_CELL
-from crossray.data.sources.source import UNIT_ROWS, Plan
+from crossray.data.sources.source import MAX_CELL, UNIT_ROWS, Plan
 
 Row = dict[str, Any]
 _DIGITS = re.compile(r"(\d+)")
@@ -72,7 +69,7 @@ def lines(path: Path) -> list[str]:
 
 
 def text_file(folder: Path, name: str) -> str:
-    """The text of a row's own file in `folder`; the name is not trusted.
+    """The text of a row's file in `folder`; the name is not trusted.
 
     Raises `Rejected` when there is no such file or it is not UTF-8.
     """
@@ -151,8 +148,8 @@ def _by_value(digits: str) -> tuple[int, str]:
     return len(value), value
 
 
-def whole(cell: str) -> int | None:
-    """The number that a cell holds, None where it is no whole number of up to 18 digits."""
+def integer(cell: str) -> int | None:
+    """The number that a cell holds, None where it is no integer of up to 18 digits."""
     return int(cell) if cell.isdecimal() and len(cell) <= 18 else None
 
 

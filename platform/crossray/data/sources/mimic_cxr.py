@@ -1,21 +1,19 @@
 """MIMIC-CXR-JPG: tables, a tree of images, and the tree of reports of MIMIC-CXR."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.chexpert_labels import LABELS, label_fault, read_labels
+from crossray.data.sources.chexpert import LABELS, label_fault, read_labels
 from crossray.data.sources.layout import Cells, Layout, Row, counted, in_units, table, text_file
 from crossray.data.sources.report_sections import read_sections
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import assign_split, parse_split
+from crossray.data.split import assign_split, parse_split
 
 TABLE = "mimic-cxr-2.0.0-{}.csv"
 FRONTAL = ("PA", "AP")
@@ -35,7 +33,7 @@ class MimicCxrSource(FolderSource):
     Johnson et al.: MIMIC-CXR-JPG, arXiv:1901.07042. Texts are the sentences of findings and
     impression, or of the report's last paragraph where it has neither; headings are read as the
     data set's authors map them. Films whose report has no text are kept and counted. Labels are
-    positive labels; uncertain ones stand in `meta`.
+    positive labels; uncertain ones are in `meta`.
 
     Attributes:
         folder: MIMIC-CXR-JPG: the tables, packed or not, and files/ with the images.
@@ -56,7 +54,7 @@ class MimicCxrSource(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "reports")
 
     def plan(self) -> Plan:

@@ -1,7 +1,5 @@
 """MIRFLICKR-25K in its official layout: photos with tags, and a folder of annotations."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -13,13 +11,13 @@ from crossray.data.sources.layout import (
     Row,
     broken,
     counted,
+    integer,
     is_broken,
     lines,
     listed,
     numeric,
     text_file,
     unmatched,
-    whole,
 )
 from crossray.data.sources.source import FolderSource, Plan
 
@@ -67,9 +65,9 @@ class MirflickrSource(FolderSource):
         found = {path.stem.removeprefix("im") for path in photos.glob("im*.jpg")}
         found |= {path.stem.removeprefix("tags") for path in tags.glob("tags*.txt")}
         names = sorted(found, key=numeric)
-        rows = [_row(tags, number, labels.get(whole(number), [])) for number in names]
+        rows = [_row(tags, number, labels.get(integer(number), [])) for number in names]
         notes = counted(len(rows), PHOTOS, "photos")
-        notes += unmatched(labels, map(whole, names), "numbers with labels")
+        notes += unmatched(labels, map(integer, names), "numbers with labels")
         if self.split == "mmach":
             common = {line.rsplit(None, 1)[0] for line in lines(layout.find("doc/common_tags.txt"))}
             rows = _with_common_tags(rows, common)
@@ -94,7 +92,7 @@ def _labels(layout: Layout) -> tuple[dict[int | None, list[str]], list[Row]]:
     for label in LABELS:
         path = Layout(str(folder), _REMEDY).find(f"{label}.txt")
         for count, line in enumerate(lines(path), start=1):
-            number = whole(line)
+            number = integer(line)
             if number is None:
                 detail = f"{line[:40]!r} is no photo's number"
                 rest.append(broken(f"{path.name} line {count}", "malformed row", detail))

@@ -1,7 +1,5 @@
 """NUS-WIDE in its official layout: lists of images, ground truth and tags, line by line."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +11,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.sources.drawing import retrieval_split, shuffled
 from crossray.data.sources.layout import Layout, Row, counted, lines, listed, read_text
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 IMAGES = 269_648
 CONCEPTS, QUERIES, TRAINING = 21, 2_100, 10_500
@@ -50,7 +48,7 @@ class NusWideSource(FolderSource):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder", "images")
 
     def plan(self) -> Plan:
@@ -174,10 +172,10 @@ def _ten(rows: list[Row]) -> list[Row]:
     classes: dict[str, dict[str, Row]] = {label: {} for label in TEN}
     listed_times = Counter(row["group_id"] for row in rows)
     for row in rows:
-        own = [label for label in row["labels"] if label in classes]
+        named = [label for label in row["labels"] if label in classes]
         # A photo that is listed twice could be drawn for two classes, and so for two splits.
-        if len(own) == 1 and listed_times[row["group_id"]] == 1:
-            classes[own[0]][row["group_id"]] = {**row, "labels": own}
+        if len(named) == 1 and listed_times[row["group_id"]] == 1:
+            classes[named[0]][row["group_id"]] = {**row, "labels": named}
     chosen: dict[str, Row] = {}
     for label, photos in classes.items():
         order = shuffled(photos)

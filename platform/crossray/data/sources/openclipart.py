@@ -1,7 +1,5 @@
 """Open Clip Art Library drawings from the Debian packages openclipart-svg and openclipart-png."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter
@@ -15,7 +13,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from crossray.core.errors import CrossRayError
-from crossray.data.images.encoded import ImageFile
+from crossray.data.image_file import ImageFile
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sources.source import UNIT_ROWS, Plan, Source
@@ -45,7 +43,7 @@ class OpenClipartSource(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("root",)
 
     def plan(self) -> Plan:

@@ -1,7 +1,6 @@
 """Open-i Indiana University chest X-rays: reports as XML, or as a table, and PNG images."""
 
-from __future__ import annotations
-
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,14 +11,16 @@ from defusedxml.ElementTree import parse
 
 from crossray.core.errors import CrossRayError
 from crossray.data.sentences import as_document
-from crossray.data.sources import openi_tables
-from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric
+from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric, table
 from crossray.data.sources.report_headings import section_of
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import assign_split
+from crossray.data.split import assign_split
 
 REPORTS = "ecgen-radiology"
 IMAGES = "NLMCXR_png"
+TABLES = ("indiana_reports.csv", "indiana_projections.csv")  # the repackaging
+TABLE_IMAGES = ("images_normalized", "images")
+_SUFFIXES = (".png", ".dcm")  # its images are called 1_IM-0001-4001.dcm.png
 SECTIONS = ("findings", "impression")
 REPORT_COUNT = 3_955
 IMAGE_COUNT = 7_470
@@ -28,7 +29,7 @@ _LICENCE = "CC BY-NC-ND as stated for the collection; name the Indiana Network f
 _REMEDY = (
     f"unpack NLMCXR_reports.tgz, which gives {REPORTS}/, and NLMCXR_png.tgz into {IMAGES}/, "
     "both from https://openi.nlm.nih.gov/faq, or give the repackaging with "
-    f"{openi_tables.REPORTS}, {openi_tables.PROJECTIONS} and {openi_tables.IMAGES[0]}/"
+    f"{TABLES[0]}, {TABLES[1]} and {TABLE_IMAGES[0]}/"
 )
 
 
@@ -38,7 +39,7 @@ class OpeniSource(FolderSource):
 
     Demner-Fushman et al.: Preparing a collection of radiology examinations for distribution and
     retrieval, JAMIA 23 (2016). Labels are the major MeSH terms without their qualifiers; `normal`
-    stands for no finding. Reports without an image are items of text alone. There is no official
+    means no finding. Reports without an image are items of text alone. There is no official
     split: reports are drawn 70/10/20 by a fixed seed.
 
     Attributes:
@@ -72,16 +73,16 @@ def _from_xml(layout: Layout) -> tuple[list[list[Row]], Path]:
 
 def _from_tables(layout: Layout) -> tuple[list[list[Row]], Path] | None:
     """The rows of every report of the repackaging, and the folder of images; None without one."""
-    table = layout.find_if_any(openi_tables.REPORTS)
-    if table is None:
+    path = layout.find_if_any(TABLES[0])
+    if path is None:
         return None
-    reports = openi_tables.read_reports(table, layout.find(openi_tables.PROJECTIONS))
-    images = layout.find(*openi_tables.IMAGES)
+    reports = _read_tables(path, layout.find(TABLES[1]))
+    images = layout.find(*TABLE_IMAGES)
     rows = []
     for report in reports:
         films = [
             {
-                "item_id": openi_tables.film_id(report["number"], name),
+                "item_id": _film_id(report["number"], name),
                 "image": name,
                 "meta": {"view": view} if view else {},
             }
@@ -91,6 +92,31 @@ def _from_tables(layout: Layout) -> tuple[list[list[Row]], Path] | None:
             _report_rows(f"CXR{report['number']}", report["sections"], report["terms"], films)
         )
     return rows, images
+
+
+def _read_tables(reports: Path, projections: Path) -> list[Row]:
+    """By number: each report's `number`, `sections`, `terms`, and its `films` as name and view."""
+    films: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for cells in table(projections, ("uid", "filename", "projection")):
+        films[cells["uid"].strip()].append((cells["filename"].strip(), cells["projection"].strip()))
+    columns = ("uid", "MeSH", "findings", "impression")
+    return [
+        {
+            "number": uid,
+            "sections": {name: cells[name] for name in ("findings", "impression")},
+            "terms": cells["MeSH"].split(";"),
+            "films": films.get(uid, []),
+        }
+        for cells in sorted(table(reports, columns), key=lambda cells: numeric(cells["uid"]))
+        if (uid := cells["uid"].strip())
+    ]
+
+
+def _film_id(number: str, name: str) -> str:
+    """The image's id in the official layout: `CXR1_1_IM-0001-4001`."""
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return f"CXR{number}_{name}"
 
 
 def _rows(path: Path) -> list[Row]:

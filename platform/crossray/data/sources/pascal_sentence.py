@@ -1,7 +1,5 @@
 """Pascal Sentence as its copies lay it out: photos and sentences in a folder a class."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +8,7 @@ from crossray.data.rejection import Rejected
 from crossray.data.sources.drawing import shuffled
 from crossray.data.sources.layout import Layout, Row, broken, counted, listed, numeric, text_file
 from crossray.data.sources.source import FolderSource, Plan
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 IMAGES, SENTENCES = "dataset", "sentence"
 PHOTOS = 1_000

@@ -1,7 +1,5 @@
 """Generated chest radiographs with reports: rows that need no input."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast

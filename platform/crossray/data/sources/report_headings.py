@@ -3,8 +3,6 @@
 Johnson et al., MIMIC-CXR (arXiv:1901.07042); the table follows the published code of the data set.
 """
 
-from __future__ import annotations
-
 import re
 from difflib import get_close_matches
 from functools import lru_cache
@@ -86,7 +84,7 @@ def section_of(heading: str) -> str | None:
 
 
 def named_section(heading: str) -> str | None:
-    """The section of a heading in any case, which must be a name from the table as it stands.
+    """The section of a heading in any case, which must be exactly a name from the table.
 
     Looser rules would take sentences that hold a colon for headings.
     """

@@ -1,7 +1,5 @@
 """Findings and impression of a radiology report, found by its headings."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

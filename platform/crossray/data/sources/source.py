@@ -1,24 +1,33 @@
 """What an importer is: a configuration that lays out the work of reading its input."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Protocol
 
 from tyro.conf import arg
 
 from crossray.core.config import Config, to_dict
-from crossray.data.ingest_worker import Reader
 from crossray.data.rejection import Reason
+from crossray.data.schema import PairRow
 
 UNIT_ROWS = 64
+MAX_CELL = 16 << 20  # characters
+
+
+class Reader(Protocol):
+    """How one importer reads its input, inside a worker."""
+
+    def read(self, unit: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        """The raw rows of a unit in order, each with its place in the input."""
+
+    def row(self, raw: Any) -> PairRow:
+        """The pair of a raw row; raises `Rejected`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an importer found when it looked over its whole input, and how to read it.
+    """What an importer found when it looked over its input, and how to read it.
 
     `units` are the tasks in order, JSON values of about `UNIT_ROWS` rows each; `rows` is their
     number of rows; `notes` go to the manifest; `remedies` say what to do where most rows are
@@ -40,14 +49,14 @@ class Origin(Config):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The fields that say where the input lies, not what it is."""
+        """The fields that say where the input is, not what it is."""
         return ()
 
     def identity(self) -> dict[str, Any]:
         """The part of the configuration that the artifact's id depends on.
 
-        What the input is, the digests of the payload say; so `paths` stand in the manifest's
-        metrics only, and a folder that was moved gives the same id.
+        The digests of the payload say what the input is; so `paths` are in the manifest's metrics
+        only, and a folder that was moved gives the same id.
         """
         fields = {k: v for k, v in to_dict(self).items() if k not in self.paths}
         return {"source": self.name, "version": self.version, **fields}
@@ -62,7 +71,7 @@ class Source(Origin):
 
     @abstractmethod
     def plan(self) -> Plan:
-        """Check the input as a whole and lay out the work; raises `CrossRayError`."""
+        """Check all of the input and lay out the work; raises `CrossRayError`."""
 
 
 @dataclass(frozen=True)
@@ -77,5 +86,10 @@ class FolderSource(Source):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the input lies."""
+        """See `Origin.paths`."""
         return ("folder",)
+
+
+def names(columns: str) -> list[str]:
+    """The column names in a comma-separated list."""
+    return [name.strip() for name in columns.split(",") if name.strip()]

@@ -2,11 +2,9 @@
 
 A file's split is named by a part of its name between hyphens (`train-00000-of-00002.parquet`,
 `set-train.arrow`), else by the nearest of its folders that is called like a split.
-Any other name that speaks of a split (`train_0001`, `testA`, `restval`, `train-val`) names none:
+Any other name that suggests a split (`train_0001`, `testA`, `restval`, `train-val`) names none:
 a guess could put test images into training, so the user is asked. `--split-map` comes first.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Sequence
@@ -17,10 +15,10 @@ from pathlib import PurePath
 
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
-from crossray.data.sources.columns import names
-from crossray.data.splits.split import SPLITS, Split, parse_split
+from crossray.data.sources.source import names
+from crossray.data.split import SPLITS, Split, parse_split
 
-# Words that speak of splits without naming one; what some call `eval` others call the test set.
+# Words that suggest splits without naming one; what some call `eval` others call the test set.
 _UNCLEAR = frozenset({"eval", "evaluation", "restval", "minival", "trainval", "testdev"})
 _SHARD = re.compile(r"-\d+(-of-\d+)?(-[0-9a-f]+)?$")
 _LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -34,7 +32,7 @@ class SplitWords:
     mapped: tuple[tuple[str, Split], ...] = ()
 
     def split(self, word: str) -> Split | None:
-        """The split that a whole word means; None if it is unknown."""
+        """The split that a word means; None if it is unknown."""
         return self._mapped(word) or parse_split(word)
 
     def cell(self, word: str) -> Split:
@@ -49,11 +47,11 @@ class SplitWords:
         )
 
     def files(self, paths: Sequence[str], folder: str) -> list[Split | None]:
-        """The split of every file; None for all of them where no name speaks of one.
+        """The split of every file; None for all of them where no name suggests one.
 
-        `paths` are relative to the `folder` that was given. Its own name counts where none of the
-        paths names a split. Raises `CrossRayError` for a file that names none beside files that
-        do, and for names that speak of a split without naming it.
+        `paths` are relative to the `folder` that was given. Its name counts where none of the
+        paths names a split. Raises `CrossRayError` for a file that names none among files that
+        do, and for names that suggest a split without naming it.
         """
         found = [self._file(path) for path in paths]
         if not any(found) and folder:
@@ -107,13 +105,13 @@ def split_words(entries: tuple[str, ...]) -> SplitWords:
 
 
 def _parts(path: str) -> list[str]:
-    """The names of a file's folders and its own, without its ending and the number of its shard."""
+    """The names of a file's folders and of the file, without ending and shard number."""
     *folders, file = PurePath(path).parts
     return [*folders, _SHARD.sub("", PurePath(file).stem)]
 
 
 def _hints(name: str) -> set[str]:
-    """The splits, and the unclear words, that a name speaks of: two in `train-val_2`."""
+    """The splits, and the unclear words, that a name suggests: two in `train-val_2`."""
     runs = [run.lower() for run in _LETTERS.findall(name)]
     return {parse_split(run) or run for run in runs if run in _UNCLEAR or parse_split(run)}
 

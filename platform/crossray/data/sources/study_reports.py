@@ -1,6 +1,4 @@
-"""Reports of studies beside their images: a folder of text files, or a CSV table."""
-
-from __future__ import annotations
+"""Reports of studies, for their images: a folder of text files, or a CSV table."""
 
 import csv
 import re
@@ -10,9 +8,9 @@ from pathlib import Path
 
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
-from crossray.data.sources.columns import names
 from crossray.data.sources.csv import decode, records
 from crossray.data.sources.report_sections import has_headings, read_sections
+from crossray.data.sources.source import names
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -52,7 +50,7 @@ class TableReports:
     def parts(self, studies: Sequence[str]) -> dict[str, str]:
         """The sections of the report under the first of the names `studies` that has one.
 
-        Several columns are the sections, named after them; one column is a whole report. Raises
+        Several columns are the sections, named after them; one column is a complete report. Raises
         `Rejected` when there is none or it is not UTF-8.
         """
         place = next((self.rows[study] for study in studies if study in self.rows), None)
@@ -90,7 +88,7 @@ def open_reports(path: str, study_column: str, text_columns: str) -> tuple[Repor
 
 
 def _survey(path: str, study_column: str, columns: list[str]) -> tuple[TableReports, list[str]]:
-    """Where the first row of every study stands in the table."""
+    """The place of the first row of every study in the table."""
     places: dict[str, tuple[int, int]] = {}
     repeated = 0
     with open(path, "rb") as stream:
@@ -118,7 +116,7 @@ def _survey(path: str, study_column: str, columns: list[str]) -> tuple[TableRepo
 def report_parts(report: str) -> dict[str, str]:
     """Text by section.
 
-    Headings may stand in any case; a report without headings is a `body`.
+    Headings may be in any case; a report without headings is a `body`.
     """
     if not has_headings(report):
         body = report.removeprefix("\ufeff").strip()

@@ -1,7 +1,5 @@
 """The Wikipedia set of Rasiwasia et al. in its official layout: lists, images, texts as XML."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Sequence
@@ -15,10 +13,10 @@ from crossray.data.sources.layout import (
     Row,
     broken,
     counted,
+    integer,
     lines,
     listed,
     text_file,
-    whole,
 )
 from crossray.data.sources.source import FolderSource, Plan
 
@@ -41,7 +39,7 @@ class WikipediaSource(FolderSource):
     Attributes:
         folder: what holds the lists, the images and the texts.
         split: `official` is train and test; `gpldan` makes the first 231 pairs of the test list
-            val. In both, sections of one article stand in different splits, so every pair is a
+            val. In both, sections of one article are in different splits, so every pair is a
             group. `drawn` draws the split with an article as a group.
     """
 
@@ -79,7 +77,7 @@ def category_line(line: str, categories: Sequence[str]) -> tuple[str, str, str]:
     Raises `Rejected` for any other line.
     """
     cells = line.split("\t")
-    number = whole(cells[-1])
+    number = integer(cells[-1])
     if len(cells) != 3 or number is None or not 1 <= number <= len(categories):
         known = f"text, image and category (1 to {len(categories)})"
         raise Rejected("malformed row", f"{line[:80]!r} is not {known}")

@@ -1,1 +1,1 @@
-"""Splits: assigned by group, drawn anew, and checked for leaks."""
+"""Other splits of the same pairs, and the check for leaks."""

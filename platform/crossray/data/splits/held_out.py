@@ -1,14 +1,12 @@
 """Zero- and few-shot splits: labels that training never sees, or sees a few times."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.split import Split, hashed_point
+from crossray.data.split import Split, hashed_point
 
 HELD_OUT_SHARE = 0.24
 NEVER_HELD_OUT = ("No Finding", "Support Devices")
@@ -48,9 +46,10 @@ def without_held_out(
 ) -> NDArray[np.bool_]:
     """Which items [N] remain: all of test, and in train and val the groups without such a label.
 
-    A group (patient) goes whole when any of its items, of whatever split, carries a held-out label:
-    its other films may show the same finding unnamed. Give uncertain labels with the certain ones,
-    so that they count as carried. Raises CrossRayError for a held-out label that no item carries.
+    A group (patient) goes with all its items when one of them, of whatever split, carries a
+    held-out label: its other films may show the same finding unnamed. Give uncertain labels with
+    the certain ones, so that they count as carried. Raises CrossRayError for a held-out label that
+    no item carries.
     """
     _check_carried(labels, held_out)
     rows = list(zip(group_ids, splits, labels, strict=True))

@@ -1,6 +1,4 @@
-"""What split makers know of every item: all of its row but the image and the text."""
-
-from __future__ import annotations
+"""What splitters know of every item: its row without the image and the text."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.data.schema import iter_pairs
-from crossray.data.splits.split import Split
+from crossray.data.split import Split
 
 _COLUMNS = ("item_id", "group_id", "split", "image", "texts", "labels", "meta")
 _SEPARATORS = re.compile(r"[|;]")
@@ -25,8 +23,8 @@ class Items:
     Attributes:
         item_ids: unique.
         group_ids: the patient, case or source photo of an item.
-        splits: where the items stand.
-        studies: `meta["study_id"]`, or the item's own id; films of a study share its text.
+        splits: of each item.
+        studies: `meta["study_id"]`, or the item's id; films of a study share its text.
         labels: what an item carries.
         uncertain: labels that `meta["uncertain"]` names.
         paired_N: whether an item has both an image and a text.
@@ -70,7 +68,7 @@ def read_items(pairs: Artifact) -> Items:
         item_ids,
         columns["group_id"],
         columns["split"],
-        [meta.get("study_id") or own for meta, own in zip(metas, item_ids, strict=True)],
+        [meta.get("study_id") or item for meta, item in zip(metas, item_ids, strict=True)],
         columns["labels"],
         [[name for name in _SEPARATORS.split(meta.get("uncertain", "")) if name] for meta in metas],
         np.array(columns["paired"], dtype=bool),

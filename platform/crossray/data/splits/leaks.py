@@ -1,15 +1,23 @@
-"""Leaks: what a model saw in training and meets again in the test."""
+"""Leaks: what is both in training and in the test.
+
+The check of a pairs artifact is done once a machine, and bounded in what it decodes.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
+import tempfile
 import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,14 +26,18 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
+from crossray.core.artifacts import Artifact, cache_dir
+from crossray.core.config import from_dict
 from crossray.core.errors import CrossRayError
 from crossray.data.images.fingerprints import NEAR_BITS, fingerprint, nearest_fingerprints
-from crossray.data.schema import text_entries
-from crossray.data.splits.split import SPLITS, Split
+from crossray.data.schema import iter_pairs, text_entries
+from crossray.data.split import SPLITS, Split
 
 LeakKind = Literal["item id", "group", "text", "image"]
 LEAK_COLUMNS = ("item_id", "group_id", "split", "image", "texts", "sections")
 EXAMPLES = 3
+IMAGES = 100_000  # of a larger set a sample of as many is compared
+_VERSION = 1
 
 _EXACT: tuple[LeakKind, ...] = ("item id", "group", "text")
 _WORD = re.compile(r"\w+")
@@ -52,7 +64,7 @@ class Leak:
 
 
 @dataclass
-class _Side:
+class _SplitContents:
     """What is remembered of a split: ids, 64-bit hashes and fingerprints, each with its row."""
 
     item_ids: list[str] = field(default_factory=list)
@@ -75,22 +87,22 @@ def find_leaks(tables: Iterable[pa.Table], looks_at: Selects | None = None) -> l
     """Compare every split with every other; empty when nothing crosses them.
 
     `tables` hold the columns `LEAK_COLUMNS` of a pairs artifact, as `iter_pairs` gives them. One
-    table is in memory at a time, beside ids, hashes and fingerprints; the comparisons of the last
-    grow with the product of the splits' sizes. Twins within one split are no leak. Captions of a
-    few words repeat by chance: the count says how often. `looks_at`, asked for the item id and the
-    split of each image, says which are compared, by default all. Raises CrossRayError for an image
-    that cannot be decoded.
+    table is in memory at a time, with all ids, hashes and fingerprints; the comparisons of
+    fingerprints grow with the product of the splits' sizes. Twins within one split are no leak.
+    Captions of a few words repeat by chance: the count says how often. `looks_at` decides by item
+    id and split which images are compared, by default all. Raises CrossRayError for an image that
+    cannot be decoded.
     """
-    sides: dict[str, _Side] = {split: _Side() for split in SPLITS}
+    contents: dict[str, _SplitContents] = {split: _SplitContents() for split in SPLITS}
     with ThreadPoolExecutor() as pool:
         for table in tables:
-            _remember(table, sides, pool, looks_at)
+            _remember(table, contents, pool, looks_at)
     leaks = []
     for earlier, later in combinations(SPLITS, 2):
-        for kind, pairs in _twins(sides[earlier], sides[later]):
+        for kind, pairs in _twins(contents[earlier], contents[later]):
             if pairs:
                 examples = [
-                    (sides[earlier].item_ids[first], sides[later].item_ids[second])
+                    (contents[earlier].item_ids[first], contents[later].item_ids[second])
                     for second, first in list(pairs.items())[:EXAMPLES]
                 ]
                 leaks.append(Leak(kind, (earlier, later), len(pairs), tuple(examples)))
@@ -115,7 +127,7 @@ def normalised(text: str) -> str:
 
 def _remember(
     table: pa.Table,
-    sides: dict[str, _Side],
+    contents: dict[str, _SplitContents],
     pool: ThreadPoolExecutor,
     looks_at: Selects | None,
 ) -> None:
@@ -130,16 +142,16 @@ def _remember(
     for (item_id, group_id, split, _, texts, sections), bits in zip(
         zip(*columns, strict=True), prints, strict=True
     ):
-        side = sides[split]
-        side.item_ids.append(item_id)
-        side.add("item id", item_id)
-        side.add("group", group_id)
+        content = contents[split]
+        content.item_ids.append(item_id)
+        content.add("item id", item_id)
+        content.add("group", group_id)
         for sentences in text_entries(texts, sections):
             if words := normalised(" ".join(sentences)):
-                side.add("text", words)
+                content.add("text", words)
         if bits is not None:
-            side.prints += bits.tobytes()
-            side.rows["image"].append(len(side.item_ids) - 1)
+            content.prints += bits.tobytes()
+            content.rows["image"].append(len(content.item_ids) - 1)
 
 
 def _fingerprint(item_id: str, image: bytes | None) -> NDArray[np.uint8] | None:
@@ -149,7 +161,9 @@ def _fingerprint(item_id: str, image: bytes | None) -> NDArray[np.uint8] | None:
         raise CrossRayError(f"the image of item {item_id!r} cannot be checked: {error}") from None
 
 
-def _twins(earlier: _Side, later: _Side) -> Iterator[tuple[LeakKind, dict[int, int]]]:
+def _twins(
+    earlier: _SplitContents, later: _SplitContents
+) -> Iterator[tuple[LeakKind, dict[int, int]]]:
     """For each kind the rows of the later split with a twin, and the twin's row in the earlier."""
     for kind in _EXACT:
         keys_N, rows_N = _arrays(earlier, kind)
@@ -159,24 +173,93 @@ def _twins(earlier: _Side, later: _Side) -> Iterator[tuple[LeakKind, dict[int, i
         twin_Q = first_N[np.searchsorted(unique_N, keys_Q[hit_Q])]
         yield kind, _by_row(rows_Q[hit_Q], rows_N[twin_Q])
     prints_N, prints_Q = (
-        np.frombuffer(bytes(side.prints), dtype=np.uint8).reshape(len(side.rows["image"]), -1)
-        if side.prints
+        np.frombuffer(bytes(content.prints), dtype=np.uint8).reshape(len(content.rows["image"]), -1)
+        if content.prints
         else None
-        for side in (earlier, later)
+        for content in (earlier, later)
     )
     if prints_N is not None and prints_Q is not None:
         bits_Q, nearest_Q = nearest_fingerprints(prints_Q, prints_N)
         near_Q = bits_Q <= NEAR_BITS
-        rows_N, rows_Q = (np.asarray(side.rows["image"]) for side in (earlier, later))
+        rows_N, rows_Q = (np.asarray(content.rows["image"]) for content in (earlier, later))
         yield "image", _by_row(rows_Q[near_Q], rows_N[nearest_Q[near_Q]])
 
 
-def _arrays(side: _Side, kind: LeakKind) -> tuple[NDArray[np.uint64], _Rows]:
-    keys = np.asarray(side.keys[kind], dtype=np.uint64)
-    return keys, np.asarray(side.rows[kind], dtype=np.int64)
+def _arrays(content: _SplitContents, kind: LeakKind) -> tuple[NDArray[np.uint64], _Rows]:
+    keys = np.asarray(content.keys[kind], dtype=np.uint64)
+    return keys, np.asarray(content.rows[kind], dtype=np.int64)
 
 
 def _by_row(rows_Q: _Rows, twin_Q: _Rows) -> dict[int, int]:
     """Each row once, with its first twin, in the order of the rows."""
     rows, first = np.unique(rows_Q, return_index=True)
     return dict(zip(rows.tolist(), twin_Q[first].tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class LeakCheck:
+    """What leaks, and what was looked at.
+
+    Attributes:
+        leaks: what `find_leaks` gives.
+        images: the images that were compared; ids, groups and texts always are, all of them.
+        of_images: the images of the set.
+    """
+
+    leaks: tuple[Leak, ...]
+    images: int
+    of_images: int
+
+
+@dataclass
+class _Sample:
+    """Says which images are compared and counts them: by a hash, so the same ones every time."""
+
+    shares: dict[Split, float]
+    taken: int = 0
+
+    def __call__(self, item_id: str, split: Split) -> bool:
+        digest = hashlib.blake2b(item_id.encode(), digest_size=8).digest()
+        chosen = int.from_bytes(digest, "big") < self.shares[split] * 2**64
+        self.taken += chosen
+        return chosen
+
+
+def check_leaks(pairs: Artifact, split: Split, images: int = IMAGES) -> LeakCheck:
+    """Look for leaks between the splits of a pairs artifact.
+
+    A set of more than `images` items has a sample of about as many compared: up to half of them
+    from `split`, the rest from the other splits. The result is kept on this machine under the
+    artifact's id, whose content never changes. Raises CrossRayError for an image that cannot be
+    decoded.
+    """
+    sample = _Sample(_shares(pairs.manifest.metrics["splits"], split, images))
+    choice = "-".join(f"{share:.6f}" for share in sample.shares.values())
+    path = cache_dir() / "leaks" / f"{pairs.id}-{_VERSION}-{NEAR_BITS}-{choice}.json"
+    with suppress(OSError, ValueError, CrossRayError):  # not there, or not complete
+        return from_dict(LeakCheck, json.loads(path.read_text(encoding="utf-8")))
+    leaks = find_leaks(iter_pairs(pairs, LEAK_COLUMNS), sample)
+    check = LeakCheck(tuple(leaks), sample.taken, pairs.manifest.metrics["images"])
+    _keep(path, json.dumps(asdict(check)))
+    return check
+
+
+def _shares(items: dict[Split, int], split: Split, images: int) -> dict[Split, float]:
+    """The share of each split's images that is compared."""
+    if sum(items.values()) <= images:
+        return dict.fromkeys(items, 1.0)
+    tested = min(items[split], images // 2)
+    others = sum(items.values()) - items[split]
+    shares = {
+        True: tested / max(1, items[split]),
+        False: min(1.0, (images - tested) / max(1, others)),
+    }
+    return {name: shares[name == split] for name in items}
+
+
+def _keep(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".leaks-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(partial).rename(path)

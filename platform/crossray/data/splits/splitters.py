@@ -1,6 +1,4 @@
-"""How pairs are split anew: by patient, without labels, with fewer pairs or texts, into folds."""
-
-from __future__ import annotations
+"""Ways to split pairs again: by patient, without labels, with fewer pairs or texts, into folds."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -13,8 +11,8 @@ from numpy.typing import NDArray
 
 from crossray.core.config import Config, to_dict
 from crossray.core.errors import CrossRayError
-from crossray.data.splits.folds import assign_folds
-from crossray.data.splits.fractions import nested_subset
+from crossray.data.split import SPLITS, assign_split
+from crossray.data.splits.fractions import assign_folds, nested_subset
 from crossray.data.splits.held_out import (
     HELD_OUT_SHARE,
     choose_held_out,
@@ -23,30 +21,29 @@ from crossray.data.splits.held_out import (
     without_held_out,
 )
 from crossray.data.splits.items import Items
-from crossray.data.splits.split import SPLITS, assign_split
 
 
 class Fate(IntEnum):
     """What becomes of an item.
 
-    `APART`: it becomes two items, one with its image and one with its text, both without labels and
-    boxes, for whoever learns from either alone.
+    `UNPAIRED`: it becomes two items, one with its image and one with its text, both without labels
+    and boxes, for methods that learn from either alone.
     """
 
-    WHOLE = 0
+    UNCHANGED = 0
     LEFT_OUT = 1
     WITHOUT_TEXT = 2
-    APART = 3
+    UNPAIRED = 3
 
 
 @dataclass(frozen=True)
-class Deal:
+class SplitAssignment:
     """The split [N] and the `Fate` [N] of every item.
 
     Attributes:
         split_N: names of splits.
         fate_N: numbers of `Fate`.
-        note: a sentence for whoever reads the manifest or a report.
+        note: a sentence for the manifest and the reports.
         held_out: the labels that training does not see, or sees a few times.
     """
 
@@ -57,8 +54,8 @@ class Deal:
 
 
 @dataclass(frozen=True)
-class SplitMaker(Config):
-    """Base of the makers: a frozen dataclass that says what is asked for.
+class Splitter(Config):
+    """Base of the ways to split: a frozen dataclass with what is asked for.
 
     Attributes:
         seed: of what is drawn.
@@ -68,17 +65,17 @@ class SplitMaker(Config):
     seed: int = field(default=0, kw_only=True)
 
     @abstractmethod
-    def deal(self, items: Items) -> Deal:
-        """Deal the items; raises `CrossRayError` for what cannot be made of them."""
+    def split(self, items: Items) -> SplitAssignment:
+        """Assign every item; raises `CrossRayError` for what these items do not allow."""
 
-    def identity(self, deal: Deal) -> dict[str, Any]:
+    def identity(self, assignment: SplitAssignment) -> dict[str, Any]:
         """The configuration of the artifact."""
-        chosen = {"held_out": list(deal.held_out)} if deal.held_out else {}
+        chosen = {"held_out": list(assignment.held_out)} if assignment.held_out else {}
         return {"split": self.name, **to_dict(self), **chosen}
 
 
 @dataclass(frozen=True)
-class GroupShares(SplitMaker):
+class GroupShares(Splitter):
     """Shares of the groups (patients) for validation and test; no group crosses a split.
 
     Attributes:
@@ -90,8 +87,8 @@ class GroupShares(SplitMaker):
     val: float = 0.1
     test: float = 0.1
 
-    def deal(self, items: Items) -> Deal:
-        """See `SplitMaker.deal`."""
+    def split(self, items: Items) -> SplitAssignment:
+        """See `Splitter.split`."""
         shares = (1.0 - self.val - self.test, self.val, self.test)
         if not (self.val >= 0 and self.test >= 0 and shares[0] > 1e-9):
             raise CrossRayError(
@@ -105,15 +102,15 @@ class GroupShares(SplitMaker):
                     f"none of the {len(set(items.group_ids))} groups fell into {split} with its "
                     f"share of {share:.3g}: give it a larger share or another --seed."
                 )
-        note = f"{self.val:.4g} of the groups validate and {self.test:.4g} test, dealt by seed."
-        return Deal(split_N, _whole(items), note)
+        note = f"{self.val:.4g} of the groups validate and {self.test:.4g} test, assigned by seed."
+        return SplitAssignment(split_N, _unchanged(items), note)
 
 
 @dataclass(frozen=True)
-class ZeroShot(SplitMaker):
+class ZeroShot(Splitter):
     """Labels that training and validation never see; all items of test stay.
 
-    A group goes from train and val whole when any of its items carries a held-out label, certain or
+    A group leaves train and val when any of its items carries a held-out label, certain or
     uncertain. Qualified labels such as `Edema/mild` go with theirs.
 
     Attributes:
@@ -125,12 +122,12 @@ class ZeroShot(SplitMaker):
     share: float = HELD_OUT_SHARE
     held_out: tuple[str, ...] = ()
 
-    def deal(self, items: Items) -> Deal:
-        """See `SplitMaker.deal`."""
+    def split(self, items: Items) -> SplitAssignment:
+        """See `Splitter.split`."""
         chosen = self._chosen(items)
-        fate_N = np.where(self._remaining(items, chosen), Fate.WHOLE, Fate.LEFT_OUT)
+        fate_N = np.where(self._remaining(items, chosen), Fate.UNCHANGED, Fate.LEFT_OUT)
         note = f"Training and validation have no item with {_listed(chosen)}."
-        return Deal(np.array(items.splits), fate_N, note, chosen)
+        return SplitAssignment(np.array(items.splits), fate_N, note, chosen)
 
     def _chosen(self, items: Items) -> tuple[str, ...]:
         rows = zip(items.splits, items.labels, strict=True)
@@ -166,7 +163,7 @@ class ZeroShot(SplitMaker):
 class FewShot(ZeroShot):
     """As zero-shot, with a few examples of each held-out label in the training split.
 
-    The examples are whole studies with image and text. With equal seeds, fewer shots are among
+    The examples are studies with image and text. With equal seeds, fewer shots are among
     more, and all are of the labels that zero-shot holds out.
 
     Attributes:
@@ -178,8 +175,8 @@ class FewShot(ZeroShot):
     shots: int = 5
     draw: int = 0
 
-    def deal(self, items: Items) -> Deal:
-        """See `SplitMaker.deal`."""
+    def split(self, items: Items) -> SplitAssignment:
+        """See `Splitter.split`."""
         chosen = self._chosen(items)
         rows = items.annotated()
         studies, labels = items.by_study(rows)
@@ -187,17 +184,17 @@ class FewShot(ZeroShot):
         examples = {study for study, taken in zip(studies, drawn, strict=True) if taken}
         remains_N = self._remaining(items, chosen)
         remains_N[[row for row in rows if items.studies[row] in examples]] = True
-        fate_N = np.where(remains_N, Fate.WHOLE, Fate.LEFT_OUT)
+        fate_N = np.where(remains_N, Fate.UNCHANGED, Fate.LEFT_OUT)
         note = (
             f"Training has {self.shots} examples each of {_listed(chosen)} (draw {self.draw}), "
             "validation none."
         )
-        return Deal(np.array(items.splits), fate_N, note, chosen)
+        return SplitAssignment(np.array(items.splits), fate_N, note, chosen)
 
 
 @dataclass(frozen=True)
-class AnnotatedFraction(SplitMaker):
-    """Fewer training pairs: nested, balanced by label; the others come apart into image and text.
+class AnnotatedFraction(Splitter):
+    """Fewer training pairs: nested, balanced by label; the others become image and text, unpaired.
 
     Attributes:
         fraction: of the training studies, how many stay pairs.
@@ -206,15 +203,15 @@ class AnnotatedFraction(SplitMaker):
     name: ClassVar[str] = "annotation"
     fraction: float
 
-    def deal(self, items: Items) -> Deal:
-        """See `SplitMaker.deal`."""
-        fate_N = _thinned(items, self.fraction, self.seed, Fate.APART)
-        note = f"{self.fraction:.4g} of the training studies are pairs, the others come apart."
-        return Deal(np.array(items.splits), fate_N, note)
+    def split(self, items: Items) -> SplitAssignment:
+        """See `Splitter.split`."""
+        fate_N = _thinned(items, self.fraction, self.seed, Fate.UNPAIRED)
+        note = f"{self.fraction:.4g} of the training studies are pairs, the others are unpaired."
+        return SplitAssignment(np.array(items.splits), fate_N, note)
 
 
 @dataclass(frozen=True)
-class ReportCoverage(SplitMaker):
+class ReportCoverage(Splitter):
     """Fewer texts: training items that lose theirs keep image and labels; nested, balanced.
 
     Attributes:
@@ -224,15 +221,15 @@ class ReportCoverage(SplitMaker):
     name: ClassVar[str] = "coverage"
     coverage: float
 
-    def deal(self, items: Items) -> Deal:
-        """See `SplitMaker.deal`."""
+    def split(self, items: Items) -> SplitAssignment:
+        """See `Splitter.split`."""
         fate_N = _thinned(items, self.coverage, self.seed, Fate.WITHOUT_TEXT)
         note = f"{self.coverage:.4g} of the training studies keep their text."
-        return Deal(np.array(items.splits), fate_N, note)
+        return SplitAssignment(np.array(items.splits), fate_N, note)
 
 
 @dataclass(frozen=True)
-class Fold(SplitMaker):
+class Fold(Splitter):
     """Cross-validation by group (patient), labels spread evenly.
 
     A fold tests, the one after it (after the last, the first) validates, the others train.
@@ -246,8 +243,8 @@ class Fold(SplitMaker):
     fold: int
     folds: int = 5
 
-    def deal(self, items: Items) -> Deal:
-        """See `SplitMaker.deal`."""
+    def split(self, items: Items) -> SplitAssignment:
+        """See `Splitter.split`."""
         if self.folds < 3 or not 1 <= self.fold <= self.folds:
             raise CrossRayError(
                 f"fold {self.fold} of {self.folds} cannot be made: one fold tests, one validates "
@@ -258,11 +255,11 @@ class Fold(SplitMaker):
         split_N[fold_N == self.fold - 1] = "test"
         split_N[fold_N == self.fold % self.folds] = "val"
         note = f"Fold {self.fold} of {self.folds} tests and the one after it validates."
-        return Deal(split_N, _whole(items), note)
+        return SplitAssignment(split_N, _unchanged(items), note)
 
 
-def _whole(items: Items) -> NDArray[np.int64]:
-    return np.full(len(items), Fate.WHOLE, dtype=np.int64)
+def _unchanged(items: Items) -> NDArray[np.int64]:
+    return np.full(len(items), Fate.UNCHANGED, dtype=np.int64)
 
 
 def _thinned(items: Items, share: float, seed: int, otherwise: Fate) -> NDArray[np.int64]:
@@ -276,7 +273,7 @@ def _thinned(items: Items, share: float, seed: int, otherwise: Fate) -> NDArray[
             "none: give a larger share or more pairs."
         )
     kept = {study for study, stays in zip(studies, kept_N, strict=True) if stays}
-    fate_N = _whole(items)
+    fate_N = _unchanged(items)
     fate_N[[row for row in rows if items.studies[row] not in kept]] = otherwise
     return fate_N
 

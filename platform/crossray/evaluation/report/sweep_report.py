@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from crossray.evaluation.metrics import show_value
+from crossray.evaluation.report.page import Plot, write_pages
 from crossray.evaluation.report.section import Section
-from crossray.evaluation.report.sections_page import Figure, write_sections
+from crossray.evaluation.report.study_report import StudyPoint, tables
 from crossray.evaluation.report.sweep_plots import (
+    importance_of,
     plot_curves,
     plot_front,
     plot_importance,
     plot_parallel,
+    study_of,
 )
-from crossray.evaluation.report.sweep_study import importance_of, study_of
 from crossray.evaluation.report.sweep_trial import SweepTrial, finished, front, picked
 from crossray.evaluation.significance.claims import Values
-from crossray.evaluation.significance.corrections import significance_mark
-from crossray.evaluation.significance.variants import check_queries, measured, paired_differences
+from crossray.evaluation.significance.variants import with_differences
 
-REPORT = "report.json"
-FRONT = Figure(
+FRONT = Plot(
     "front.png", "The front", "Finished trials; rings: no other trial beats them in everything"
 )
-CURVES = Figure("curves.png", "Learning curves", "Every trial; dark: the best")
-PARALLEL = Figure("parallel.png", "Parallel coordinates", "A line a trial, dark where it is good")
-IMPORTANCE = Figure(
+CURVES = Plot("curves.png", "Learning curves", "Every trial; dark: the best")
+PARALLEL = Plot("parallel.png", "Parallel coordinates", "A line a trial, dark where it is good")
+IMPORTANCE = Plot(
     "importance.png", "What decides", "Importance of each field by PED-ANOVA, shares of 1"
 )
 
@@ -68,10 +67,8 @@ def write_sweep_report(
         "knee": picked(trials, "knee").name,
         "importance": importance,
         "epochs": sum(max(trial.curve, default=0) for trial in trials),
-        "contest": _contest(contest, metrics),
+        "contest": with_differences(contest, next(iter(contest)), metrics) if contest else {},
     }
-    text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False)
-    (directory / REPORT).write_text(text + "\n", encoding="utf-8")
     metric, figures = facts["metric"], [FRONT, CURVES]
     plot_front(trials, metric, directory / FRONT.name)
     plot_curves(trials, best, metric, directory / CURVES.name)
@@ -83,21 +80,8 @@ def write_sweep_report(
         figures.append(IMPORTANCE)
     title = f"Sweep of {facts['recipe']}: {len(trials)} trials by {metric}"
     sections = _sections(trials, report, contest)
-    write_sections(directory, title, _explanation(report), report, sections, figures)
+    write_pages(directory, title, _explanation(report), report, sections, figures)
     return report
-
-
-def _contest(contest: Values, metrics: Sequence[str]) -> dict[str, Any]:
-    """Metrics, intervals and differences to the first of the top trials, by trial."""
-    if not contest:
-        return {}
-    best = next(iter(contest))
-    check_queries(contest, best)
-    differences = paired_differences(contest, best, metrics, 0)
-    return {
-        name: {**measured(tables, metrics, 0), "differences": differences.get(name, {})}
-        for name, tables in contest.items()
-    }
 
 
 def _explanation(report: Mapping[str, Any]) -> str:
@@ -156,31 +140,17 @@ def _sections(
 
 
 def _contest_sections(report: Mapping[str, Any]) -> list[Section]:
-    best = report["best"]
+    points = [StudyPoint((name,), found) for name, found in report["contest"].items()]
     words = [
-        f"Each trained with {report['seeds']} seeds. Differences to {best}: paired bootstrap over "
-        "the validation queries, which are drawn with their values of all seeds; p after Holm over "
-        "all differences; * p < 0.05, ** p < 0.01."
+        f"Each trained with {report['seeds']} seeds. Differences to {report['best']}: paired "
+        "bootstrap over the validation queries, which are drawn with their values of all seeds; p "
+        "after Holm over all differences; * p < 0.05, ** p < 0.01."
     ]
-    sections = []
-    for direction, metrics in next(iter(report["contest"].values()))["metrics"].items():
-        rows = []
-        for name, found in report["contest"].items():
-            cells = []
-            for metric in metrics:
-                low, high = found["intervals"][direction][metric]
-                value = show_value(found["metrics"][direction][metric], metric)
-                cell = f"{value} [{show_value(low, metric)}, {show_value(high, metric)}]"
-                difference = found["differences"].get(direction, {}).get(metric)
-                if difference is not None:
-                    mark = significance_mark(difference["p_value"])
-                    cell += f"; {difference['mean']:+.3f}{mark}"
-                cells.append(cell)
-            rows.append([name, *cells])
-        title = f"The top trials over seeds, {direction.replace('_', ' ')}"
-        sections.append(Section(title, words, ["trial", *metrics], rows))
-        words = []
-    return sections
+    sections = [
+        replace(section, title=f"The top trials over seeds, {section.title.lower()}")
+        for section in tables(["trial"], points)
+    ]
+    return [replace(sections[0], words=words), *sections[1:]]
 
 
 def _cells(trial: SweepTrial) -> list[str]:

@@ -20,14 +20,36 @@ from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.corrections import holm
 
 
-def check_queries(values: Values, full: str) -> None:
-    """Raises CrossRayError for variants that answered other queries than `full`."""
+def with_differences(
+    values: Values,
+    full: str,
+    metrics: Sequence[str],
+    bases: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> dict[str, dict[str, Any]]:
+    """`metrics`, `intervals` and `differences` of every variant, by direction and metric.
+
+    `values` have by variant and direction a table with one row a query. `bases` name for a variant
+    what it is compared with; by default that is `full` for all the others. `seed` is that of the
+    bootstrap. Raises CrossRayError for variants that answered other queries than `full`.
+    """
+    _check_queries(values, full)
+    bases = {name: full for name in values if name != full} if bases is None else bases
+    differences = _paired_differences(values, bases, metrics, seed)
+    return {
+        name: {**_measured(tables, metrics, seed), "differences": differences.get(name, {})}
+        for name, tables in values.items()
+    }
+
+
+def _check_queries(values: Values, full: str) -> None:
     for name, tables in values.items():
         for direction, table in values[full].items():
             if tables[direction][QUERY_ID] != table[QUERY_ID]:
                 raise CrossRayError(
-                    f"the variant {name} answered other {direction} queries than {full}; evaluate "
-                    "both anew on the same data."
+                    f"the runs were asked different {direction} queries: {name} answered other "
+                    f"{direction} queries than {full}; evaluate both again on the same split with "
+                    "as many seeds."
                 )
 
 
@@ -35,7 +57,7 @@ def _columns(table: pa.Table, metrics: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: table[name].to_numpy() for name in metrics if name in table.column_names}
 
 
-def measured(
+def _measured(
     tables: Mapping[str, pa.Table], metrics: Sequence[str], seed: int
 ) -> dict[str, dict[str, Any]]:
     """Metrics and intervals of one variant, by direction."""
@@ -53,22 +75,19 @@ def measured(
     return found
 
 
-def paired_differences(
-    values: Values, full: str, metrics: Sequence[str], seed: int
+def _paired_differences(
+    values: Values, bases: Mapping[str, str], metrics: Sequence[str], seed: int
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """What a variant has more than `full`, by variant, direction and metric.
+    """What a variant has more than its base, by variant, direction and metric.
 
     Paired bootstrap over queries; the p-values of all are one family for Holm.
     """
     tested = [name for name in metrics if name != MEDIAN_RANK]
     results: dict[tuple[str, str, str], BootstrapResult] = {}
-    for variant, tables in values.items():
-        for direction, table in tables.items():
-            if variant == full:
-                continue
-            base = values[full][direction]
+    for variant, base in bases.items():
+        for direction, table in values[variant].items():
             found = paired_bootstraps(
-                _columns(table, tested), _columns(base, tested),
+                _columns(table, tested), _columns(values[base][direction], tested),
                 seed=seed, groups=table[QUERY_ID].to_numpy(),
             )  # fmt: skip
             results |= {(variant, direction, name): result for name, result in found.items()}

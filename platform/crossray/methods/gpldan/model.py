@@ -15,16 +15,17 @@ from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.losses.graph_pattern import (
-    Deviation,
-    Distances,
-    graph_pattern_loss,
-    original_distances,
-)
-from crossray.losses.modality import deception_loss, modality_loss
 from crossray.methods.contract import Method, MethodConfig, PairScores, Phase
 from crossray.methods.gpldan.attention import SlotAttention, own_vectors, pair_cosines, slots_of
 from crossray.methods.gpldan.corruption import corrupted
+from crossray.methods.gpldan.losses import (
+    Deviation,
+    Distances,
+    deception_loss,
+    graph_pattern_loss,
+    modality_loss,
+    original_distances,
+)
 
 CLASSIFIER = "modality_classifier"
 

@@ -8,8 +8,36 @@ them together.
 
 from __future__ import annotations
 
+from crossray.methods.entry import MethodEntry
+from crossray.methods.hier.ablation import HIER, HIER_PRETEXT
 from crossray.methods.hier.config import HierConfig
 from crossray.methods.hier.model import Hier
+from crossray.methods.hier.recipes import (
+    FIRST_STAGES,
+    hier_base,
+    hier_large,
+    hier_pretrained_tiny,
+    hier_tiny,
+    hier_unimodal_base,
+    hier_unimodal_tiny,
+)
 from crossray.methods.hier.unimodal import HierUnimodal, HierUnimodalConfig
 
-__all__ = ["Hier", "HierConfig", "HierUnimodal", "HierUnimodalConfig"]
+__all__ = ["METHOD", "Hier", "HierConfig", "HierUnimodal", "HierUnimodalConfig"]
+
+METHOD = MethodEntry(
+    configs=(
+        HierConfig,
+        HierUnimodalConfig,
+    ),
+    recipes=(
+        hier_tiny,
+        hier_pretrained_tiny,
+        hier_base,
+        hier_large,
+        hier_unimodal_tiny,
+        hier_unimodal_base,
+    ),
+    ablations={"hier": HIER, "hier-pretext": HIER_PRETEXT},
+    first_stages=FIRST_STAGES,
+)

@@ -13,7 +13,6 @@ from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.losses.level_weights import log_variances, uncertainty_weighted
 from crossray.methods.contract import (
     Alignment,
     Method,
@@ -28,6 +27,7 @@ from crossray.methods.hier.fusion import (
     Side,
     fusion_scores,
 )
+from crossray.methods.hier.losses import log_variances, uncertainty_weighted
 from crossray.methods.hier.regions import (
     ZONES,
     box_regions,

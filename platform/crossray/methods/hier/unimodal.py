@@ -18,16 +18,17 @@ from crossray.encoders.heads import projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.momentum import MomentumEncoder
 from crossray.encoders.text import TextTower
-from crossray.losses.inpainting import inpainting_losses
-from crossray.losses.masked_tokens import masked_token_losses, sentence_order_losses
-from crossray.losses.momentum_contrast import (
+from crossray.methods.contract import Unimodal, UnimodalConfig
+from crossray.methods.hier.losses import (
     byol_loss,
     enqueued,
+    inpainting_losses,
+    masked_token_losses,
     queue_info_nce,
     rising_momentum,
+    rotation_loss,
+    sentence_order_losses,
 )
-from crossray.losses.rotation import rotation_loss
-from crossray.methods.contract import Unimodal, UnimodalConfig
 from crossray.methods.hier.pretext_heads import InpaintingDecoder, token_head
 
 ImageTask = Literal["rotation", "inpainting", "contrast"]

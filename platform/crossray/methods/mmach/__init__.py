@@ -8,8 +8,21 @@ supervises an image and a text hash network. `attention.py` and `objective.py` h
 
 from __future__ import annotations
 
+from crossray.methods.entry import MethodEntry
+from crossray.methods.mmach.ablation import MMACH
 from crossray.methods.mmach.config import MmachConfig
 from crossray.methods.mmach.model import Mmach
+from crossray.methods.mmach.recipes import mmach_base, mmach_pretrained_tiny, mmach_tiny
 from crossray.methods.mmach.training import MmachTraining
 
-__all__ = ["Mmach", "MmachConfig", "MmachTraining"]
+__all__ = ["METHOD", "Mmach", "MmachConfig", "MmachTraining"]
+
+METHOD = MethodEntry(
+    configs=(MmachConfig,),
+    recipes=(
+        mmach_tiny,
+        mmach_pretrained_tiny,
+        mmach_base,
+    ),
+    ablations={"mmach": MMACH},
+)

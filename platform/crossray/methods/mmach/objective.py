@@ -10,8 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from crossray.losses.common_codes import quantisation_error
-from crossray.losses.label_triplets import label_triplet_loss
+from crossray.methods.mmach.losses import label_triplet_loss, quantisation_error
 from crossray.methods.mmach.triplets import Triplets
 
 Weight = Literal["mean", "paper"]

@@ -15,12 +15,11 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower
-from crossray.losses.common_codes import common_codes
-from crossray.losses.label_cosine import label_cosine_loss
 from crossray.methods.contract import Method, Phase, TrainingSet
 from crossray.methods.mmach.attention import enhanced_labels
 from crossray.methods.mmach.config import MmachConfig
 from crossray.methods.mmach.label_features import fixed_map, label_features
+from crossray.methods.mmach.losses import common_codes, label_cosine_loss
 from crossray.methods.mmach.model import Mmach
 from crossray.methods.mmach.networks import label_network
 from crossray.methods.mmach.objective import (

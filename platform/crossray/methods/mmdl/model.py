@@ -13,7 +13,6 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.losses.label_residual import label_residual
 from crossray.methods.contract import Method, SupervisedConfig
 from crossray.methods.mmdl.layers import (
     MODALITIES,
@@ -23,6 +22,7 @@ from crossray.methods.mmdl.layers import (
     Sharing,
     coupling_matrix,
 )
+from crossray.methods.mmdl.losses import label_residual
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.text import TextTower, pool
-from crossray.losses.codes import bit_balance_loss, quantisation_loss
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.contract import Hashing, HashingConfig, same_study
 from crossray.methods.student.hubness import EXTRA, HubnessConfig
+from crossray.methods.student.losses import bit_balance_loss, quantisation_loss
 
 _IMAGE_TYPE = 1  # the trunk's second token type; sub-words are of its first
 

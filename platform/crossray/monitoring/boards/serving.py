@@ -1,11 +1,11 @@
-"""The dashboard of the endpoint: Ray Serve's own metrics, and those of `serving.metrics`."""
+"""The dashboard of the endpoint: the metrics of Ray Serve, and those of `serving.metrics`."""
 
 from __future__ import annotations
 
 from crossray.monitoring.grafana_json import Board, Panel, Series
 
 _OURS = 'application="crossray"'
-# Ray Serve's own health checks have routes that begin so.
+# Ray Serve's health checks have routes that begin so.
 _REQUESTS = f'serve_num_http_requests_total{{{_OURS}, route!~"/-/.*"}}'
 
 
@@ -18,7 +18,7 @@ def _quantile(quantile: float, histogram: str, *labels: str) -> str:
     return f"histogram_quantile({quantile}, sum by ({by}) ({_rate(histogram)}))"
 
 
-# HAProxy tells requests apart by method only: its route is that of the whole application.
+# HAProxy tells requests apart by method only: its route is that of the application.
 _SEARCHES = f'serve_http_request_latency_ms_bucket{{{_OURS}, method="POST", status_code="200"}}'
 _STAGE = "crossray_serving_stage_seconds"
 _BATCH = "crossray_serving_batch_size"

@@ -1,4 +1,4 @@
-"""The dashboard of sweeps; the metrics of trials are those of `studies.sweep.metrics`."""
+"""The dashboard of sweeps; the metrics of trials are those of `studies.sweep.progress`."""
 
 from __future__ import annotations
 

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.util.metrics import Gauge
 
-from crossray.studies.sweep.metrics import SweepMetrics
 from crossray.studies.sweep.trial import EPOCH, QUALITY, VALUE
 
 
-class Progress(tune.Callback):
+class SweepMetrics:
+    """Gauges of Ray that Prometheus reads while this process lives: see `docs/dashboards.md`."""
+
+    def __init__(self, run: str) -> None:
+        self._tags = {"run": run}
+        self._states: set[str] = set()
+        self._trials = Gauge("crossray_sweep_trials", "Trials by state.", ("run", "state"))
+        self._best = Gauge("crossray_sweep_best", "The best value so far.", ("run",))
+
+    def update(self, trials_by_state: Mapping[str, int], best: float | None) -> None:
+        """Set the trials in each state, 0 in those that none is in any more, and the best value.
+
+        `best`: None while no trial has reported any.
+        """
+        self._states |= trials_by_state.keys()
+        for state in self._states:
+            self._trials.set(trials_by_state.get(state, 0), {**self._tags, "state": state})
+        if best is not None:
+            self._best.set(best, self._tags)
+
+
+class SweepProgress(tune.Callback):
     """A line an epoch of any trial, and one when a trial ends or fails; each is measured, too."""
 
     def __init__(self, metric: str, epochs: int, trials: int, name: str) -> None:
-        """`epochs` of a whole trial; `trials`: how many there will be at most; `name`: its own."""
+        """`epochs` of a full trial; `trials`: at most so many; `name` of the sweep."""
         self._metric, self._epochs, self._trials = metric, epochs, trials
         self._metrics = SweepMetrics(name)
 

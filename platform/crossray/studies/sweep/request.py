@@ -1,4 +1,4 @@
-"""What a sweep was asked for, kept beside its trials so that it can be resumed."""
+"""What a sweep was asked for, kept with its trials so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def require_same_space(request: Request, other: Space, folder: str) -> None:
     if request.space.source != other.source:
         raise CrossRayError(
             f"the sweep in {folder} searches another space than the given file; leave --space out "
-            "to go on with its own, or start a new sweep with another --out."
+            "to go on with the first, or start a new sweep with another --out."
         )

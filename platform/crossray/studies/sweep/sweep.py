@@ -32,20 +32,20 @@ from crossray.methods.recipe import Recipe
 from crossray.stages.distill import StudentRecipe
 from crossray.stages.recipe_files import recipe_to_dict
 from crossray.studies.single_runs import evaluate_once, report_content
-from crossray.studies.sweep.budget import EpochBudget
-from crossray.studies.sweep.concurrency import trial_resources, trials_at_a_time
-from crossray.studies.sweep.progress import Progress
+from crossray.studies.sweep.progress import SweepProgress
 from crossray.studies.sweep.recipes import write_recipes
 from crossray.studies.sweep.request import Request, write_request
-from crossray.studies.sweep.results import trial_results
-from crossray.studies.sweep.seed_contest import contest, evaluation
+from crossray.studies.sweep.results import compare_over_seeds, evaluation, trial_results
 from crossray.studies.sweep.space import PAIRS, Space, load_space
 from crossray.studies.sweep.strategy import (
-    Scheduler,
-    Search,
+    EpochBudget,
+    SchedulerName,
+    SearchMethod,
     check_strategy,
     scheduler,
     searcher,
+    trial_resources,
+    trials_at_a_time,
 )
 from crossray.studies.sweep.trial import Trials, train_trial
 from crossray.training.workers import worker_need
@@ -54,8 +54,8 @@ _TUNE, _RETRIES, _DRAWN = "tune", 1, 24
 _HIDDEN = ("recipe", "space", "resumed", "out")
 
 
-# tyro shall not look for options within the distributions.
-_WHOLE = PrimitiveConstructorSpec(
+# Keeps tyro from looking for options within the distributions.
+_SPACE = PrimitiveConstructorSpec(
     nargs=1,
     metavar="SPACE",
     instance_from_str=lambda words: load_space(Path(words[0])),
@@ -71,7 +71,7 @@ class Sweep:
     Attributes:
         pairs: the artifact to train on: a name in the store, an absolute path or a URI; nothing for
             a feature set.
-        out: the sweep artifact. The trials lie beside it, in a folder of its name with `-trials`.
+        out: the sweep artifact. The trials lie next to it, in a folder of its name with `-trials`.
         recipe: what the trials are made from.
         space: the fields that are searched, and their values.
         features: an artifact with cached outputs of the recipe's frozen towers, made from `pairs`;
@@ -81,7 +81,7 @@ class Sweep:
             estimator, by quality alone or (tpe-pareto) by quality and memory together.
         scheduler: asha stops trials that are behind at epochs 1, 3, 9, ...; pbt lets them go on
             from the weights of better ones with other values.
-        trials: how many; by default 24, or the whole grid.
+        trials: how many; by default 24, or the full grid.
         epochs: of all trials together, at most.
         hours: at most.
         concurrent: trials at a time; by default as many as the cluster has room for now.
@@ -93,11 +93,11 @@ class Sweep:
     pairs: str | None
     out: str
     recipe: Annotated[Recipe, arg(name="")]
-    space: Annotated[Fixed[Suppress[Space]], _WHOLE]
+    space: Annotated[Fixed[Suppress[Space]], _SPACE]
     features: str | None = None
     teacher: str | None = None
-    search: Search = "tpe"
-    scheduler: Scheduler = "asha"
+    search: SearchMethod = "tpe"
+    scheduler: SchedulerName = "asha"
     trials: int | None = None
     epochs: int | None = None
     hours: float | None = None
@@ -130,7 +130,9 @@ class Sweep:
         found = sorted(trial_results(results, common), key=lambda trial: trial.name)
         self._require_one(found, folder)
         top = finished(found)[: self.top]
-        tables = contest(top, common, self.seeds, self.space.protocol) if self.seeds > 1 else {}
+        tables = {}
+        if self.seeds > 1:
+            tables = compare_over_seeds(top, common, self.seeds, self.space.protocol)
         artifact = self._publish(out, data, found, common, tables, began)
         print_stage(artifact)
         print(f"read it: {artifact.uri}/report.html", flush=True)
@@ -199,7 +201,7 @@ class Sweep:
                 search_alg=searcher(self.search, train.seed),
                 scheduler=scheduler(self.scheduler, self.space, train.epochs),
                 num_samples=1 if grid else self._count(),
-                # Optuna shall hear of a trial before it proposes the next one.
+                # Optuna needs the result of a trial before it proposes the next one.
                 max_concurrent_trials=None if self.search in ("grid", "random") else at_a_time,
                 time_budget_s=None if self.hours is None else 3600 * self.hours,
                 trial_dirname_creator=_name,
@@ -209,7 +211,7 @@ class Sweep:
                 storage_path=common.folder,
                 stop=None if self.epochs is None else EpochBudget(self.epochs),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
-                callbacks=[Progress(train.select_by, train.epochs, self._count(), name)],
+                callbacks=[SweepProgress(train.select_by, train.epochs, self._count(), name)],
                 verbose=0,
             ),
         )

@@ -1,4 +1,4 @@
-"""One trial of a sweep: a Ray Train run with DeepSpeed whose epochs Ray Tune hears of."""
+"""One trial of a sweep: a Ray Train run with DeepSpeed that reports its epochs to Ray Tune."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from pyarrow import fs
 from ray import tune
 from ray.train import Checkpoint
-from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
+from crossray.cluster.ray_private import TrainRunContext
 from crossray.core.store import STORE_VARIABLE, exists
 from crossray.methods.contract import HashingConfig, MethodConfig
 from crossray.methods.recipe import Recipe
@@ -36,7 +36,7 @@ class Trials:
     Attributes:
         recipe: what the values of a trial are put into.
         folder: URI of the folder of their models.
-        store: the sweep's, since a trial's process has an environment of its own.
+        store: the sweep's, since a trial's process has another environment.
         pairs, features, teacher: as the jobs take them; with a teacher a trial distils.
         exploiting: trials go on from each other's checkpoints, so Ray Tune gets these.
     """
@@ -73,24 +73,24 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
     os.environ[STORE_VARIABLE] = trials.store
     out = trials.model(tune.get_context().get_trial_id())
     if exists(out):
-        return  # finished before the sweep was stopped, and told of then
+        return  # finished and reported before the sweep was stopped
     epochs = Queue(actor_options={"num_cpus": 0})
     earlier = tune.get_checkpoint()
-    watch = Watch(_Heard(epochs), None if earlier is None else _uri(earlier))
+    watch = Watch(_EpochReports(epochs), None if earlier is None else _uri(earlier))
     job = trials.job(values, out)
     bits = stored_bits(job.recipe.method)
     with ThreadPoolExecutor(1) as pool:
         training = pool.submit(job.run, watch)
         while not (training.done() and epochs.empty()):
             try:
-                told = epochs.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                report = epochs.get(timeout=_SECONDS_BETWEEN_LOOKS)
             except Empty:
                 continue
-            path = told.pop(_CHECKPOINT)
+            path = report.pop(_CHECKPOINT)
             keep = trials.exploiting and path is not None
-            turn = min(told[EPOCH], job.recipe.train.epochs - 1)
+            turn = min(report[EPOCH], job.recipe.train.epochs - 1)
             tune.report(
-                {**told, BITS: bits, TURN: turn},
+                {**report, BITS: bits, TURN: turn},
                 checkpoint=tune.Checkpoint(path) if keep else None,
             )
         training.result()
@@ -101,7 +101,7 @@ def stored_bits(method: MethodConfig) -> int:
     return method.bits if isinstance(method, HashingConfig) else _HALF_FLOAT_BITS * method.embedding
 
 
-class _Heard(UserCallback):
+class _EpochReports(UserCallback):
     """Passes on every epoch that was judged, once."""
 
     def __init__(self, epochs: Queue) -> None:

@@ -1,0 +1,1 @@
+"""What Ray Serve runs: the deployments of both topologies, and their backends."""

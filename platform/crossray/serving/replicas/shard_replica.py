@@ -1,0 +1,68 @@
+"""A replica of the fan-out topology that holds one shard; it knows no model and loads no torch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from crossray.core.artifacts import open_artifact
+from crossray.core.errors import CrossRayError
+from crossray.index import Candidates, Hits, Modality, Mode, load_shard
+from crossray.index.arrays import Codes, Floats
+from crossray.index.representations import Parts
+from crossray.serving.backend import Query, Refusal, stored_query
+from crossray.serving.config import ServingConfig
+
+
+class ShardReplica:
+    """Searches one shard, off the event loop."""
+
+    def __init__(self, config: ServingConfig, number: int) -> None:
+        self._shard = load_shard(open_artifact(config.index), number)
+        self._pool = ThreadPoolExecutor(config.search_threads, thread_name_prefix="search")
+
+    async def search(
+        self, modality: Modality, vectors_QD: Floats, codes_QY: Codes, k: int, mode: Mode
+    ) -> Hits | Refusal:
+        """The shard's best rows."""
+        found: Hits | Refusal = await self._run(
+            self._shard.search, modality, vectors_QD, codes_QY, k, mode
+        )
+        return found
+
+    async def candidates(
+        self, modality: Modality, vectors_QD: Floats, codes_QY: Codes, candidates: int
+    ) -> Candidates | Refusal:
+        """The shard's nearest codes with their scores."""
+        found: Candidates | Refusal = await self._run(
+            self._shard.candidates, modality, vectors_QD, codes_QY, candidates
+        )
+        return found
+
+    async def stored(self, modality: Modality, row: int, represent: bool) -> Query:
+        """What the shard holds at a row."""
+        return stored_query(self._shard, modality, row, represent)
+
+    async def represented(
+        self, modality: Modality, rows: Sequence[int]
+    ) -> dict[int, Parts] | Refusal:
+        """The representations of those of some rows that the shard holds."""
+        found: dict[int, Parts] | Refusal = await self._run(self._shard.represented, modality, rows)
+        return found
+
+    async def ready(self) -> bool:
+        """Answers when the shard is mapped."""
+        return True
+
+    async def check_health(self) -> None:
+        """Ray Serve restarts the replica when its threads no longer take work."""
+        await self._run(lambda: None)
+
+    async def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, work, *arguments)
+        except CrossRayError as error:
+            return Refusal(str(error))
