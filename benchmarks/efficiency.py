@@ -31,7 +31,7 @@ from crossray.core.store import resolve
 from crossray.core.types import Representation
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.split import Split
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 from crossray.models.artifact import load_model
 from crossray.models.corpora import pair_corpus
 
@@ -104,7 +104,7 @@ class Benchmark:
         with torch.inference_mode():
             return self._measure(method, corpus)
 
-    def _measure(self, method: Method, corpus: PairCorpus) -> Cost:
+    def _measure(self, method: Encoder, corpus: PairCorpus) -> Cost:
         candidates = range(min(self.candidates, len(corpus)))
         asked = [number % len(corpus) for number in range(BATCH)]
         pixels = [corpus.image(row) for row in asked]

@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -35,7 +36,7 @@ from crossray.core.artifacts import open_artifact
 from crossray.core.types import Batch
 from crossray.data.corpora.loading import training_loader
 from crossray.data.tokenization import Tokenizer
-from crossray.methods.contract import Method
+from crossray.methods.contract import Trainable, TrainingSet
 from crossray.methods.recipe import Recipe
 from crossray.models.corpora import training_corpora
 from crossray.models.fitting import fitted, make_tokenizer
@@ -127,7 +128,7 @@ def _bare(recipe: Recipe, scratch: Path) -> float:
 
 
 class _Losses(nn.Module):
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Trainable[Any]) -> None:
         super().__init__()
         self.method = method
 
@@ -147,7 +148,9 @@ def _process(
     tokenizer = Tokenizer.from_str(words)
     corpus, _ = training_corpora(recipe, open_artifact(films), tokenizer)
     torch.manual_seed(recipe.train.seed)
-    model = DistributedDataParallel(_Losses(recipe.method.build()))
+    model = DistributedDataParallel(
+        _Losses(recipe.method.build().prepare(TrainingSet(recipe.train.seed)))
+    )
     optimizer = torch.optim.AdamW(
         model.parameters(), recipe.optimizer.lr, recipe.optimizer.betas,
         weight_decay=recipe.optimizer.weight_decay,

@@ -26,3 +26,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module("crossray.api"), name)
     raise AttributeError(f"module 'crossray' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes."""
+    return sorted({*globals(), *__all__})

@@ -27,7 +27,6 @@ from crossray.data.split import Split
 from crossray.data.transforms import MAX_PIXELS
 from crossray.evaluation import DirectionResult
 from crossray.evaluation.evaluate import DirectionMean, mean_of_directions
-from crossray.evaluation.report.report import MEAN
 from crossray.index import MODALITIES, Hits, Modality, Mode, load_shards, mix, search
 from crossray.index.arrays import Codes
 from crossray.index.hits import NO_ROW
@@ -38,7 +37,6 @@ from crossray.serving.image_process import Reading
 from crossray.serving.items import Items
 from crossray.serving.lineage import open_lineage
 from crossray.serving.schema import Hit, Target
-from crossray.stages.evaluate import Evaluate
 
 AnyImage = bytes | str | Path | Image.Image
 Vectors = NDArray[np.float32]
@@ -47,7 +45,7 @@ _AT_A_TIME = 64
 _Item = TypeVar("_Item")
 
 
-class Scores(NamedTuple):
+class ImageTextScores(NamedTuple):
     """Scores of N images (rows) with C texts (columns), float32; larger is better.
 
     The two differ for methods whose score depends on which of the two is the query.
@@ -103,7 +101,7 @@ class Model:
         """Packed codes of N images, uint8 [N, bits / 8]; of no bytes for a model without codes."""
         return self._images(images).codes_BY
 
-    def score(self, images: Sequence[AnyImage], texts: Sequence[str]) -> Scores:
+    def score(self, images: Sequence[AnyImage], texts: Sequence[str]) -> ImageTextScores:
         """Exact scores of every image with every text, with all that a re-ranking adds.
 
         Raises `CrossRayError` as the encoders do.
@@ -112,7 +110,7 @@ class Model:
         text_parts = self._texts(texts, represent=True).parts or []
         to_text = [self._encoder.scores(part, "text", text_parts) for part in image_parts]
         to_image = [self._encoder.scores(part, "image", image_parts) for part in text_parts]
-        return Scores(np.stack(to_text), np.stack(to_image, axis=1))
+        return ImageTextScores(np.stack(to_text), np.stack(to_image, axis=1))
 
     def knows(self, text: str) -> bool:
         """Whether the vocabulary has any word of what the model reads of a text."""
@@ -235,27 +233,27 @@ class Index:
         ]
 
 
-def load(name: str, device: str = "cpu") -> Model:
+def load(name: str | Path, device: str = "cpu") -> Model:
     """Open a teacher or student artifact.
 
     Raises `CrossRayError` where there is none, and for a model that reads no pairs.
     """
-    artifact = open_artifact(resolve(name, Path.cwd()), _MODELS)
+    artifact = open_artifact(_uri(name), _MODELS)
     pairs = [stage for stage in lineage(artifact) if stage.kind == "pairs"]
     return Model(artifact, pairs[-1] if pairs else None, device)
 
 
-def open_index(name: str, device: str = "cpu") -> Index:
+def open_index(name: str | Path, device: str = "cpu") -> Index:
     """Open an index artifact; its model computes on `device`.
 
     Raises `CrossRayError` where there is none, or where its model or pairs are not as they were.
     """
-    return Index(resolve(name, Path.cwd()), device)
+    return Index(_uri(name), device)
 
 
 def evaluate(
-    model: Model | str,
-    pairs: str,
+    model: Model | str | Path,
+    pairs: str | Path,
     protocol: str | None = None,
     split: Split = "test",
     rerank: int = 100,
@@ -271,9 +269,12 @@ def evaluate(
 
     Raises `CrossRayError` for what the protocol or the model cannot measure.
     """
+    from crossray.evaluation.report.report import MEAN  # needs what draws reports
+    from crossray.stages.evaluate import Evaluate  # imports Ray, and starts none
+
     stage = Evaluate(
-        resolve(model if isinstance(model, str) else model.artifact.uri, Path.cwd()),
-        resolve(pairs, Path.cwd()),
+        model.artifact.uri if isinstance(model, Model) else _uri(model),
+        _uri(pairs),
         out="",  # nothing is written
         split=split,
         protocol=protocol,
@@ -283,12 +284,16 @@ def evaluate(
         use_gpu=use_gpu,
     )
     done = stage.evaluation()
-    judged = done.result.results
+    results = done.found.results
     found: dict[str, DirectionResult | DirectionMean] = {}
-    found.update(zip(done.protocol.directions, judged, strict=True))
+    found.update(zip(done.protocol.directions, results, strict=True))
     if done.protocol.mean_of_directions:
-        found[MEAN] = mean_of_directions(judged, seed)
+        found[MEAN] = mean_of_directions(results, seed)
     return found
+
+
+def _uri(name: str | Path) -> str:
+    return resolve(str(name), Path.cwd())
 
 
 def _blocks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

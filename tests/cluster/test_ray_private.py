@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from ray.train.v2._internal import constants
 from ray.train.v2._internal.execution import context
+from ray.train.v2._internal.execution.context import TrainRunContext
 from ray.train.v2.api.callback import UserCallback
 
 from crossray.cluster import ray_private
@@ -34,8 +35,8 @@ def test_training_types_are_those_of_callbacks() -> None:
     """A failed worker would be retried, or a sweep would see no epoch."""
     after = UserCallback.after_exception
     assert list(inspect.signature(after).parameters)[1:] == ["run_context", "worker_exceptions"]
-    assert is_dataclass(ray_private.TrainRunContext)
-    assert issubclass(ray_private.WorkerHealthCheckFailedError, Exception)
+    assert is_dataclass(TrainRunContext)
+    assert issubclass(ray_private.worker_health_check_error(), Exception)
 
 
 def test_a_variable_is_propagated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +48,7 @@ def test_a_variable_is_propagated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_logger_of_reports() -> None:
     """Ray's lines about every report would run between those of the training."""
-    assert context.logger.name == ray_private.TRAIN_CONTEXT_LOGGER
+    assert context.logger.name == ray_private.train_context_logger()
 
 
 def test_the_session_folder(ray_cluster: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch
+from crossray.core.types import PretextBatch
 from crossray.data.clinical_terms import load_terms
 from crossray.data.corpora.sampling import BatchSampler
 from crossray.data.pretext.config import PretextConfig
@@ -66,15 +66,14 @@ def samples_of(
     return PretextSamples(corpus, tokenizer_for(pairs), 120, config, seed)
 
 
-def tensors(batch: Batch) -> dict[str, Tensor]:
+def tensors(batch: PretextBatch) -> dict[str, Tensor]:
     """What a batch shows and what was drawn for it."""
-    assert batch.pretext is not None
     assert batch.image.pixels_BCYX is not None
     assert batch.text.tokens_BT is not None
     return {
         "pixels": batch.image.pixels_BCYX,
         "tokens": batch.text.tokens_BT,
-        **vars(batch.pretext),
+        **{name: part for name, part in vars(batch).items() if isinstance(part, Tensor)},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -95,11 +96,12 @@ def test_item_without_text_is_named(tokenizer: Tokenizer) -> None:
 
 
 def test_text_cannot_forge_special_tokens(tokenizer: Tokenizer) -> None:
-    """A query that spells out [SEP] or [PAD] must not end or hide itself."""
-    batch = tokenizer.encode([["the [SEP] heart [PAD] [CLS]"]], max_tokens=64)
-    assert batch.tokens_BT is not None
-    inner = set(batch.tokens_BT[0, 1:-1].tolist())
-    assert inner.isdisjoint({0, 2, 3})
+    """A query that spells out [SEP] or [PAD] must not end or hide itself, in a worker neither."""
+    for reader in (tokenizer, pickle.loads(pickle.dumps(tokenizer))):
+        batch = reader.encode([["the [SEP] heart [PAD] [CLS]"]], max_tokens=64)
+        assert batch.tokens_BT is not None
+        inner = set(batch.tokens_BT[0, 1:-1].tolist())
+        assert inner.isdisjoint({0, 2, 3})
 
 
 def test_wordpiece_vocabulary(tokenizer: Tokenizer) -> None:

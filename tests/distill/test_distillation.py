@@ -23,7 +23,7 @@ def test_only_the_student_learns_and_is_published() -> None:
     torch.manual_seed(0)
     method = distillation().train()
     assert not method.teacher.training
-    assert method.product() is method.student
+    assert method.published_method() is method.student
     terms = method.losses(taught(batch_of(6), method))
     assert set(terms) == {
         "task", "code_task", "quantisation", "balance", "contrastive", "rank", "code_contrastive",
@@ -39,8 +39,7 @@ def test_teacher_scores_are_those_of_all_its_levels() -> None:
     """The costly level must be taught too, though a search adds it to a few pairs only."""
     torch.manual_seed(0)
     method, batch = distillation().eval(), batch_of(5)
-    teaching = taught(batch, method).teaching
-    assert teaching is not None
+    teaching = taught(batch, method).teacher
     teacher = method.teacher
     with torch.no_grad():
         images, texts = teacher.represent_image(batch.image), teacher.represent_text(batch.text)
@@ -53,7 +52,9 @@ def test_teacher_scores_are_those_of_all_its_levels() -> None:
     torch.testing.assert_close(wanted[1], torch.einsum("lbc,cl->bc", levels, gates[1]))
 
 
-TEACHERS = {name: c for name, c in (TINY | CLOSED_FORM).items() if not c.image_only}
+TEACHERS = {
+    name: c for name, c in (TINY | CLOSED_FORM).items() if "images_only" not in c.capabilities
+}
 
 
 @pytest.mark.parametrize("name", sorted(TEACHERS))
@@ -66,10 +67,9 @@ def test_any_method_teaches_by_its_scores(name: str) -> None:
     method = Distillation(STUDENT.build(), teacher, DistillationConfig(layer_map=((0, 0),)))
     taught_batch = taught(batch, method.train())
     terms = method.losses(taught_batch)
-    assert taught_batch.teaching is not None
     with torch.no_grad():
         images, texts = teacher.represent_image(batch.image), teacher.represent_text(batch.text)
-        scores = method._teacher_scores(taught_batch.teaching.images, taught_batch.teaching.texts)
+        scores = method._teacher_scores(taught_batch.teacher.images, taught_batch.teacher.texts)
         for row in range(6):
             for column in range(6):
                 one = {key: part[row : row + 1] for key, part in images.items()}
@@ -111,8 +111,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn() -> None:
     student = replace(STUDENT, embedding=16).build()
     method = Distillation(student, clip, config).eval()
     batch = taught(batch_of(6), method)
-    assert batch.teaching is not None
-    parts = batch.teaching.images, batch.teaching.texts
+    parts = batch.teacher.images, batch.teacher.texts
     scores = method._teacher_scores(*parts)
     for part in parts:
         part["h"] = torch.zeros(6, 8)
@@ -141,8 +140,7 @@ def test_codes_follow_the_teacher_by_their_share_of_equal_bits() -> None:
         DistillationConfig(layer_map=((0, 0),), codes=2.0),
     ).eval()
     batch = taught(batch_of(6), method)
-    assert batch.teaching is not None
-    scores = method._teacher_scores(batch.teaching.images, batch.teaching.texts)
+    scores = method._teacher_scores(batch.teacher.images, batch.teacher.texts)
     signs = [torch.randint(0, 2, (6, 24)).float() * 2 - 1 for _ in range(2)]
     parts = [{"z": torch.zeros(6, 8), "h": h_BK} for h_BK in signs]
     terms = method._score_terms(*parts, scores, torch.eye(6, dtype=torch.bool))

@@ -61,12 +61,11 @@ def test_layer_terms_are_those_of_a_plain_loop() -> None:
     torch.manual_seed(0)
     method, batch = distillation().eval(), batch_of(4)
     batch = taught(batch, method)
-    assert batch.teaching is not None
     terms = method.losses(batch)
     with method.student.recorded_layers() as layers:
         states = method.student.image_states(method.student.image_cells(batch.image))
     torch.testing.assert_close(layers.hidden[-1], states)
-    hidden, attention = _loop(method, layers, batch.teaching.image_layers)
+    hidden, attention = _loop(method, layers, batch.teacher.image_layers)
     assert terms["image_hidden"].item() == pytest.approx(0.1 * hidden, rel=1e-5)
     assert terms["image_attention"].item() == pytest.approx(0.1 * attention, rel=1e-5)
 

@@ -15,10 +15,11 @@ from crossray.encoders.text import given_texts
 from crossray.explain.explainer import pair_scores, repeated
 from crossray.explain.heat_maps import Cam, grad_cam, heat_maps, hires_cam, upsampled
 from crossray.methods.cca import CcaConfig
-from crossray.methods.contract import Method, MethodConfig
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Encoder
 from support.tiny import STUDENT, TINY, batch_of
 
-MODELS = {name: config for name, config in TINY.items() if not config.image_only}
+MODELS = {name: config for name, config in TINY.items() if "images_only" not in config.capabilities}
 MODELS["student"] = STUDENT
 
 
@@ -45,7 +46,7 @@ def test_maps_equal_the_printed_equations(cam: Cam, function: Callable[..., Tens
     torch.testing.assert_close(function(grid, gradient), cam_loop(grid, gradient, cam))
 
 
-def explained(name: str) -> tuple[Method, ImageBatch, Callable[[Representation], Tensor]]:
+def explained(name: str) -> tuple[Encoder, ImageBatch, Callable[[Representation], Tensor]]:
     """A method with three images and the scores that three texts give them."""
     torch.manual_seed(0)
     method, batch = MODELS[name].build().eval(), batch_of(3)

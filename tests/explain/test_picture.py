@@ -11,8 +11,7 @@ from PIL import Image
 
 from crossray.core.errors import CrossRayError
 from crossray.data.words import Word
-from crossray.explain import Explanation, Words
-from crossray.explain.explainer import save_arrays
+from crossray.explain.explainer import Explanation, Words, save_arrays
 from crossray.explain.picture import MAPS, chosen_parts, place_words, save_picture
 
 

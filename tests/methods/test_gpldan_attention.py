@@ -14,7 +14,7 @@ from crossray.methods.gpldan.attention import (
     pair_weights,
     slots_of,
 )
-from crossray.methods.gpldan.corruption import corrupted
+from crossray.methods.gpldan.model import corrupted
 
 B, C, S, D = 4, 5, 3, 6
 

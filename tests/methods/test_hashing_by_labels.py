@@ -10,8 +10,8 @@ import torch
 from crossray.methods.mmach.losses import (
     common_codes,
     label_cosine_loss,
-    label_triplet_loss,
     quantisation_error,
+    ranked_triplet_loss,
 )
 
 
@@ -24,15 +24,15 @@ def test_triplets_as_printed() -> None:
     ]
     assert min(parts) < 0 < max(parts)
     expected = sum(max(0.0, part) for part in parts)
-    assert label_triplet_loss(anchor, near, far, 2.0).item() == pytest.approx(expected)
-    assert label_triplet_loss(*(x[:0] for x in (anchor, near, far)), 2.0).item() == 0
+    assert ranked_triplet_loss(anchor, near, far, 2.0).item() == pytest.approx(expected)
+    assert ranked_triplet_loss(*(x[:0] for x in (anchor, near, far)), 2.0).item() == 0
 
 
 def test_a_kept_margin_has_no_gradient() -> None:
     """Triplets that are right already must not move anything, not even by rounding."""
     anchor = torch.rand(5, 8, requires_grad=True)
     near, far = anchor.detach() + 0.1, anchor.detach() + 3.0
-    label_triplet_loss(anchor, near, far, 2.0).backward()
+    ranked_triplet_loss(anchor, near, far, 2.0).backward()
     assert anchor.grad is not None
     assert anchor.grad.tolist() == torch.zeros(5, 8).tolist()
 

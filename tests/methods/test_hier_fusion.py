@@ -144,9 +144,9 @@ def test_every_fusion_is_the_printed_form(sides: tuple[Side, Side]) -> None:
         for number, (i, j) in enumerate(pairs.tolist()):
             regions, words = image.parts[i][image.mask[i]], text.parts[j][text.mask[j]]
             if name == "additive" and not len(words):
-                wanted = image.whole[i]
+                wanted = image.vector[i]
             else:
-                wanted = LOOPS[name](fusion, image.whole[i], regions, text.whole[j], words)
+                wanted = LOOPS[name](fusion, image.vector[i], regions, text.vector[j], words)
             torch.testing.assert_close(found[number], wanted, msg=f"{name} of {i}, {j}")
 
 
@@ -158,7 +158,7 @@ def test_padding_changes_nothing(name: FusionName, sides: tuple[Side, Side]) -> 
     wanted = fusion_scores(scorer, image, text, all_pairs(), 100)
     longer = [
         Side(
-            side.whole,
+            side.vector,
             torch.cat([side.parts, torch.randn(len(side.parts), 2, D, dtype=torch.float64)], 1),
             torch.cat([side.mask, torch.zeros(len(side.mask), 2, dtype=torch.bool)], 1),
         )
@@ -176,9 +176,9 @@ def test_scores_in_blocks_have_the_gradient_of_the_whole(sides: tuple[Side, Side
             scorer = FusionScorer(name, D, scoring).double()  # type: ignore[arg-type]
             gradients = []
             for block in (5, 100):
-                whole = image.whole.clone().requires_grad_()
+                whole = image.vector.clone().requires_grad_()
                 scores = fusion_scores(
-                    scorer, image._replace(whole=whole), text, all_pairs(), block
+                    scorer, image._replace(vector=whole), text, all_pairs(), block
                 )
                 assert scores.abs().max() <= 1 + 1e-9
                 (scores * torch.arange(len(scores))).sum().backward()
@@ -192,8 +192,8 @@ def test_cosine_scores_are_those_of_the_fused_vector(sides: tuple[Side, Side]) -
     image, text = sides
     scorer = FusionScorer("gated", D, "cosine").double()
     found = fusion_scores(scorer, image, text, all_pairs(), 100).view(IMAGES, TEXTS)
-    z = gated(scorer.fusion, image.whole[1], None, text.whole[2], None)
-    torch.testing.assert_close(found[1, 2], cosine_similarity(z, text.whole[2], dim=0))
+    z = gated(scorer.fusion, image.vector[1], None, text.vector[2], None)
+    torch.testing.assert_close(found[1, 2], cosine_similarity(z, text.vector[2], dim=0))
 
 
 def test_parameters_are_counted() -> None:

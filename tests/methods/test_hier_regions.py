@@ -186,7 +186,7 @@ def test_masks_stand_in_for_the_grid_and_the_zones(of: str) -> None:
     """Padding masks are nobody's, an image without masks has the whole picture, all is learnt."""
     config = replace(TINY["hier"], both_directions=True, **{of: "masks"})
     assert isinstance(config, HierConfig)
-    assert config.reads_masks
+    assert "masks" in config.capabilities
     assert config.map_side(7) == 7
     model, batch = config.build(), batch_of(3)
     masks = torch.zeros(3, 2, 8, 8)

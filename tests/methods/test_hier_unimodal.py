@@ -140,8 +140,7 @@ def test_keys_of_a_step_enter_the_queue_after_it() -> None:
 
 
 def _keys(method: HierUnimodal, batch: Batch) -> torch.Tensor:
-    assert batch.pretext is not None
-    keys: torch.Tensor = method.slow_encoder(batch.pretext.views_BVCYX[:, 1])
+    keys: torch.Tensor = method.slow_encoder(batch.views_BVCYX[:, 1])
     assert_close(keys.norm(dim=1), torch.ones(len(keys)))
     assert not keys.requires_grad
     return keys
@@ -159,19 +158,18 @@ def test_measures_count_right_answers() -> None:
     """A figure over 100 % was a mistake in counting; the fallbacks of training are told too."""
     method, batch = built().eval(), pretext_batch(6)
     found = method.measure(batch)
-    assert batch.pretext is not None
     assert found["image"]["rotation accuracy"][1] == 6
-    assert found["text"]["masked token accuracy"][1] == (batch.pretext.targets_BT >= 0).sum()
-    assert found["text"]["sentence order accuracy"][1] == (batch.pretext.ordered_B >= 0).sum()
+    assert found["text"]["masked token accuracy"][1] == (batch.targets_BT >= 0).sum()
+    assert found["text"]["sentence order accuracy"][1] == (batch.ordered_B >= 0).sum()
     with torch.no_grad():
         method.rotation_head.weight.zero_()
         method.rotation_head.bias.copy_(torch.tensor([0.0, 9.0, 0.0, 0.0]))
     right, _ = method.measure(batch)["image"]["rotation accuracy"].tolist()
-    assert right == (batch.pretext.turns_B == 1).sum()
+    assert right == (batch.turns_B == 1).sum()
     assert method.counted() == {"text": {"without clinical terms": 0.0}}
     method.train()
     method.losses(batch)
-    share = batch.pretext.fallback_B.float().mean().item()
+    share = batch.fallback_B.float().mean().item()
     assert 0 < share < 1
     assert method.counted()["text"]["without clinical terms"] == pytest.approx(share)
 

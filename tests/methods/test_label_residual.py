@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from crossray.methods.mmdl.losses import label_residual
+from crossray.methods.mmdl.model import label_residual
 
 
 def test_two_rows_by_hand() -> None:

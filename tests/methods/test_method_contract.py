@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,13 +11,14 @@ import torch
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, TextBatch
 from crossray.methods import METHODS
-from crossray.methods.contract import ClosedForm, Method, same_study
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import ClosedForm, Trainable, Unimodal, same_study
 from crossray.methods.hier import HierConfig
-from support.tiny import CLOSED_FORM, TINY, UNIMODAL, batch_of, training_set
+from support.tiny import CLOSED_FORM, STUDENT, TINY, UNIMODAL, batch_of, training_set
 
 
 @pytest.fixture(params=sorted(TINY))
-def method(request: pytest.FixtureRequest) -> Method:
+def method(request: pytest.FixtureRequest) -> Trainable[Any]:
     """Every method in turn, small and with the same weights each time."""
     torch.manual_seed(0)
     return TINY[request.param].build().prepare(training_set())
@@ -25,7 +27,7 @@ def method(request: pytest.FixtureRequest) -> Method:
 def test_registry_is_covered() -> None:
     """A method without these tests could break its users unseen."""
     assert TINY.keys() | CLOSED_FORM.keys() | {UNIMODAL.name} == METHODS.keys()
-    closed = {name for name, config in METHODS.items() if config.closed_form}
+    closed = {name for name, config in METHODS.items() if "closed_form" in config().capabilities}
     assert closed == CLOSED_FORM.keys()
 
 
@@ -40,14 +42,14 @@ def test_closed_forms_keep_the_contract_too(name: str) -> None:
     test_maps_averaged_as_far_as_allowed_serve_as_well(method, 8)
     test_scores_do_not_depend_on_the_batch(method)
     with pytest.raises(TypeError, match="fitted, not trained"):
-        method.losses(batch_of(2))
+        method.prepare(training_set())
 
 
-def test_embeddings_are_unit_vectors(method: Method) -> None:
+def test_embeddings_are_unit_vectors(method: Trainable[Any]) -> None:
     """An index compares directions; lengths would bias it."""
     batch = batch_of(4)
     encoded = [method.encode_image(batch.image)]
-    if not method.config.image_only:
+    if "images_only" not in method.config.capabilities:
         encoded.append(method.encode_text(batch.text))
     for z in encoded:
         torch.testing.assert_close(z.norm(dim=-1), torch.ones(4))
@@ -56,13 +58,43 @@ def test_embeddings_are_unit_vectors(method: Method) -> None:
 def test_methods_without_texts_say_so() -> None:
     """A wrong protocol would end in a traceback."""
     for name, config in {**TINY, **CLOSED_FORM}.items():
-        if config.image_only:
+        if "images_only" in config.capabilities:
             with pytest.raises(CrossRayError, match=f"this {name} model reads images only"):
                 config.build().encode_text(batch_of(2).text)
 
 
+@pytest.mark.parametrize("config", [*TINY.values(), *CLOSED_FORM.values(), UNIMODAL, STUDENT])
+def test_capabilities_are_what_the_model_has(config: MethodConfig) -> None:
+    """A caller that goes by them would ask for codes or labels that are not there."""
+    built, can = config.build(), config.capabilities
+    assert ("codes" in can) == (built.hashing() is not None) == (config.code_bits > 0)
+    assert ("closed_form" in can) == isinstance(built, ClosedForm)
+    assert ("pretext" in can) == isinstance(built, Unimodal)
+    assert ("labels" in can) == bool(config.label_names)
+    if "labels" in can:
+        assert config.with_labels(("one", "two")).label_names == ("one", "two")
+
+
+def test_what_wraps_a_method_is_evaluated_as_it(method: Trainable[Any]) -> None:
+    """An epoch would be selected by other scores than those of the model that is published."""
+    batch, published = batch_of(4), method.eval().published_method()
+    assert method.config is published.config
+    assert method.image_tower is published.image_tower
+    if "images_only" in method.config.capabilities:
+        return
+    with torch.no_grad():
+        for own, other in zip(
+            method.score(method.represent_image(batch.image), method.represent_text(batch.text)),
+            published.score(
+                published.represent_image(batch.image), published.represent_text(batch.text)
+            ),
+            strict=True,
+        ):
+            assert torch.equal(own, other)
+
+
 @pytest.mark.parametrize("whole", [7, 8, 12])
-def test_maps_averaged_as_far_as_allowed_serve_as_well(method: Method, whole: int) -> None:
+def test_maps_averaged_as_far_as_allowed_serve_as_well(method: Trainable[Any], whole: int) -> None:
     """Features cached coarsely would train another model than the towers do."""
     side = method.config.map_side(whole)
     grid_BCYX = torch.randn(3, method.image_tower.channels, whole, whole)
@@ -75,7 +107,7 @@ def test_maps_averaged_as_far_as_allowed_serve_as_well(method: Method, whole: in
         torch.testing.assert_close(coarse[name], part)
 
 
-def test_every_parameter_learns(method: Method) -> None:
+def test_every_parameter_learns(method: Trainable[Any]) -> None:
     """A parameter without gradient is dead weight in every teacher (HIER's gate included)."""
     with torch.no_grad():  # zeros of the initialisation would hide a gradient
         for p in method.parameters():
@@ -89,11 +121,11 @@ def test_every_parameter_learns(method: Method) -> None:
     assert dead == []
 
 
-def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
+def test_scores_do_not_depend_on_the_batch(method: Trainable[Any]) -> None:
     """A pair's score must be the same alone and among others (evaluation scores in blocks)."""
     method.eval()
     batch = batch_of(5)
-    if method.config.image_only:
+    if "images_only" in method.config.capabilities:
         with torch.no_grad():
             images = method.represent_image(batch.image)
             assert batch.image.pixels_BCYX is not None
@@ -111,9 +143,9 @@ def test_scores_do_not_depend_on_the_batch(method: Method) -> None:
     torch.testing.assert_close(whole.text_to_image_BC[2:3, 1:4], part.text_to_image_BC)
 
 
-def test_zeros_after_the_end_of_a_text_change_no_score(method: Method) -> None:
+def test_zeros_after_the_end_of_a_text_change_no_score(method: Trainable[Any]) -> None:
     """Re-ranking puts stored representations of unequal lengths into one batch, padded with 0."""
-    if method.config.image_only:
+    if "images_only" in method.config.capabilities:
         pytest.skip("the method reads no texts")
     method.eval()
     batch = batch_of(4)
@@ -137,7 +169,7 @@ def test_zeros_after_the_end_of_a_text_change_no_score(method: Method) -> None:
         torch.testing.assert_close(refined[1], refined[0])
 
 
-def test_cached_features_give_the_same_losses(method: Method) -> None:
+def test_cached_features_give_the_same_losses(method: Trainable[Any]) -> None:
     """Training on a features artifact must be training through the frozen towers."""
     method.eval()
     batch = batch_of(4)
@@ -146,14 +178,14 @@ def test_cached_features_give_the_same_losses(method: Method) -> None:
             batch,
             image=ImageBatch(grid_BCYX=method.image_grid(batch.image)),
             text=batch.text
-            if method.config.image_only
+            if "images_only" in method.config.capabilities
             else replace(batch.text, tokens_BT=None, states_BTD=method.text_states(batch.text)),
         )
         for name, value in method.losses(batch).items():
             torch.testing.assert_close(value, method.losses(cached)[name])
 
 
-def test_maps_of_an_alignment_are_shares_of_the_image(method: Method) -> None:
+def test_maps_of_an_alignment_are_shares_of_the_image(method: Trainable[Any]) -> None:
     """A reader of word maps compares them with each other: each must be shares of one whole."""
     batch = batch_of(3)
     with torch.no_grad():

@@ -110,7 +110,7 @@ def test_skipped_anchors_are_shown() -> None:
 def test_labels_are_left_behind() -> None:
     """Test time knows no labels: what is published has neither label network nor tables."""
     method = training()
-    published = method.product()
+    published = method.published_method()
     assert isinstance(published, Mmach)
     names = set(published.state_dict())
     assert names == set(CONFIG.build().state_dict())

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from crossray.methods.mmach.attention import enhanced_labels, modality_attention
+from crossray.methods.mmach.label_features import enhanced_labels, modality_attention
 from crossray.methods.mmach.losses import common_codes
 from crossray.methods.mmach.objective import (
     Scale,
     Weight,
+    common_code_loss,
     image_label_loss,
-    quantisation_loss,
     text_label_loss,
 )
 from crossray.methods.mmach.triplets import Triplets, draw_triplets
@@ -44,7 +44,7 @@ class Case:
         texts = text_label_loss(label, text, of_label_too, of_text, GAMMAS[2:], self.scale)
         rows = torch.arange(N)
         codes = [
-            quantisation_loss(self.codes, x, rows, ALPHA, self.scale) for x in (image, text, label)
+            common_code_loss(self.codes, x, rows, ALPHA, self.scale) for x in (image, text, label)
         ]
         return images + texts + sum(codes)
 

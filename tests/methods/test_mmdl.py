@@ -18,7 +18,7 @@ from crossray.evaluation import average_precision, mean_over_queries, share_labe
 from crossray.evaluation.metrics.relevance import own_columns, without_own
 from crossray.methods.mmdl import Mmdl, MmdlConfig
 from crossray.methods.mmdl.layers import OutAct, SharedEncoder, coupling_matrix
-from crossray.methods.mmdl.losses import label_residual
+from crossray.methods.mmdl.model import label_residual
 from support.tiny import LABELS, TINY, batch_of
 
 IMAGE_WIDTH, TEXT_WIDTH = 12, 7

@@ -16,11 +16,11 @@ from torch.testing import assert_close
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch
 from crossray.distill.distillation import DistillationConfig
+from crossray.distill.hubness import NEIGHBOURS, with_fewer_hubs
 from crossray.methods.student.hubness import EXTRA, Hubness, HubnessConfig
 from crossray.methods.student.model import StudentConfig
 from crossray.models.artifact import WEIGHTS, load_model
 from crossray.models.encoder import ModelEncoder
-from crossray.training.hubness import NEIGHBOURS, with_fewer_hubs
 from support.endpoint import DIM, STUDENT, make_items, publish_model, publish_pairs
 
 

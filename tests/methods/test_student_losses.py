@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from crossray.methods.student.losses import bit_balance_loss, quantisation_loss
+from crossray.methods.student.model import bit_balance_loss, quantisation_loss
 
 
 def test_quantisation_loss_by_hand() -> None:

@@ -144,6 +144,6 @@ def test_a_model_in_training_is_judged_by_the_codes_it_will_publish() -> None:
     torch.manual_seed(0)
     training = TINY["mmach"].build().prepare(training_set())
     found = validate(training, corpus_of(), 12, 0, "cpu", torch.float32, "hamming:mAP@all")
-    published = training.product()
+    published = training.published_method()
     expected = validate(published, corpus_of(), 12, 0, "cpu", torch.float32, "hamming:mAP@all")
     assert found == expected

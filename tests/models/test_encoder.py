@@ -10,7 +10,7 @@ import pytest
 from crossray.core.artifacts import Artifact, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, train_wordpiece
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.models.encoder import ModelEncoder
 from support.images import encoded_image

@@ -14,7 +14,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
 from crossray.data.tokenization import Tokenizer, train_wordpiece
-from crossray.methods.contract import SupervisedConfig
+from crossray.methods.config import SupervisedConfig
 from crossray.models.fitting import check_selection, fitted, labelled, training_texts
 from crossray.recipes import get_recipe
 

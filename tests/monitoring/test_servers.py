@@ -111,7 +111,7 @@ def test_grafana_is_given_the_dashboards_and_their_source(
     binary = program(home / "bin" / "grafana-server", STAND_IN)
     port, folder = free_port(), tmp_path / "files"
     folder.mkdir()
-    with grafana.grafana(folder, str(binary), "http://127.0.0.1:9090", port) as started:
+    with grafana.run_grafana(folder, str(binary), "http://127.0.0.1:9090", port) as started:
         assert started.alive
         pid = started.process.pid
         called, words = json.loads((home / "bin" / "called.json").read_text())

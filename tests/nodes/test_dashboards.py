@@ -15,7 +15,7 @@ import pytest
 
 from crossray.monitoring.connection import connect, discovery_file
 from crossray.monitoring.launch import watching
-from crossray.monitoring.prometheus import address
+from crossray.monitoring.prometheus import prometheus_address
 from crossray.monitoring.server import running
 from crossray.serving.access_token import provide_token
 from crossray.serving.config import Replicas, ServingConfig
@@ -46,7 +46,7 @@ class Asker:
     """Asks Prometheus for what a panel shows of the time since the test began."""
 
     def __init__(self, port: int) -> None:
-        self._url, self._began = f"{address(port)}/api/v1/query_range", time.time()
+        self._url, self._began = f"{prometheus_address(port)}/api/v1/query_range", time.time()
 
     def samples(self, query: str) -> list[float]:
         """All values of all lines."""

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from crossray.core.artifacts import Artifact
 from crossray.index import load_shards
 from crossray.index.representations import Keep
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.serving.access_token import digest
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits, ServingConfig

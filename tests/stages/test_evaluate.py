@@ -18,15 +18,16 @@ from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
 from crossray.data.split import SPLITS
-from crossray.methods.contract import MethodConfig
+from crossray.distill import DistillationConfig
+from crossray.methods.config import MethodConfig
 from crossray.models.artifact import save_weights
 from crossray.models.corpora import training_corpora
 from crossray.models.fitting import fitted, make_tokenizer
 from crossray.recipes import get_recipe
 from crossray.stages.evaluate import Evaluate
 from crossray.training import run
-from crossray.training.loop import Task
-from crossray.training.run import Run, Watch
+from crossray.training.run import Watch
+from crossray.training.spec import RunSpec, TeacherSpec
 from support.tiny import STUDENT, TINY
 
 NOTE = "of no clinical value"
@@ -44,13 +45,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def untrained(task: Task, watch: Watch | None) -> dict[str, Any]:
+def untrained(spec: RunSpec, watch: Watch | None) -> dict[str, Any]:
     """What `_fit` leaves and returns."""
     torch.manual_seed(0)
-    system, root = filesystem(task.storage)
+    system, root = filesystem(spec.storage)
     assert isinstance(system, fs.LocalFileSystem)
     Path(root).mkdir(parents=True)
-    save_weights(task.recipe.method.build().state_dict(), Path(root) / "best-2.safetensors")
+    save_weights(spec.recipe.method.build().state_dict(), Path(root) / "best-2.safetensors")
     progress = {
         "best_file": "best-2.safetensors", "best_metrics": QUALITY, "best_epoch": 2, "step": 9,
     }  # fmt: skip
@@ -79,7 +80,11 @@ def trained(
     tokenizer = make_tokenizer(recipe.tokenizer, pairs)
     out = str(Path(pairs.uri).parent / kind)
     recipe = fitted(recipe, tokenizer)
-    return Run(kind, recipe, tokenizer, pairs, pairs, out, (*parents, pairs), "none").publish()
+    spec = RunSpec(recipe, pairs, out, tokenizer)
+    if kind == "student":
+        (teacher,) = parents
+        spec = replace(spec, teacher=TeacherSpec(teacher, DistillationConfig()))
+    return run.publish(spec)
 
 
 def report_of(model: Artifact, pairs: Artifact) -> tuple[dict[str, Any], str]:

@@ -34,7 +34,7 @@ from crossray.evaluation import (
     same_class,
     share_label,
 )
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import TrainConfig
 from crossray.methods.student.model import Student
 from crossray.model_evaluation.retrieval_items import label_flags, label_names

@@ -22,7 +22,7 @@ from crossray.data.schema import PAIR_SCHEMA, row_groups
 from crossray.data.shards import PairWriter
 from crossray.encoders.image import ImageTowerConfig
 from crossray.evaluation import label_accuracy
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 from crossray.methods.mmdl import MmdlConfig
 from crossray.methods.recipe import Recipe
 from crossray.model_evaluation.retrieval_items import label_flags
@@ -110,7 +110,7 @@ def test_lonely_films_are_trained_on_and_judged(pairs: Artifact, tmp_path: Path)
             Evaluate(teacher.uri, pairs.uri, str(tmp_path / "no"), split="val", **options).run()
 
 
-def published(method: Method, recipe: Recipe, pairs: Artifact, folder: Path) -> Artifact:
+def published(method: Encoder, recipe: Recipe, pairs: Artifact, folder: Path) -> Artifact:
     """The method as a teacher."""
     config = {**to_dict(recipe), "method": method_to_dict(recipe.method)}
     with create(str(folder / "teacher"), "teacher", config, (pairs,)) as draft:

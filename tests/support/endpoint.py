@@ -24,7 +24,7 @@ from crossray.index.modality import MODALITIES, Modality
 from crossray.index.representations import Keep
 from crossray.methods.clip import ClipConfig
 from crossray.methods.cmfg import CmfgConfig
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import Hier, HierConfig
 from crossray.methods.mmach import MmachConfig

@@ -9,23 +9,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from crossray.core.types import Batch, ImageBatch, TextBatch
-from crossray.methods.contract import Method, MethodConfig, Phase
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Phase, Trainable
 from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from crossray.training.engines import (
     PhaseEngine,
+    active_engines,
     engines_of,
     gradient_norms,
+    passes_per_epoch,
     phase_parameters,
-    taking_part,
-    turns_of,
 )
 from support.tiny import TINY, UNIMODAL, batch_of, pretext_batch, training_set
 
@@ -34,11 +35,11 @@ from support.tiny import TINY, UNIMODAL, batch_of, pretext_batch, training_set
 class DuelConfig(MethodConfig):
     name: ClassVar[str] = "duel"
 
-    def build(self, load_weights: bool = True) -> Method:
+    def build(self, load_weights: bool = True) -> Duel:
         return Duel()
 
 
-class Duel(Method):
+class Duel(Trainable[Batch]):
     """A generator and a critic that are trained against each other."""
 
     def __init__(self) -> None:
@@ -122,13 +123,13 @@ def duel(_: Path, zero_stage: int) -> None:
 
 
 def interrupted(
-    folder: Path, config: MethodConfig, batch_of: Callable[[int], Batch] = batch_of
+    folder: Path, config: MethodConfig, batch_of: Callable[[int], Any] = batch_of
 ) -> None:
     """Train, stop at a checkpoint and go on from it."""
 
-    def start() -> tuple[Method, list[PhaseEngine]]:
+    def start() -> tuple[Trainable[Any], list[PhaseEngine]]:
         torch.manual_seed(0)
-        method = config.build()
+        method = config.build().prepare(training_set())
         recipe = recipe_of(config)
         return method, [PhaseEngine(method, phase, recipe, 6) for phase in method.phases()]
 
@@ -171,15 +172,15 @@ def taking_turns(folder: Path) -> None:
     torch.manual_seed(6)
     batches = [batch_of(6) for _ in range(steps_a_pass * 3 * epochs)]
 
-    def start() -> tuple[Method, list[PhaseEngine]]:
+    def start() -> tuple[Trainable[Any], list[PhaseEngine]]:
         torch.manual_seed(0)
         method = config.build().prepare(training_set())
-        assert turns_of(method) == 3
+        assert passes_per_epoch(method) == 3
         return method, engines_of(method, recipe, len(batches))
 
-    def go_on(method: Method, engines: list[PhaseEngine], first: int) -> None:
+    def go_on(method: Trainable[Any], engines: list[PhaseEngine], first: int) -> None:
         for step in range(first, len(batches)):
-            (engine,) = taking_part(engines, step // steps_a_pass)
+            (engine,) = active_engines(engines, step // steps_a_pass)
             assert engine.phase.name == ("label", "image", "text")[step // steps_a_pass % 3]
             assert engine.lr == pytest.approx((0.5, 0.275, 0.05)[step // steps_a_pass // 3])
             before = {name: p.detach().clone() for name, p in method.named_parameters()}

@@ -10,10 +10,10 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 from crossray.core.distributed import gather, gather_ragged
-from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
+from crossray.core.types import Batch, ImageBatch, PretextBatch, TextBatch
 from crossray.distill import Distillation
 from crossray.encoders.batch_norm import SyncBatchNorm
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 from support.tiny import (
     TINY,
     UNIMODAL,
@@ -33,39 +33,39 @@ UNIMODALS = {"moco": UNIMODAL, "byol": replace(UNIMODAL, objective="byol")}
 METHODS = (*sorted(TINY), *VARIANTS, "distillation", *UNIMODALS)
 
 
-def part_of(batch: Batch, rows: slice) -> Batch:
+def part_of(batch: Batch | PretextBatch, rows: slice) -> Batch | PretextBatch:
     """Rows of a batch; the text is cut to its own longest row, so widths differ between parts."""
     mask = batch.text.mask_BT[rows]
     width = int(mask.sum(dim=1).max())
     assert batch.image.pixels_BCYX is not None
     assert batch.text.tokens_BT is not None
+    image = ImageBatch(
+        pixels_BCYX=batch.image.pixels_BCYX[rows],
+        masks_BRYX=None if batch.image.masks_BRYX is None else batch.image.masks_BRYX[rows],
+    )
+    text = TextBatch(
+        mask[:, :width],
+        batch.text.sentence_BT[rows, :width],
+        tokens_BT=batch.text.tokens_BT[rows, :width],
+    )
+    if isinstance(batch, PretextBatch):
+        parts = {name: value[rows] for name, value in vars(batch).items() if name[-1].isupper()}
+        parts["targets_BT"] = parts["targets_BT"][:, :width]
+        return PretextBatch(image, text, **parts)
     return Batch(
-        ImageBatch(
-            pixels_BCYX=batch.image.pixels_BCYX[rows],
-            masks_BRYX=None if batch.image.masks_BRYX is None else batch.image.masks_BRYX[rows],
-        ),
-        TextBatch(
-            mask[:, :width],
-            batch.text.sentence_BT[rows, :width],
-            tokens_BT=batch.text.tokens_BT[rows, :width],
-        ),
+        image,
+        text,
         batch.keys_B[rows],
         labels_BC=None if batch.labels_BC is None else batch.labels_BC[rows],
         rows_B=None if batch.rows_B is None else batch.rows_B[rows],
-        pretext=None if batch.pretext is None else _drawn_part(batch.pretext, rows, width),
     )
 
 
-def _drawn_part(drawn: Pretext, rows: slice, width: int) -> Pretext:
-    parts = {name: value[rows] for name, value in vars(drawn).items()}
-    return Pretext(**parts | {"targets_BT": drawn.targets_BT[rows, :width]})
-
-
-def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
+def gradients(name: str, batch: Batch | PretextBatch) -> dict[str, torch.Tensor]:
     """The gradient of a method's summed losses by parameter."""
     torch.manual_seed(0)
     configs = TINY | UNIMODALS | VARIANTS
-    built: Method = distillation() if name == "distillation" else configs[name].build()
+    built: Encoder = distillation() if name == "distillation" else configs[name].build()
     method = built.prepare(training_set()).double().eval()
     for module in method.modules():
         if isinstance(module, SyncBatchNorm):  # of the heads; a tower's own is each process' own
@@ -75,12 +75,13 @@ def gradients(name: str, batch: Batch) -> dict[str, torch.Tensor]:
             torch.nn.init.normal_(p)
     batch = batch.to("cpu", torch.float64)
     if isinstance(method, Distillation):
+        assert isinstance(batch, Batch)
         batch = taught(batch, method)
     sum(method.losses(batch).values()).sum().backward()
     return {n: p.grad for n, p in method.named_parameters() if p.grad is not None}
 
 
-def global_batch(name: str = "hier") -> Batch:
+def global_batch(name: str = "hier") -> Batch | PretextBatch:
     """Six rows of different lengths, two of them of one study; for stage 1 with its draws."""
     torch.manual_seed(1)
     batch = pretext_batch(6) if name in UNIMODALS else batch_of(6, keys=[0, 1, 2, 3, 3, 4])
@@ -90,8 +91,8 @@ def global_batch(name: str = "hier") -> Batch:
         batch = replace(batch, image=replace(batch.image, masks_BRYX=masks_BRYX))
     batch.text.mask_BT[:3, 7:] = False
     batch.text.sentence_BT[:3, 7:] = -1
-    if batch.pretext is not None:
-        batch.pretext.targets_BT[:3, 7:] = -1
+    if isinstance(batch, PretextBatch):
+        batch.targets_BT[:3, 7:] = -1
     return batch
 
 

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from crossray.core.types import Batch
 from crossray.models.artifact import save_weights
 from crossray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from crossray.training.engine_state import whole_state
+from crossray.training.engine_state import full_state
 from crossray.training.engines import PhaseEngine
 from support.engines import recipe_of
 from support.gathering import part_of
@@ -71,7 +71,7 @@ def train(rank: int, world: int, folder: Path, stage: int, resume: bool) -> None
             kept.mkdir(exist_ok=True)
             dist.barrier()
             save_checkpoint(kept, [engine], Progress(step=SAVED))
-    state = whole_state(method)
+    state = full_state(method)
     if rank == 0:
         save_weights(state, result_of(folder, stage, world if resume else 0))
     dist.barrier()

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
-from crossray.core.types import Batch, ImageBatch, Pretext, TeacherOutputs, TextBatch
+from crossray.core.types import (
+    Batch,
+    ImageBatch,
+    PretextBatch,
+    TaughtBatch,
+    TeacherOutputs,
+    TextBatch,
+)
 from crossray.distill import Distillation, DistillationConfig
 from crossray.distill.teacher_outputs import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
@@ -16,7 +22,8 @@ from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
 from crossray.methods.cmfg import CmfgConfig
-from crossray.methods.contract import MethodConfig, TrainingSet
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import TrainingSet
 from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.hier import HierConfig, HierUnimodalConfig
 from crossray.methods.image_features import ImageFeaturesConfig
@@ -84,12 +91,13 @@ def distillation() -> Distillation:
     return Distillation(STUDENT.build(), teacher, DistillationConfig(layer_map=((0, 0),)))
 
 
-def taught(batch: Batch, method: Distillation) -> Batch:
+def taught(batch: Batch, method: Distillation) -> TaughtBatch:
     """The batch with what the method's teacher makes of it."""
     config = method.weights
     texts, text_layers = text_outputs(method.teacher, batch.text, config.teacher_layers())
     images, image_layers = image_outputs(method.teacher, batch.image, config.teacher_image_layers())
-    return replace(batch, teaching=TeacherOutputs(images, texts, image_layers, text_layers))
+    outputs = TeacherOutputs(images, texts, image_layers, text_layers)
+    return TaughtBatch(**vars(batch), teacher=outputs)
 
 
 def batch_of(size: int, keys: list[int] | None = None) -> Batch:
@@ -107,7 +115,7 @@ def batch_of(size: int, keys: list[int] | None = None) -> Batch:
     )
 
 
-def pretext_batch(size: int, seed: int | None = 0) -> Batch:
+def pretext_batch(size: int, seed: int | None = 0) -> PretextBatch:
     """A batch with draws: some texts without an order, every third without a clinical term.
 
     Without a seed it is another one every time.
@@ -118,7 +126,9 @@ def pretext_batch(size: int, seed: int | None = 0) -> Batch:
     assert batch.text.tokens_BT is not None
     chosen = (torch.rand(size, 9) < 0.3) & batch.text.mask_BT
     chosen[:, 1] = True
-    drawn = Pretext(
+    return PretextBatch(
+        image=batch.image,
+        text=batch.text,
         views_BVCYX=torch.randn(size, 2, 3, 64, 64),
         turns_B=torch.arange(size) % 4,
         hidden_BYX=torch.rand(size, 64, 64) < 0.25,
@@ -126,4 +136,3 @@ def pretext_batch(size: int, seed: int | None = 0) -> Batch:
         ordered_B=torch.tensor([1, 0, -1])[torch.arange(size) % 3],
         fallback_B=torch.arange(size) % 3 == 0,
     )
-    return replace(batch, pretext=drawn)

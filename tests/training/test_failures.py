@@ -11,10 +11,10 @@ import pytest
 import ray.train
 import torch
 from ray.exceptions import RayActorError, RayTaskError
+from ray.train.v2._internal.execution.context import TrainRunContext
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from crossray.cluster.ray_private import TrainRunContext
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.corpora.loading import naming, training_loader
@@ -23,9 +23,10 @@ from crossray.data.tokenization import load_tokenizer
 from crossray.recipes import get_recipe
 from crossray.training import run
 from crossray.training.failures import StopRepeatableFailures, repeatable_failure
-from crossray.training.loop import Task
+from crossray.training.spec import RunSpec
 from support.images import encoded_image
 from support.pairs import write_pairs
+from support.runs import no_data
 
 OURS = CrossRayError("the item 'i7' cannot be read; leave it out.")
 LOST = RayActorError()
@@ -120,7 +121,7 @@ def test_ray_train_starts_no_such_run_again(
     """Left to itself Ray Train retries every failure, a bad item three times over."""
     started = tmp_path / "started"
 
-    def raises(_: Task) -> None:
+    def raises(_: RunSpec) -> None:
         with started.open("a") as log:
             log.write("x")
         raise CrossRayError("the item 'i7' cannot be read; leave it out.")
@@ -129,6 +130,6 @@ def test_ray_train_starts_no_such_run_again(
     recipe = get_recipe("clip_pretrained_tiny")
     recipe = replace(recipe, train=replace(recipe.train, workers=1, max_failures=2))
     with pytest.raises(CrossRayError, match=r"^the item 'i7' cannot be read; leave it out\.$"):
-        run._fit(Task(recipe, "none", None, "run", str(tmp_path / "runs"), "none"), None)
+        run._fit(no_data(recipe, tmp_path), None)
     assert started.read_text() == "x"
     assert "Traceback" not in capfd.readouterr().err

@@ -14,15 +14,16 @@ from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.encoders.text import BertShape
 from crossray.methods.clip import ClipConfig
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.mmdl import MmdlConfig
 from crossray.methods.recipe import TokenizerConfig
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.models.fitting import make_tokenizer
 from crossray.recipes import get_recipe
+from crossray.stages import pretrain
 from crossray.stages.pretrain import Pretrain
 from crossray.training.initial_weights import start_from, tokenizer_of
-from crossray.training.run import Run
+from crossray.training.spec import RunSpec
 from support.pairs import phantom_pairs
 from support.repeats import small_recipe
 from support.tiny import IMAGE, TEXT, TINY
@@ -117,8 +118,8 @@ def test_a_run_reads_with_the_vocabulary_that_it_starts_from(
     with create(str(tmp_path / "stage-1"), "teacher", config, (pairs,)) as draft:
         save_weights({"text_tower.x": torch.zeros(2)}, draft.path / WEIGHTS)
         own.save(draft.path / TOKENIZER)
-    runs: list[Run] = []
-    monkeypatch.setattr(Run, "publish", lambda run: runs.append(run) or pairs)
+    runs: list[RunSpec] = []
+    monkeypatch.setattr(pretrain, "publish", lambda run, _: runs.append(run) or pairs)
     Pretrain("others", "stage-2", recipe, init="stage-1").run()
     (run,) = runs
     assert run.tokenizer is not None
@@ -127,10 +128,11 @@ def test_a_run_reads_with_the_vocabulary_that_it_starts_from(
         ("pairs", "others"),
         ("teacher", "stage-1"),
     ]
-    assert run.pairs is run.parents[0]
-    assert run._task().init == str(tmp_path / "stage-1")
-    without = replace(run, init=None, parents=run.parents[:1])
-    assert without._task().storage != run._task().storage, "another run must not be resumed"
+    assert run.data is run.parents[0]
+    assert run.init is not None
+    assert run.init.uri == str(tmp_path / "stage-1")
+    without = replace(run, init=None)
+    assert without.storage != run.storage, "another run must not be resumed"
     other = tmp_path / "other.json"
     make_tokenizer(TokenizerConfig(vocab_size=300), pairs).save(other)
     with pytest.raises(CrossRayError, match="every word would start as another one"):

@@ -8,7 +8,7 @@ import sys
 
 FREED = """
 import json, resource, sys, torch
-from crossray.training.malloc import give_back_large_blocks
+from crossray.training.process import give_back_large_blocks
 
 if sys.argv[1] == "told":
     give_back_large_blocks()

@@ -10,9 +10,9 @@ from crossray.cluster.room import Need
 from crossray.core.errors import CrossRayError
 from crossray.methods.recipe import TrainConfig
 from crossray.training import run
-from crossray.training.loop import Task
 from crossray.training.workers import worker_need
 from support.repeats import small_recipe
+from support.runs import no_data
 
 ADVICE = "lower --train.workers or --train.cpus-per-worker"
 
@@ -47,6 +47,5 @@ def test_training_looks_for_room_first(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(run, "wait_for_room", full)
     recipe = small_recipe()
-    task = Task(recipe, "pairs", None, "run", str(tmp_path), "none")
     with pytest.raises(CrossRayError, match=f"^{recipe.train.workers} worker"):
-        run._fit(task, None)
+        run._fit(no_data(recipe, tmp_path), None)

@@ -47,8 +47,7 @@ class Explain:
 
     def run(self) -> None:
         """Explain and write the picture."""
-        from crossray.explain import Explainer
-        from crossray.explain.explainer import save_arrays
+        from crossray.explain.explainer import Explainer, save_arrays
         from crossray.explain.picture import save_picture
 
         model = open_artifact(resolve(self.model, Path.cwd()), ("teacher", "student"))
@@ -101,7 +100,7 @@ class ExplainCheck:
 
     def run(self) -> None:
         """Print the table."""
-        from crossray.explain import Explainer
+        from crossray.explain.explainer import Explainer
         from crossray.explain.findings import check_findings, findings_table
 
         model = open_artifact(resolve(self.model, Path.cwd()), ("teacher", "student"))

@@ -1,1 +1,1 @@
-"""The Ray that everything runs on: found or started, and which of its nodes do which work."""
+"""Ray: found or started, the roles of its nodes, and its private names in one file."""

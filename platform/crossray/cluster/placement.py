@@ -39,12 +39,12 @@ def role_selector(role: Role) -> dict[str, str]:
 
 
 def adds_nodes() -> bool:
-    """Whether an autoscaler may add nodes to this cluster when they are asked for."""
+    """Whether an autoscaler can add nodes to this cluster on demand."""
     return "KUBERNETES_SERVICE_HOST" in os.environ or Path(_LAUNCHED).expanduser().is_file()
 
 
 def _roles_to_come() -> set[str]:
-    """The roles of nodes that an autoscaler adds when they are asked for."""
+    """The roles of nodes that an autoscaler adds on demand."""
     if "KUBERNETES_SERVICE_HOST" in os.environ:  # the operator's node groups are not seen from here
         return {"train", "serve"}
     if not adds_nodes():

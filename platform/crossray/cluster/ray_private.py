@@ -5,39 +5,35 @@ from here, and a test checks that the installed Ray has them in the form that is
 
 - `find_bootstrap_address`: `ray.init(address="auto")` raises where no cluster runs, and also joins
   a private Ray of another program.
-- `TrainRunContext`: what Ray Train hands to a public `UserCallback`.
-- `WorkerHealthCheckFailedError`: tells a worker that was lost from one whose program is wrong.
+- `TrainRunContext`: what Ray Train hands to a public `UserCallback`; for annotations.
+
+Names of Ray Train are imported where they are used: an endpoint is started without it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray._private.grpc_utils import init_grpc_channel
 from ray._private.services import find_bootstrap_address
 from ray.core.generated import gcs_service_pb2, gcs_service_pb2_grpc
 from ray.core.generated.common_pb2 import NodeDeathInfo  # type: ignore[attr-defined]  # made at import
-from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
-from ray.train.v2._internal.execution import context as train_context
-from ray.train.v2._internal.execution.context import TrainRunContext
+
+if TYPE_CHECKING:
+    from ray.train.v2._internal.execution.context import TrainRunContext
 
 __all__ = [
     "LOST_NODE",
-    "TRAIN_CONTEXT_LOGGER",
     "TrainRunContext",
-    "WorkerHealthCheckFailedError",
     "ask_whether_alive",
     "find_bootstrap_address",
     "propagate_to_training",
     "session_folder",
+    "train_context_logger",
+    "worker_health_check_error",
 ]
-
-# Ray Train has no setting for the lines that it prints about every report of a worker, and names
-# the logger of these after its file.
-TRAIN_CONTEXT_LOGGER: str = train_context.__file__
 
 # `ray.nodes()` gives the reason of a node's death as a number, and no public name for it.
 LOST_NODE: tuple[int, ...] = (
@@ -66,7 +62,26 @@ def propagate_to_training(variable: str) -> None:
 
     The `runtime_env` of a run reaches its workers but not its controller and its state actor.
     """
+    from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
+
     ENV_VARS_TO_PROPAGATE.add(variable)
+
+
+def train_context_logger() -> str:
+    """The logger of the lines that Ray Train prints about every report of a worker.
+
+    Ray Train has no setting for them, and names their logger after its file.
+    """
+    from ray.train.v2._internal.execution import context
+
+    return context.__file__
+
+
+def worker_health_check_error() -> type[Exception]:
+    """The error that tells a worker that was lost from one whose program is wrong."""
+    from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+
+    return WorkerHealthCheckFailedError
 
 
 def session_folder() -> Path:

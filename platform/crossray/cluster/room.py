@@ -1,4 +1,4 @@
-"""Room for a run on the cluster: where it finds none, it says who takes what there is."""
+"""Wait until the cluster has room for a run, and say who holds its resources."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def wait_for_room(need: Need) -> None:
 
 
 def node_resources(selector: Mapping[str, str]) -> list[Mapping[str, float]]:
-    """What each living node with these labels has, taken or not."""
+    """The resources of each living node with these labels, free or in use."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return [
         node["Resources"]
@@ -100,7 +100,7 @@ def places_for(each: Mapping[str, float], nodes: Iterable[Mapping[str, float]]) 
 
 
 def _waits(need: Need, nodes: Iterable[Mapping[str, float]]) -> str:
-    """Who takes the scarcest of what the workers need."""
+    """The sentence on who holds the scarcest resource that the workers need."""
     name = "GPU" if "GPU" in need.each else "CPU"
     found = holders(name)
     if not found:
@@ -123,12 +123,12 @@ def _amount(name: str, value: float) -> str:
 
 
 class Holder(NamedTuple):
-    """What somebody holds.
+    """A holder of a resource.
 
     Attributes:
-        name: who.
+        name: for a reader at a terminal.
         amount: of the resource.
-        end: what frees it.
+        end: the command or event that frees it.
     """
 
     name: str

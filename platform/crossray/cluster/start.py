@@ -1,4 +1,4 @@
-"""The Ray that data work runs on."""
+"""Connect to the cluster that runs, or start Ray on this machine."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ scores.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -52,6 +52,27 @@ Representation = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Row i of `image` belongs with row i of `text`.
+
+    `keys_B`: long; rows with equal keys show the same study and are never each other's negatives.
+    `labels_BC`: float, 1 where a row carries a label, for methods that learn from labels; columns
+    as in `MethodConfig.label_names`. `rows_B`: long, the row of the training split that each row of
+    the batch is.
+    """
+
+    image: ImageBatch
+    text: TextBatch
+    keys_B: Tensor
+    labels_BC: Tensor | None = None
+    rows_B: Tensor | None = None
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """The same batch on `device`, its floating-point tensors cast to `dtype`."""
+        return move(self, device, dtype)
+
+
+@dataclass(frozen=True)
 class TeacherOutputs:
     """What a teacher makes of the images and the texts of a batch; every tensor has B rows.
 
@@ -65,18 +86,27 @@ class TeacherOutputs:
     text_layers: Representation
 
 
-@dataclass(frozen=True)
-class Pretext:
-    """What self-supervision has drawn for the images and the texts of a batch.
+@dataclass(frozen=True, kw_only=True)
+class TaughtBatch(Batch):
+    """A batch of distillation, with the outputs of the teacher for it."""
 
-    Rows of images: `views_BVCYX`: float, two augmented views of each image. `turns_B`: long, the
-    quarter turns (0 to 3) by which it is to be turned. `hidden_BYX`: bool, True at pixels that are
-    to be hidden. Rows of texts: `targets_BT`: long, the token that stood where one is masked, -1
-    elsewhere. `ordered_B`: long, 1 where the halves of the text stand in their order, 0 where they
-    are swapped, -1 where there are none. `fallback_B`: bool, True where random tokens are masked
-    because there is no clinical term.
+    teacher: TeacherOutputs
+
+
+@dataclass(frozen=True)
+class PretextBatch:
+    """Images and texts of different items, with what self-supervision has drawn for them.
+
+    Either may have no row at all. Rows of images: `views_BVCYX`: float, two augmented views of each
+    image. `turns_B`: long, the quarter turns (0 to 3) by which it is to be turned. `hidden_BYX`:
+    bool, True at pixels that are to be hidden. Rows of texts: `targets_BT`: long, the token that
+    stood where one is masked, -1 elsewhere. `ordered_B`: long, 1 where the halves of the text stand
+    in their order, 0 where they are swapped, -1 where there are none. `fallback_B`: bool, True
+    where random tokens are masked because there is no clinical term.
     """
 
+    image: ImageBatch
+    text: TextBatch
     views_BVCYX: Tensor
     turns_B: Tensor
     hidden_BYX: Tensor
@@ -84,64 +114,22 @@ class Pretext:
     ordered_B: Tensor
     fallback_B: Tensor
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Row i of `image` belongs with row i of `text`, except where there is a `pretext`.
-
-    `pretext`: in self-supervision, what was drawn; images and texts are then of different items,
-    and either may have no row at all.
-    `keys_B`: long; rows with equal keys show the same study and are never each other's negatives.
-    `teaching`: in distillation, the teacher's outputs. `labels_BC`: float, 1 where a row carries a
-    label, for methods that learn from labels; columns as in `SupervisedConfig.labels`. `rows_B`:
-    long, the row of the training split that each row of the batch is.
-    """
-
-    image: ImageBatch
-    text: TextBatch
-    keys_B: Tensor
-    teaching: TeacherOutputs | None = None
-    labels_BC: Tensor | None = None
-    rows_B: Tensor | None = None
-    pretext: Pretext | None = None
-
-    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Batch:
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """The same batch on `device`, its floating-point tensors cast to `dtype`."""
-        return Batch(
-            image=move(self.image, device, dtype),
-            text=move(self.text, device, dtype),
-            keys_B=self.keys_B.to(device),
-            teaching=None
-            if self.teaching is None
-            else _move_teaching(self.teaching, device, dtype),
-            labels_BC=None if self.labels_BC is None else _to(self.labels_BC, device, dtype),
-            rows_B=None if self.rows_B is None else self.rows_B.to(device),
-            pretext=None if self.pretext is None else move(self.pretext, device, dtype),
-        )
+        return move(self, device, dtype)
 
 
-def _move_teaching(
-    teaching: TeacherOutputs, device: torch.device | str, dtype: torch.dtype | None
-) -> TeacherOutputs:
-    def moved(part: Representation) -> Representation:
-        return {name: _to(tensor, device, dtype) for name, tensor in part.items()}
-
-    parts = {field.name: moved(getattr(teaching, field.name)) for field in fields(teaching)}
-    return TeacherOutputs(**parts)
-
-
-def _to(tensor: Tensor, device: torch.device | str, dtype: torch.dtype | None) -> Tensor:
-    return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
-
-
-Part = TypeVar("Part", ImageBatch, TextBatch, Pretext)
+Part = TypeVar("Part")
 
 
 def move(part: Part, device: torch.device | str, dtype: torch.dtype | None = None) -> Part:
-    """One part of a batch on `device`, its floating-point tensors cast to `dtype`."""
-    moved: dict[str, Any] = {}
-    for field in fields(part):
-        tensor = getattr(part, field.name)
-        if tensor is not None:
-            moved[field.name] = _to(tensor, device, dtype)
-    return replace(part, **moved)
+    """A batch or a part of one on `device`, its floating-point tensors cast to `dtype`."""
+    moved: Any = part
+    if isinstance(part, Tensor):
+        moved = part.to(device=device, dtype=dtype if part.is_floating_point() else None)
+    elif isinstance(part, dict):
+        moved = {name: move(value, device, dtype) for name, value in part.items()}
+    elif is_dataclass(part) and not isinstance(part, type):
+        values = {field.name: getattr(part, field.name) for field in fields(part)}
+        moved = replace(part, **move(values, device, dtype))
+    return cast(Part, moved)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,10 @@ class Tokenizer:
     def from_str(cls, text: str) -> Tokenizer:
         """Read back what `to_str` gave."""
         return cls(FastTokenizer.from_str(text))
+
+    def __reduce__(self) -> tuple[Callable[[str], Tokenizer], tuple[str]]:
+        # A fast tokenizer that is pickled forgets that texts must not forge special tokens.
+        return Tokenizer.from_str, (self.to_str(),)
 
     def to_str(self) -> str:
         """The tokenizer as `tokenizers` JSON."""

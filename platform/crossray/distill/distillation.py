@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from crossray.core.config import Config
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
+from crossray.core.types import ImageBatch, Representation, TaughtBatch, TextBatch
 from crossray.distill.losses import (
     attention_loss,
     embedding_loss,
@@ -20,12 +20,9 @@ from crossray.distill.losses import (
     score_divergence,
 )
 from crossray.distill.teacher_outputs import attention_name, hidden_name
-from crossray.encoders.image import ImageTower
 from crossray.encoders.layers import Layers
-from crossray.encoders.text import TextTower
-from crossray.methods.contract import Method, PairScores, same_study
+from crossray.methods.contract import Encoder, PairScores, Wrapped, same_study
 from crossray.methods.student.model import Student, gathered
-from crossray.models.full_scores import full_scores
 
 LayerMap = tuple[tuple[int, int], ...]
 
@@ -70,23 +67,23 @@ class DistillationConfig(Config):
             )
 
     def teacher_layers(self) -> set[int]:
-        """The numbers of the teacher's text layers that the student compares its own with."""
+        """The numbers of the teacher's text layers that are compared with the student's."""
         return {number for _, number in self.layer_map}
 
     def teacher_image_layers(self) -> set[int]:
-        """The numbers of the teacher's image layers that the student compares its own with."""
+        """The numbers of the teacher's image layers that are compared with the student's."""
         return {number for _, number in self.image_layer_map}
 
 
-class Distillation(Method):
+class Distillation(Wrapped[TaughtBatch]):
     """A student, and the frozen teacher that scores its batches; publishes the student."""
 
-    def __init__(self, student: Student, teacher: Method, config: DistillationConfig) -> None:
+    def __init__(self, student: Student, teacher: Encoder, config: DistillationConfig) -> None:
         super().__init__()
         check_layers(student, teacher, config)
         if config.from_teacher:
             start_from_teacher(student, teacher)
-        self.config, self.weights = student.config, config
+        self.weights = config
         self.student, self.teacher = student, teacher.requires_grad_(False).eval()
         width = student.text_tower.width
         self.hidden_maps = _linears(width, teacher.text_tower.width, len(config.layer_map))
@@ -95,58 +92,39 @@ class Distillation(Method):
         )
         self.embedding_map = _linear(student.config.embedding, teacher.config.embedding)
 
-    @property
-    def image_tower(self) -> ImageTower:  # type: ignore[override]
-        """The student's."""
-        return self.student.image_tower
-
-    @property
-    def text_tower(self) -> TextTower:  # type: ignore[override]
-        """The student's."""
-        return self.student.text_tower
-
     def train(self, mode: bool = True) -> Distillation:
         """As `nn.Module.train`, but the teacher stays in eval mode."""
         super().train(mode)
         self.teacher.eval()
         return self
 
-    def product(self) -> Method:
+    def published_method(self) -> Student:
         """The student."""
         return self.student
 
-    def encode_image(self, image: ImageBatch) -> Tensor:
-        """The student's."""
-        return self.student.encode_image(image)
-
-    def encode_text(self, text: TextBatch) -> Tensor:
-        """The student's."""
-        return self.student.encode_text(text)
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The student's own terms, and one a kind of knowledge taken over from the teacher."""
-        assert batch.teaching is not None
-        weights, teaching, mask_BT = self.weights, batch.teaching, batch.text.mask_BT
+    def losses(self, batch: TaughtBatch) -> dict[str, Tensor]:
+        """The student's terms, and one for each kind of knowledge taken from the teacher."""
+        weights, outputs, mask_BT = self.weights, batch.teacher, batch.text.mask_BT
         image, image_layers = self._image(batch.image)
         text, layers = self._text(batch.text)
         images, texts = gathered(image), gathered(text)
         same_BB = same_study(gather(batch.keys_B))
         terms = self.student.own_losses(images, texts, same_BB)
-        wanted = self._teacher_scores(teaching.images, teaching.texts)
+        wanted = self._teacher_scores(outputs.images, outputs.texts)
         terms |= self._score_terms(images, texts, wanted, same_BB)
         terms["embedding"] = weights.embedding * (
-            embedding_loss(self.embedding_map(images["z"]), gather(teaching.images["z"]))
-            + embedding_loss(self.embedding_map(texts["z"]), gather(teaching.texts["z"]))
+            embedding_loss(self.embedding_map(images["z"]), gather(outputs.images["z"]))
+            + embedding_loss(self.embedding_map(texts["z"]), gather(outputs.texts["z"]))
         )
         if weights.layer_map:
             terms["hidden"], terms["attention"] = self._layer_terms(
-                layers, teaching.text_layers, mask_BT, weights.layer_map, self.hidden_maps
+                layers, outputs.text_layers, mask_BT, weights.layer_map, self.hidden_maps
             )
         if weights.image_layer_map:
             whole_BT = mask_BT.new_ones(image_layers.hidden[0].shape[:2])
             terms["image_hidden"], terms["image_attention"] = self._layer_terms(
                 image_layers,
-                teaching.image_layers,
+                outputs.image_layers,
                 whole_BT,
                 weights.image_layer_map,
                 self.image_hidden_maps,
@@ -198,8 +176,8 @@ class Distillation(Method):
         tokens = mask_BT.sum().to(hidden)[None]
         # Processes' means are averaged; that is the mean over all tokens only if each is weighted.
         share = tokens[0] / gather(tokens).mean()
-        for linear, (own, other) in zip(linears, layer_map, strict=True):
-            states_BTD, map_BTT = linear(layers.hidden[own]), layers.attention[own]
+        for linear, (ours, other) in zip(linears, layer_map, strict=True):
+            states_BTD, map_BTT = linear(layers.hidden[ours]), layers.attention[ours]
             hidden = hidden + hidden_loss(states_BTD, taught[hidden_name(other)], mask_BT)
             attention = attention + attention_loss(map_BTT, taught[attention_name(other)])
         return self.weights.hidden * share * hidden, self.weights.attention * attention
@@ -207,14 +185,14 @@ class Distillation(Method):
     @torch.no_grad()
     def _teacher_scores(self, images: Representation, texts: Representation) -> PairScores:
         """This process' images are scored with all texts, and the rows gathered."""
-        whole = {
+        all_texts = {
             name: gather_ragged(part) if part.ndim > 1 else gather(part)
             for name, part in sorted(texts.items())  # all processes in the same order
         }
-        return PairScores(*(gather(rows) for rows in full_scores(self.teacher, images, whole)))
+        return PairScores(*(gather(rows) for rows in self.teacher.full_score(images, all_texts)))
 
 
-def check_layers(student: Student, teacher: Method, config: DistillationConfig) -> None:
+def check_layers(student: Student, teacher: Encoder, config: DistillationConfig) -> None:
     """Raises `CrossRayError` for layers to compare that are not there or of unequal lengths."""
     depth = student.text_tower.depth
     images = config.image_layer_map
@@ -222,7 +200,7 @@ def check_layers(student: Student, teacher: Method, config: DistillationConfig) 
         ("layer_map", config.layer_map, teacher.text_tower.depth, "text tower"),
         ("image_layer_map", images, teacher.image_tower.depth, "image tower"),
     ):
-        _check_numbers(option, [own for own, _ in layer_map], depth, "the student's trunk")
+        _check_numbers(option, [ours for ours, _ in layer_map], depth, "the student's trunk")
         _check_numbers(option, [n for _, n in layer_map], taught, f"the teacher's {tower}")
     if images and student.image_tokens != teacher.image_tower.tokens:
         raise CrossRayError(
@@ -241,19 +219,19 @@ def _check_numbers(option: str, numbers: Sequence[int], depth: int, whose: str) 
         )
 
 
-def start_from_teacher(student: Student, teacher: Method) -> None:
+def start_from_teacher(student: Student, teacher: Encoder) -> None:
     """Copy into the student's towers what the teacher's have of the same name and shape.
 
     A shallower text tower takes the teacher's first layers (DistilBERT, Sanh et al. 2019, section
     3, takes every other one).
     """
-    for own, other in (
+    for ours, other in (
         (student.image_tower, teacher.image_tower),
         (student.text_tower, teacher.text_tower),
     ):
-        shapes = {name: tensor.shape for name, tensor in own.state_dict().items()}
+        shapes = {name: tensor.shape for name, tensor in ours.state_dict().items()}
         fitting = {n: t for n, t in other.state_dict().items() if shapes.get(n) == t.shape}
-        own.load_state_dict(fitting, strict=False)
+        ours.load_state_dict(fitting, strict=False)
 
 
 def _linears(width: int, wanted: int, count: int) -> nn.ModuleList:

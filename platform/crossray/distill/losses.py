@@ -39,11 +39,11 @@ def attention_loss(student_BTT: Tensor, teacher_BTT: Tensor) -> Tensor:
 
 
 def order_loss(student_QC: Tensor, teacher_QC: Tensor, same_QC: Tensor, margin: float) -> Tensor:
-    r"""`L_rank`: the student orders own candidate and negatives as the teacher does.
+    r"""`L_rank`: the student orders the right candidate and negatives as the teacher does.
 
     $$\Big[ m' - (s_S(q,p) - s_S(q,n))\,\mathrm{sign}(s_T(q,p) - s_T(q,n)) \Big]_+$$
 
-    averaged over queries q with own candidate p = q and all negatives n.
+    averaged over queries q with candidate p = q and all negatives n.
 
     Args:
         student_QC: scores; candidate q belongs to query q, Q = C.

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from crossray.core.types import ImageBatch, Representation, TextBatch
 from crossray.encoders.layers import Layers
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 
 _ATTENTION = "attention_"
 
 
 @torch.inference_mode()
 def image_outputs(
-    teacher: Method, image: ImageBatch, numbers: Collection[int]
+    teacher: Encoder, image: ImageBatch, numbers: Collection[int]
 ) -> tuple[Representation, Representation]:
     """What the teacher's score needs to know of images, and its layers of the given numbers."""
     if not numbers:
@@ -27,7 +27,7 @@ def image_outputs(
 
 @torch.inference_mode()
 def text_outputs(
-    teacher: Method, text: TextBatch, numbers: Collection[int]
+    teacher: Encoder, text: TextBatch, numbers: Collection[int]
 ) -> tuple[Representation, Representation]:
     """What the teacher's score needs to know of texts, and its layers of the given numbers."""
     if not numbers:

@@ -34,7 +34,7 @@ class ImageTowerConfig(Config):
     Attributes:
         name: timm's name of the model, or `ath` for the small trunk of that method.
         weights: `scratch`, `hub:ID`, `package:NAME` or `path:/absolute/file-or-folder`; `given`
-            for a feature set's own vectors, see `given_images`.
+            for the vectors of a feature set, see `given_images`.
         frozen: keep the weights as they are.
         image_size: side of the square input in pixels.
         level: None for the final feature map, else the index of an intermediate one in timm's
@@ -43,7 +43,7 @@ class ImageTowerConfig(Config):
         mean: of the input's channels, in [0, 1]; None for that of the weights.
         std: standard deviation of the input's channels; None for that of the weights.
         localiser: timm's name of a frozen model that finds the main object (SCDA), to which the
-            image is cut before this tower sees it; None for the whole image.
+            image is cut before this tower sees it; None for the uncut image.
         localiser_weights: as `weights`.
     """
 
@@ -78,7 +78,7 @@ def resolve(config: ImageTowerConfig) -> ImageTowerConfig:
 def normalisation(config: ImageTowerConfig) -> tuple[Channels, Channels]:
     """Mean and standard deviation of the channels, in [0, 1], that the weights were trained with.
 
-    From the configuration if set, else from the `config.json` beside the weights, else timm's
+    From the configuration if set, else from the `config.json` next to the weights, else timm's
     for the model's name.
     """
     if config.mean is not None and config.std is not None:
@@ -109,7 +109,7 @@ class ImageTower(Tower):
 
     Every parameter that requires a gradient receives one: the classifier and whatever else the
     map does not depend on is left out. With `load_weights=False` only the architecture is built,
-    for an artifact's own weights, and the source of the weights is not touched. With a localiser
+    for the weights of an artifact, and the source of the weights is not touched. With a localiser
     the map is that of the image cut to its main object.
     """
 

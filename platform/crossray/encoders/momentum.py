@@ -40,9 +40,9 @@ class MomentumEncoder(nn.Module):
 
         `xi <- mu * xi + (1 - mu) * theta`; counters are copied.
         """
-        for own, other in ((self.tower, tower), (self.head, head)):
+        for slow, other in ((self.tower, tower), (self.head, head)):
             theirs = other.state_dict()
-            for name, value in own.state_dict().items():
+            for name, value in slow.state_dict().items():
                 if value.is_floating_point():
                     value.mul_(momentum).add_(theirs[name], alpha=1 - momentum)
                 else:

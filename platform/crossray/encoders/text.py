@@ -19,7 +19,7 @@ from crossray.encoders.tower import Tower
 if TYPE_CHECKING:  # it takes seconds, and most processes of a run read only its configuration
     import transformers
 
-# Facts about the file, not the network; and code of the repository's own, which is never run.
+# Facts about the file, not the network; and code from the repository, which is never run.
 TEXTS_AT_A_TIME = 16  # on a CPU
 _NOT_ARCHITECTURE = (
     "_name_or_path",
@@ -58,8 +58,8 @@ class TextTowerConfig(Config):
 
     Attributes:
         weights: `scratch` for a BERT of the given `shape`, else `hub:ID`, `package:NAME` or
-            `path:/absolute/folder`, which bring their own; `given` for a feature set's own
-            vectors, see `given_texts`.
+            `path:/absolute/folder`, which bring theirs; `given` for the vectors
+            of a feature set, see `given_texts`.
         frozen: keep the weights as they are.
         vocab_size: of the tokenizer, filled in by the trainer.
         max_tokens: of the longest text, special tokens included, filled in by the trainer.
@@ -100,7 +100,7 @@ class TextTower(Tower):
     """Token ids to the last hidden states, `width` wide, through `depth` layers.
 
     `config` is the resolved configuration. With `load_weights=False` only the architecture is
-    built, for an artifact's own weights; a resolved configuration then needs no source.
+    built, for the weights of an artifact; a resolved configuration then needs no source.
     """
 
     trunk: Any  # transformers' encoders share a signature, not a base class
@@ -142,14 +142,14 @@ class TextTower(Tower):
 
         A GPU would rather have one large batch.
         """
-        whole = tokens_BT.shape[1]
-        length_B = (mask_BT * torch.arange(1, whole + 1, device=mask_BT.device)).amax(dim=1)
+        width = tokens_BT.shape[1]
+        length_B = (mask_BT * torch.arange(1, width + 1, device=mask_BT.device)).amax(dim=1)
         order_B = length_B.argsort()
         parts = []
         for some in torch.split(order_B, TEXTS_AT_A_TIME):
             longest = max(1, int(length_B[some[-1]]))
             part = self._run(tokens_BT[some, :longest], mask_BT[some, :longest]).last_hidden_state
-            parts.append(functional.pad(part, (0, 0, 0, whole - longest)))
+            parts.append(functional.pad(part, (0, 0, 0, width - longest)))
         return torch.cat(parts)[order_B.argsort()]
 
     def layers(self, tokens_BT: Tensor, mask_BT: Tensor) -> Layers:
@@ -179,10 +179,10 @@ class TextTower(Tower):
         """Put a narrow token table and a linear map in the place of the wide table."""
         narrow = self.config.shape.token_width
         if self.config.architecture is None and narrow is not None:
-            whole = self.trunk.embeddings.word_embeddings
-            table = nn.Embedding(whole.num_embeddings, narrow, padding_idx=whole.padding_idx)
+            words = self.trunk.embeddings.word_embeddings
+            table = nn.Embedding(words.num_embeddings, narrow, padding_idx=words.padding_idx)
             nn.init.normal_(table.weight, std=1.0)  # the map brings it to the scale of the rest
-            widen = nn.Linear(narrow, whole.embedding_dim)
+            widen = nn.Linear(narrow, words.embedding_dim)
             nn.init.normal_(widen.weight, std=0.02 / narrow**0.5)
             nn.init.zeros_(widen.bias)
             self.trunk.embeddings.word_embeddings = nn.Sequential(table, widen)

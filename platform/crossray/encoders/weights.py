@@ -97,7 +97,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON object beside the weights, or an empty dictionary where there is none."""
+    """A JSON object next to the weights, or an empty dictionary where there is none."""
     file = folder / name
     if not file.is_file():
         return {}

@@ -24,14 +24,14 @@ from crossray.explain.contributions import bit_contributions, dimension_contribu
 from crossray.explain.heat_maps import Cam, heat_maps
 from crossray.explain.occlusion import mean_image
 from crossray.explain.visible_area import seen_square
-from crossray.methods.contract import Alignment, Method
+from crossray.methods.contract import Alignment, Encoder
 from crossray.models.artifact import load_model
 
 Of = Literal["score", "cosine"]
 Arrays = NDArray[np.floating]
 
 
-def pair_scores(method: Method, images: Representation, texts: Representation, of: Of) -> Tensor:
+def pair_scores(method: Encoder, images: Representation, texts: Representation, of: Of) -> Tensor:
     """`scores_B` of image i with text i.
 
     `score` is the model's where the text asks for the image, the costlier part of `refine`
@@ -118,9 +118,9 @@ class Explainer:
                 "give --cam occlusion with it, or leave it out."
             )
         model = load_model(artifact)
-        if model.method.config.image_only:
+        if "images_only" in model.method.config.capabilities:
             raise model.method.config.no_text()
-        if model.method.config.reads_boxes or model.method.config.reads_masks:
+        if model.method.config.capabilities & {"boxes", "masks"}:
             raise CrossRayError(
                 f"{artifact.uri} reads images with their boxes or masks and an image file has "
                 "none; explain a model that reads images alone."

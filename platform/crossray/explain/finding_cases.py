@@ -1,4 +1,4 @@
-"""Findings of a data set that have a box, each with the text that speaks of it."""
+"""Findings of a data set that have a box, each with the text that states it."""
 
 from __future__ import annotations
 

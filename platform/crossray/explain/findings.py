@@ -1,4 +1,4 @@
-"""Whether heat maps find what a text speaks of: their mass inside the boxes of findings."""
+"""Whether heat maps find what a text describes: their mass inside the boxes of findings."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation
 from crossray.encoders.weights import NO_TOWER
 from crossray.explain.occlusion import occlusion_maps
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 
 Cam = Literal["grad-cam", "hires-cam", "occlusion"]
 
@@ -46,7 +46,7 @@ _CAMS = {"grad-cam": grad_cam, "hires-cam": hires_cam}
 
 
 def heat_maps(
-    method: Method,
+    method: Encoder,
     image: ImageBatch,
     score: Callable[[Representation], Tensor],
     cam: Cam,

@@ -13,14 +13,14 @@ from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation
 from crossray.data.schema import iter_pairs, row_groups
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 
 SQUARES = 7  # side by side in a row of the picture; neighbours overlap by half
 IMAGES = 512  # in a mean image
 
 
 def occlusion_maps(
-    method: Method,
+    method: Encoder,
     pixels_BCYX: Tensor,
     score: Callable[[Representation], Tensor],
     background_CYX: Tensor | None = None,

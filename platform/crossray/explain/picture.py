@@ -102,7 +102,7 @@ def _heat_title(found: Explanation) -> str:
 
 
 def show_heat(axes: Axes, picture_YXC: NDArray[np.uint8], heat_YX: Arrays) -> None:
-    """A heat map over its picture in grey: what is cold stays clear."""
+    """A heat map over its picture in grey; low values are transparent."""
     height, width = picture_YXC.shape[:2]
     extent = (0, width, height, 0)
     axes.imshow(picture_YXC.mean(axis=2), cmap="gray", vmin=0, vmax=255, extent=extent)
@@ -222,7 +222,7 @@ def place_words(words: Words, width: float) -> list[Placed]:
 
 
 def scale(shares_W: Arrays) -> Normalize:
-    """The colours' scale, the same to both sides of nothing."""
+    """The scale of the colours, symmetric about zero."""
     read = np.abs(shares_W)
     largest = float(np.nanmax(read)) if np.isfinite(read).any() else 0.0
     return Normalize(-(largest or 1.0), largest or 1.0)

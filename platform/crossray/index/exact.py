@@ -1,4 +1,4 @@
-"""Exact scores: the inner products that an answer shows, whatever proposed the rows."""
+"""Exact scores: inner products with the stored vectors, whichever index proposed the rows."""
 
 from __future__ import annotations
 

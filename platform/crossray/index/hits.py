@@ -1,4 +1,4 @@
-"""Answers of a search and the one order in which they stand.
+"""Hits of a search, and their order.
 
 The higher score comes first; among equal scores the smaller row number. A row number counts the
 vectors of a modality in the vectors artifact, so that it does not depend on shards, and answers of
@@ -79,7 +79,7 @@ def mix(images: Hits, texts: Hits, k: int) -> MixedHits:
 
 
 def without(hits: Hits, rows_R: Rows, k: int) -> Hits:
-    """The `k` best hits besides some rows."""
+    """The `k` best hits that are not among some rows."""
     left_QK = np.where(np.isin(hits.rows_QK, rows_R), NO_ROW, hits.rows_QK)
     scores_QK = np.where(left_QK == NO_ROW, np.float32(-np.inf), hits.scores_QK)
     return best(scores_QK, left_QK, k)

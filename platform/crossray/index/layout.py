@@ -38,7 +38,7 @@ def require_index(artifact: Artifact) -> None:
 
 
 def damaged(artifact: Artifact, what: str) -> CrossRayError:
-    """What to raise when files of an index are missing or unreadable."""
+    """The error of an index with files that are missing or unreadable."""
     return CrossRayError(
         f"{what} of {artifact.uri} is damaged: a file is missing or unreadable; "
         "remove the artifact and build the index again."

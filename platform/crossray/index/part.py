@@ -36,7 +36,7 @@ class Part:
     representations: pa.Table | None = None
 
     def nearest(self, queries_QD: Floats, k: int) -> Hits:
-        """The best rows by inner product; all of them right where the index is exact."""
+        """The best rows by inner product; exact where the index is."""
         hits = nearest(self.floats, self.effort, self.vectors_ND, queries_QD, k)
         return Hits(hits.scores_QK, row_numbers(self.rows_N, hits.rows_QK))
 

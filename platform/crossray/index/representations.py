@@ -1,4 +1,4 @@
-"""What a model's score needs to know of items, kept with their vectors as Arrow.
+"""Representations of items, from which a model scores pairs, kept as Arrow.
 
 A representation is some arrays of one item by name. Floats are kept in half. A column holds one
 array a row, as lists within lists, so that the file says all dimensions; only the first may differ

@@ -1,4 +1,4 @@
-"""How an index is to be searched; part of its payload, so that its id covers it."""
+"""How to search an index; part of its payload, so that its id covers it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from crossray.index.settings import Settings
 
 @dataclass(frozen=True)
 class Shard:
-    """Some of the items of an index, with all their rows; `number` says which shard it is."""
+    """A subset of the items of an index, with all their rows; `number` is that of the shard."""
 
     number: int
     dim: int
@@ -88,7 +88,7 @@ class Shard:
 
 
 def no_representations() -> CrossRayError:
-    """What to raise where something is to be ranked again and nothing was kept for it."""
+    """The error of a re-ranking in an index without representations."""
     return CrossRayError(
         "this index holds no representations to rank again by; embed with --keep representations "
         "and build the index of those vectors, or leave rerank out."

@@ -24,10 +24,10 @@ MODELS: tuple[Kind, ...] = ("teacher", "student")
 
 @dataclass(frozen=True)
 class Vectors:
-    """What a `vectors` artifact says of itself.
+    """The sizes and parents of a `vectors` artifact.
 
     `dim` is the length of an embedding, `bits` that of a code, 0 where there are none, `rows` the
-    vectors of each modality; `model` made them from `pairs`. `keep`: what is there of every item.
+    vectors of each modality; `model` made them from `pairs`. `keep`: what is stored of every item.
     """
 
     artifact: Artifact

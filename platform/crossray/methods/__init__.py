@@ -15,7 +15,7 @@ from crossray.methods import (
     mmdl,
 )
 from crossray.methods.ablation import Ablation
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.entry import RecipeMaker
 
 ENTRIES = tuple(

@@ -18,7 +18,7 @@ class Ablation:
 
     Attributes:
         base: the recipe that the variants are made from, unless another is named.
-        variants: from that recipe to all variants by name. One is named `full`, the whole system;
+        variants: from that recipe to all variants by name. One is named `full`, the full system;
             the others are compared with it. The names become folders.
         claims: orderings of variants that the paper prints or supposes.
         protocol: of the evaluation; None: the one that suits the data.

@@ -1,137 +1,33 @@
-"""What every method promises to the training loop, to evaluation and to serving."""
+"""What every method promises: to evaluation, index and serving, and to the training loop."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
-from tyro.conf import Suppress
 
-from crossray.core.config import Config
-from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
-from crossray.data.pretext.config import PretextConfig
-from crossray.encoders.image import ImageTower, ImageTowerConfig
-from crossray.encoders.text import TextTower, TextTowerConfig
+from crossray.core.types import Batch, ImageBatch, PretextBatch, Representation, TextBatch
+from crossray.encoders.image import ImageTower
+from crossray.encoders.text import TextTower
+from crossray.methods.config import HashingConfig, MethodConfig
 
 MAX_LOGIT_SCALE = 4.6052  # ln 100
 
 
 @dataclass(frozen=True)
-class MethodConfig(Config):
-    """The fields that every trained method has; `name` is its key in the registry.
-
-    What a `closed_form` configuration builds is a `ClosedForm`.
-
-    Attributes:
-        image: the image tower.
-        text: the text tower.
-        embedding: dimensions of the shared space.
-
-    A method for `image_search` is judged by images that ask for images; one that is `image_only`
-    has no text tower.
-    """
-
-    name: ClassVar[str]
-    closed_form: ClassVar[bool] = False
-    image_search: ClassVar[bool] = False
-    image: ImageTowerConfig = field(default_factory=ImageTowerConfig)
-    text: TextTowerConfig = field(default_factory=TextTowerConfig)
-    embedding: int = 256
-
-    def build(self, load_weights: bool = True) -> Method:
-        """The model; `load_weights=False` leaves out the towers' pretrained weights."""
-        raise TypeError(f"{type(self).__name__} does not name a method")
-
-    @property
-    def image_only(self) -> bool:
-        """Whether the method reads no texts."""
-        return False
-
-    def no_text(self) -> CrossRayError:
-        """What is raised when a method that reads no texts is asked about one."""
-        return CrossRayError(
-            f"this {self.name} model reads images only and cannot be asked about texts; judge it "
-            "under the protocol mmdl, or train a method that reads both."
-        )
-
-    @property
-    def reads_boxes(self) -> bool:
-        """Whether the method's images must come with their boxes."""
-        return False
-
-    @property
-    def reads_masks(self) -> bool:
-        """Whether the method's images must come with masks of their structures."""
-        return False
-
-    def map_side(self, whole: int) -> int:
-        """The side of the smallest feature map that serves as well as the whole one.
-
-        A map of `whole` rows and columns averaged into that many gives the same representations.
-        """
-        return whole
-
-
-@dataclass(frozen=True)
-class HashingConfig(MethodConfig):
-    """The fields of a method that also makes codes; what it builds is a `Hashing`.
-
-    Attributes:
-        bits: of the codes, a multiple of 8.
-    """
-
-    bits: int = 64
-
-    def __post_init__(self) -> None:
-        if self.bits < 8 or self.bits % 8:
-            raise CrossRayError(
-                f"bits={self.bits} does not fill whole bytes; choose a multiple of 8, 8 or more."
-            )
-
-
-@dataclass(frozen=True)
-class SupervisedConfig(MethodConfig):
-    """A method that learns from labels: its batches have `labels_BC`.
-
-    Attributes:
-        labels: the data's label vocabulary, in the order of the columns; filled in by a run.
-    """
-
-    labels: Suppress[tuple[str, ...]] = ()
-
-
-@dataclass(frozen=True)
-class UnimodalConfig(MethodConfig):
-    """A method that learns from images and texts on their own: its batches have a `pretext`.
-
-    What it builds is a `Unimodal`.
-    """
-
-    def pretext(self) -> PretextConfig:
-        """What is drawn for its batches."""
-        raise TypeError(f"{type(self).__name__} does not say what it draws")
-
-    @property
-    def has_slow_encoder(self) -> bool:
-        """Whether weights follow others by small steps, which bfloat16 would round away."""
-        return False
-
-
-@dataclass(frozen=True)
 class Phase:
-    """A part of training with an optimiser of its own (adversarial and alternating methods).
+    """A part of training with a separate optimiser (adversarial and alternating methods).
 
     `parameters`: prefixes of parameter names, empty for all. `terms`: the loss terms that this
     phase minimises, empty for all. `lr_scale`: its learning rate relative to the recipe's.
     `optimizer`: the recipe's AdamW, RMSprop, which adversarial critics are trained with, or SGD.
-    `decayed`: the recipe's weight decay holds for it. `turn`: a phase is taken every step, or takes
-    turns with the others of its kind, a pass over the training split each; then an epoch is as many
-    passes as there are such phases, and every pass shows every item.
+    `decayed`: the recipe's weight decay holds for it. `turn`: a phase is taken every step, or
+    alternates with the others of its kind, a pass over the training split each; then an epoch is as
+    many passes as there are such phases, and every pass shows every item.
     """
 
     name: str = "all"
@@ -171,16 +67,16 @@ class Alignment(NamedTuple):
     """Where B images show P parts, each part by its map; row i is of image i and text i.
 
     `maps_BPYX`: the share of each cell of the image in a part. A map sums to 1, or is 0 everywhere
-    where there is no such part (padding). `parts`: names of the P parts where they are the method's
-    own, such as labels or slots; None where part p is token p of the text.
+    where there is no such part (padding). `parts`: names of the P parts where the method has named
+    parts, such as labels or slots; None where part p is token p of the text.
     """
 
     maps_BPYX: Tensor
     parts: tuple[str, ...] | None = None
 
 
-class Method(nn.Module, ABC):
-    """A trainable cross-modal model. It never calls `backward` or `step` and never sees a rank."""
+class Encoder(nn.Module, ABC):
+    """A model of images and texts, as evaluation, index and serving know it."""
 
     config: MethodConfig
     image_tower: ImageTower
@@ -193,41 +89,6 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def encode_text(self, text: TextBatch) -> Tensor:
         """`z_BD`, unit length: what an index holds."""
-
-    @abstractmethod
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Named terms, each a scalar; a phase minimises the sum of its terms."""
-
-    def prepare(self, training: TrainingSet) -> Method:
-        """What is trained: the method itself, or what surrounds it in training only.
-
-        Every process of a run calls it once, before any optimiser is made.
-        """
-        return self
-
-    def phase_losses(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
-        """The terms that a phase minimises, of those of `losses`."""
-        terms = self.losses(batch)
-        return {name: terms[name] for name in phase.terms or terms}
-
-    def observations(self) -> dict[str, float]:
-        """Numbers that a run logs beside its losses."""
-        return {}
-
-    def product(self) -> Method:
-        """What a run publishes: the method itself, unless it is only there to train another."""
-        return self
-
-    def after_step(self, progress: float) -> None:
-        """Called after every optimiser step; `progress` is the share of training that is done.
-
-        Here buffers and weights that no gradient reaches are brought up to date.
-        """
-        return None
-
-    def phases(self) -> tuple[Phase, ...]:
-        """One phase over all parameters, unless the method says otherwise."""
-        return (Phase(),)
 
     def represent_image(self, image: ImageBatch) -> Representation:
         """What `score` needs to know of images; every tensor has one row an image.
@@ -252,13 +113,34 @@ class Method(nn.Module, ABC):
     ) -> PairScores | None:
         """What a costlier scorer adds to the scores of chosen (image row, text row) pairs.
 
-        Each part of the result has shape P. None: `score` is the whole score.
+        Each part of the result has shape P. None: `score` is the full score.
         """
         return None
 
+    def full_score(self, images: Representation, texts: Representation) -> PairScores:
+        """`score` with all that `refine` adds, as if every item were a candidate of every query."""
+        rows = self.score(images, texts)
+        numbers = (torch.arange(len(z), device=z.device) for z in (images["z"], texts["z"]))
+        added = self.refine(images, texts, torch.cartesian_prod(*numbers))
+        if added is None:
+            return rows
+        both = zip(rows, added, strict=True)
+        return PairScores(*(row_BC + more_P.view(row_BC.shape) for row_BC, more_P in both))
+
     def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
-        """Where image i shows the parts of text i by the method's own attention, if it has any."""
+        """Where image i shows the parts of text i by the method's attention, if it has any."""
         return None
+
+    def hashing(self) -> Hashing | None:
+        """The same model where it makes codes."""
+        return None
+
+    def prepare(self, training: TrainingSet) -> Trainable[Any]:
+        """What trains this model: the model, or a `Wrapped` around it.
+
+        Every process of a run calls it once, before any optimiser is made.
+        """
+        raise TypeError(f"{type(self).__name__} is fitted, not trained step by step")
 
     def image_grid(self, image: ImageBatch) -> Tensor:
         """`grid_BCYX`: the tower's feature map, cached or computed."""
@@ -277,8 +159,98 @@ class Method(nn.Module, ABC):
         return states_BTD
 
 
-class Hashing(Method):
-    """A method that also makes codes, of `config.bits` bits: the signs of `h`, sign(0) = +1."""
+BatchT = TypeVar("BatchT", contravariant=True)
+
+
+class Trainable(Encoder, Generic[BatchT]):
+    """A model as the training loop knows it, with the type of batch that it learns from.
+
+    It never calls `backward` or `step` and never sees a rank.
+    """
+
+    @abstractmethod
+    def losses(self, batch: BatchT) -> dict[str, Tensor]:
+        """Named terms, each a scalar; a phase minimises the sum of its terms."""
+
+    def phase_losses(self, phase: Phase, batch: BatchT) -> dict[str, Tensor]:
+        """The terms that a phase minimises, of those of `losses`."""
+        terms = self.losses(batch)
+        return {name: terms[name] for name in phase.terms or terms}
+
+    def phases(self) -> tuple[Phase, ...]:
+        """One phase over all parameters, unless the method says otherwise."""
+        return (Phase(),)
+
+    def prepare(self, training: TrainingSet) -> Trainable[Any]:
+        """The method itself."""
+        return self
+
+    def after_step(self, progress: float) -> None:
+        """Called after every optimiser step; `progress` is the share of training that is done.
+
+        Here buffers and weights that no gradient reaches are brought up to date.
+        """
+        return None
+
+    def observations(self) -> dict[str, float]:
+        """Numbers that a run logs with its losses."""
+        return {}
+
+    def published_method(self) -> Encoder:
+        """What a run publishes: the method itself, unless it is only there to train another."""
+        return self
+
+
+class Wrapped(Trainable[BatchT]):
+    """Trains another model, its `published_method`, and is evaluated as that one is."""
+
+    @abstractmethod
+    def published_method(self) -> Encoder:
+        """The model that is trained."""
+
+    def __getattr__(self, name: str) -> Any:
+        # Registered once more here, the towers would be in the state twice.
+        if name in ("config", "image_tower", "text_tower"):
+            return getattr(self.published_method(), name)
+        return super().__getattr__(name)
+
+    def encode_image(self, image: ImageBatch) -> Tensor:
+        """The published method's, as all that follows."""
+        return self.published_method().encode_image(image)
+
+    def encode_text(self, text: TextBatch) -> Tensor:
+        """See `Encoder.encode_text`."""
+        return self.published_method().encode_text(text)
+
+    def represent_image(self, image: ImageBatch) -> Representation:
+        """See `Encoder.represent_image`."""
+        return self.published_method().represent_image(image)
+
+    def represent_text(self, text: TextBatch) -> Representation:
+        """See `Encoder.represent_text`."""
+        return self.published_method().represent_text(text)
+
+    def score(self, images: Representation, texts: Representation) -> PairScores:
+        """See `Encoder.score`."""
+        return self.published_method().score(images, texts)
+
+    def refine(
+        self, images: Representation, texts: Representation, pairs_P2: Tensor
+    ) -> PairScores | None:
+        """See `Encoder.refine`."""
+        return self.published_method().refine(images, texts, pairs_P2)
+
+    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+        """See `Encoder.alignment`."""
+        return self.published_method().alignment(image, text)
+
+    def hashing(self) -> Hashing | None:
+        """See `Encoder.hashing`."""
+        return self.published_method().hashing()
+
+
+class Hashing(Encoder):
+    """A model that also makes codes, of `config.bits` bits: the signs of `h`, sign(0) = +1."""
 
     config: HashingConfig
 
@@ -289,6 +261,10 @@ class Hashing(Method):
     @abstractmethod
     def hash_text(self, z_BD: Tensor) -> Tensor:
         """`h_BK`, whose signs are the codes of text embeddings (`encode_text`)."""
+
+    def hashing(self) -> Hashing:
+        """Itself."""
+        return self
 
     def represent_image(self, image: ImageBatch) -> Representation:
         """`z` and the hash outputs `h`, which codes are judged by."""
@@ -301,8 +277,8 @@ class Hashing(Method):
         return {"z": z_BD, "h": self.hash_text(z_BD)}
 
 
-class ClosedForm(Method):
-    """A method whose weights are computed at once from features, not learned step by step."""
+class ClosedForm(Encoder):
+    """A model whose weights are computed at once from features, not learned step by step."""
 
     @abstractmethod
     def fit(self, features: Iterable[Batch]) -> None:
@@ -311,16 +287,12 @@ class ClosedForm(Method):
         Sizes in `config` that the features cannot fill are lowered.
         """
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Nothing is minimised."""
-        raise TypeError(f"{type(self).__name__} is fitted, not trained")
 
-
-class Unimodal(Method):
+class Unimodal(Trainable[PretextBatch]):
     """A method that is trained on images and on texts alone, to be the start of another."""
 
     @abstractmethod
-    def measure(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+    def measure(self, batch: PretextBatch) -> dict[str, dict[str, Tensor]]:
         """By modality and name: a sum over the batch, and over how many it is, shape 2."""
 
     @abstractmethod

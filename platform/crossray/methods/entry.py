@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from crossray.methods.ablation import Ablation
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import Recipe
 
 RecipeMaker = Callable[[], Recipe]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import Suppress
 
@@ -14,7 +14,7 @@ from crossray.data.corpora.corpus import Pairing
 from crossray.data.split import Split
 from crossray.data.transforms import AugmentConfig
 from crossray.evaluation.protocols.validation import check_select_by
-from crossray.methods.contract import HashingConfig, MethodConfig, UnimodalConfig
+from crossray.methods.config import MethodConfig
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class OptimizerConfig(Config):
     final_lr: float = 0.01
 
 
-# Parameters that a worker holds whole under ZeRO-3, besides the layer that computes, and gradients
-# that it gathers before they are shared out.
+# Parameters that a worker holds in full under ZeRO-3, besides the layer that computes, and
+# gradients that it gathers before they are shared out.
 GATHERED = 50_000_000
 
 
@@ -106,7 +106,7 @@ class TrainConfig(Config):
         images: which images of the training split: those with texts, those without, or both; only
             methods that read no texts take others than the first.
         seed: of the initial weights, the order of the items and the augmentation.
-        workers: training processes, each with a GPU of its own if `use_gpu`.
+        workers: training processes, each with a GPU if `use_gpu`.
         min_workers: while nodes are missing go on with so few, and with `workers` again once there
             is room; by default a run waits for all of them.
         use_gpu: train on GPUs instead of CPUs.
@@ -157,8 +157,12 @@ class TrainConfig(Config):
 
 @dataclass(frozen=True)
 class Recipe(Config):
-    """A full run: the method and everything that trains it."""
+    """A full run: the method and everything that trains it.
 
+    `needs_teacher`: what is trained learns from a teacher's outputs.
+    """
+
+    needs_teacher: ClassVar[bool] = False
     name: Suppress[str]
     method: MethodConfig
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
@@ -198,27 +202,27 @@ class Recipe(Config):
             raise CrossRayError(
                 f"train.min_workers={least} must lie between 1 and train.workers={most}."
             )
-        whole = math.lcm(*range(least, most + 1)) * self.deepspeed.accumulation
-        if self.train.batch_size % whole:
+        multiple = math.lcm(*range(least, most + 1)) * self.deepspeed.accumulation
+        if self.train.batch_size % multiple:
             raise CrossRayError(
                 f"train.batch_size={self.train.batch_size} does not divide into each of {least} to "
                 f"{most} workers x deepspeed.accumulation={self.deepspeed.accumulation}; choose a "
-                f"multiple of {whole}, or other bounds."
+                f"multiple of {multiple}, or other bounds."
             )
 
     def _check_measures(self) -> None:
-        if self.train.images != "paired" and not self.method.image_only:
+        if self.train.images != "paired" and "images_only" not in self.method.capabilities:
             raise CrossRayError(
                 f"{self.name} learns from texts and train.images={self.train.images!r} has images "
                 "without any; choose paired, or a method that reads images only."
             )
-        if self.method.closed_form or isinstance(self.method, UnimodalConfig):
+        if self.method.capabilities & {"closed_form", "pretext"}:
             return
-        makes_codes = isinstance(self.method, HashingConfig)
+        images = "image_search" in self.method.capabilities
         try:
-            check_select_by(self.train.select_by, self.method.image_search, makes_codes)
+            check_select_by(self.train.select_by, images, "codes" in self.method.capabilities)
         except CrossRayError as error:
-            usual = "mAP@10[found]" if self.method.image_search else "R@10 or mAP@all"
+            usual = "mAP@10[found]" if images else "R@10 or mAP@all"
             raise CrossRayError(
                 f"train.select_by={self.train.select_by!r} is not measured for {self.method.name} "
                 f"({str(error).rstrip('.')}); choose {usual}, or last."
@@ -231,14 +235,14 @@ class Recipe(Config):
         return 1.0 + (self.optimizer.final_lr - 1.0) * epoch / max(1, last)
 
     def _check_unimodal(self) -> None:
-        method, engine = self.method, self.deepspeed
-        if not isinstance(method, UnimodalConfig):
+        can, engine = self.method.capabilities, self.deepspeed
+        if "pretext" not in can:
             return
         if self.train.select_by != "last":
             raise CrossRayError(
                 f"{self.name} has no pairs to select an epoch by; set train.select_by to last."
             )
-        if method.has_slow_encoder and (engine.bf16 or engine.zero_stage == 3):
+        if "slow_encoder" in can and (engine.bf16 or engine.zero_stage == 3):
             raise CrossRayError(
                 "the slow encoder of contrast needs whole weights in float32, of which it takes "
                 "thousandths; switch deepspeed.bf16 off and set deepspeed.zero_stage to 2 or less."
@@ -254,7 +258,7 @@ class Recipe(Config):
         if kind == "AdamW":
             parameters["betas"] = list(optimizer.betas)
             if not self.train.use_gpu:
-                # On CPUs DeepSpeed's own Adam wants offloading; torch's takes a kernel when told.
+                # On CPUs DeepSpeed's Adam wants offloading; torch's has a fast kernel if asked.
                 parameters |= {"torch_adam": True, "fused": True}
         config: dict[str, object] = {
             "train_batch_size": self.train.batch_size,

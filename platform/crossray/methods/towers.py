@@ -32,7 +32,7 @@ BASE_VIT = ImageTowerConfig(name="vit_base_patch16_224", image_size=224)
 BASE_BERT = TextTowerConfig(shape=BertShape(layers=12, width=768, heads=12, ffn_width=3072))
 BASE_TOKENIZER = TokenizerConfig(vocab_size=30_000, max_tokens=256)
 
-# Towers of MMDL and of the image-only methods beside it.
+# Towers of MMDL and of the image-only methods.
 _HALF = (0.5, 0.5, 0.5)
 ATH_IMAGE = ImageTowerConfig(name=ATH_TRUNK, image_size=256, mean=_HALF, std=_HALF)
 LOCALISED_DENSENET = ImageTowerConfig(name="densenet121", image_size=224, localiser="vgg16")

@@ -25,7 +25,7 @@ from crossray.evaluation.label_accuracy import with_label_accuracy
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.protocols.rules import check_labels
 from crossray.evaluation.ranked import ScoreBlocks
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Encoder
 from crossray.model_evaluation.evaluation_data import RetrievalTask
 from crossray.model_evaluation.example_hits import RankedRow, ranked_by_scores
 from crossray.model_evaluation.retrieval_items import (
@@ -59,7 +59,7 @@ class ModelResult:
 
 
 def evaluate_model(
-    method: Method,
+    method: Encoder,
     task: RetrievalTask,
     protocol: Protocol,
     rerank: int,
@@ -80,12 +80,12 @@ def evaluate_model(
     check_labels(protocol, corpus_labels(corpus))
     check_query_labels(query_labels, corpus, method, protocol)
     if protocol.directions == IMAGE_TO_IMAGE:
-        if held != "image" and method.config.image_only:
+        if held != "image" and "images_only" in method.config.capabilities:
             raise method.config.no_text()
         represented = represent_corpus(method, corpus, device=device, texts=held != "image")
         found = _judge_images(represented, corpus, protocol, seed, held)
         return _with_accuracy(found, method, represented, corpus, seed)
-    if method.config.image_only:
+    if "images_only" in method.config.capabilities:
         raise method.config.no_text()
     represented = represent_corpus(method, corpus, device=device)
     if protocol.ranked_by == "hamming":
@@ -144,7 +144,7 @@ def _evaluated(
 
 
 def check_query_labels(
-    query_labels: Sequence[str], corpus: Corpus, method: Method, protocol: Protocol
+    query_labels: Sequence[str], corpus: Corpus, method: Encoder, protocol: Protocol
 ) -> None:
     """Refuse queries by labels where codes or images alone are ranked, and labels of no item."""
     if not query_labels:
@@ -208,16 +208,15 @@ def _unit(vectors_ND: Scores) -> Scores:
 
 
 def _with_accuracy(
-    found: ModelResult, method: Method, represented: Represented, corpus: Corpus, seed: int
+    found: ModelResult, method: Encoder, represented: Represented, corpus: Corpus, seed: int
 ) -> ModelResult:
     """Next to the ranking, how often the labels that a method thinks most probable are right.
 
     Labels that it was not taught count for nothing.
     """
-    config = method.config
-    if not isinstance(config, SupervisedConfig) or "classes" not in represented.images[0]:
+    if "classes" not in represented.images[0]:
         return found
-    labels_NC = label_flags(corpus.labels, config.labels)
+    labels_NC = label_flags(corpus.labels, method.config.label_names)
     classes_NC = joined(represented.images, "classes")
     (result,) = found.results
     return replace(found, results=(with_label_accuracy(result, classes_NC, labels_NC, seed),))

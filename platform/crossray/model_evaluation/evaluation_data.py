@@ -12,7 +12,7 @@ from crossray.data.corpora.corpus import Corpus, FeatureCorpus
 from crossray.data.corpora.joined import JoinedCorpus
 from crossray.data.split import SPLITS, Split
 from crossray.evaluation import Protocol
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 from crossray.models.artifact import load_method, load_model
 from crossray.models.corpora import pair_corpus
 from crossray.models.towers import same_towers
@@ -23,7 +23,7 @@ OpenSplit = Callable[[Split], Corpus]
 class EvaluationData(NamedTuple):
     """A model, the artifact that it is measured on, and what opens a split of it."""
 
-    method: Method
+    method: Encoder
     data: Artifact
     open_split: OpenSplit
 

@@ -14,7 +14,7 @@ from crossray.codes import binarise, pack
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Representation, move
 from crossray.data.corpora.corpus import Corpus
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 from crossray.model_evaluation.distributed_map import blocks_of, shared_out
 
 IMAGE_BLOCK = 64
@@ -43,7 +43,7 @@ class Represented:
 
 
 def score_corpus(
-    method: Method,
+    method: Encoder,
     corpus: Corpus,
     rerank: int,
     items: int | None = None,
@@ -52,7 +52,7 @@ def score_corpus(
 ) -> ScoreMatrices:
     """Score the first `items` items of a corpus against all their texts, both directions.
 
-    A query's `rerank` best candidates by `Method.score` get `Method.refine` added and stay ahead
+    A query's `rerank` best candidates by `Encoder.score` get `Encoder.refine` added and stay ahead
     of the rest. Every process calls this and gets the complete result.
     """
     represented = represent_corpus(method, corpus, items, device, dtype)
@@ -61,7 +61,7 @@ def score_corpus(
 
 @torch.inference_mode()
 def represent_corpus(
-    method: Method,
+    method: Encoder,
     corpus: Corpus,
     items: int | None = None,
     device: torch.device | str = "cpu",
@@ -92,7 +92,7 @@ def represent_corpus(
 
 
 @torch.inference_mode()
-def score_represented(method: Method, represented: Represented, rerank: int) -> ScoreMatrices:
+def score_represented(method: Encoder, represented: Represented, rerank: int) -> ScoreMatrices:
     """`score_corpus` of what `represent_corpus` gave."""
     images, texts = represented.images, represented.texts
     to_text_NC, to_image_NC = _coarse(method, images, texts)
@@ -102,7 +102,7 @@ def score_represented(method: Method, represented: Represented, rerank: int) -> 
 
 
 def _coarse(
-    method: Method, images: list[Representation], texts: list[Representation]
+    method: Encoder, images: list[Representation], texts: list[Representation]
 ) -> tuple[Tensor, Tensor]:
     def rows(block: Representation) -> tuple[Tensor, Tensor]:
         parts = [method.score(block, text) for text in texts]
@@ -116,7 +116,7 @@ def _coarse(
 
 
 def _refined(
-    method: Method,
+    method: Encoder,
     images: list[Representation],
     texts: list[Representation],
     to_text_NC: Tensor,

@@ -17,7 +17,7 @@ from crossray.evaluation.protocols.validation import (
     codes_protocol,
     validation_protocol,
 )
-from crossray.methods.contract import Method
+from crossray.methods.contract import Encoder
 from crossray.model_evaluation.retrieval_items import RetrievalItems, retrieval_items
 from crossray.model_evaluation.scoring import (
     Represented,
@@ -32,7 +32,7 @@ Quality = dict[str, dict[str, float]]
 
 
 def validate(
-    method: Method,
+    method: Encoder,
     corpus: Corpus,
     items: int,
     rerank: int,
@@ -45,9 +45,7 @@ def validate(
     Looks at the first `items` validation items; every process calls it and gets the same answer.
     Raises CrossRayError for a metric of codes by distance where the method makes none.
     """
-    if codes_protocol(select_by):
-        method = method.product()  # a method in training need not make codes itself
-    image_search = method.config.image_search
+    image_search = "image_search" in method.config.capabilities
     represented = represent_corpus(method, corpus, items, device, dtype, texts=not image_search)
     scores = None if image_search else score_represented(method, represented, rerank)
     if rank() != 0:

@@ -15,7 +15,8 @@ from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.encoders.weights import GIVEN, NO_TOWER
 from crossray.methods import METHODS
-from crossray.methods.contract import Method, MethodConfig, UnimodalConfig
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Encoder
 from crossray.methods.student.model import StudentConfig
 
 WEIGHTS = "model.safetensors"
@@ -24,10 +25,10 @@ MODELS: dict[str, type[MethodConfig]] = {**METHODS, StudentConfig.name: StudentC
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedMethod:
     """A trained method with the tokenizer that its texts need."""
 
-    method: Method
+    method: Encoder
     tokenizer: Tokenizer
     max_tokens: int
 
@@ -55,7 +56,7 @@ def save_weights(state: dict[str, Tensor], path: Path) -> None:
     save_file(tensors, path)
 
 
-def load_method(artifact: Artifact) -> Method:
+def load_method(artifact: Artifact) -> Encoder:
     """Build a `teacher`'s or `student`'s method and read its weights; in evaluation mode."""
     config = method_from_dict(artifact.manifest.config["method"], f"the manifest of {artifact.uri}")
     method = config.build(load_weights=False)
@@ -70,7 +71,7 @@ def load_method(artifact: Artifact) -> Method:
     return method.eval()
 
 
-def load_model(artifact: Artifact) -> Model:
+def load_model(artifact: Artifact) -> TrainedMethod:
     """`load_method` with the tokenizer of its texts.
 
     Raises `CrossRayError` for a method that was trained on a feature set and reads no texts.
@@ -78,14 +79,14 @@ def load_model(artifact: Artifact) -> Model:
     method = load_method(artifact)
     require_towers(method.config, artifact)
     tokenizer = load_tokenizer(f"path:{artifact.local().absolute() / TOKENIZER}")
-    return Model(method, tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])
+    return TrainedMethod(method, tokenizer, artifact.manifest.config["tokenizer"]["max_tokens"])
 
 
 def require_towers(config: MethodConfig, artifact: Artifact) -> None:
     """Raises `CrossRayError` for a method that reads no pairs, or has no space that both share."""
     if config.image.weights == GIVEN:
         raise CrossRayError(f"{artifact.uri} cannot read pairs: {NO_TOWER}")
-    if isinstance(config, UnimodalConfig):
+    if "pretext" in config.capabilities:
         raise CrossRayError(
             f"{artifact.uri} is a first stage, whose images and texts have separate spaces; "
             f"train a second with jobs/pretrain.py --init {artifact.uri} and give that."

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
-from crossray.methods.contract import Hashing, Method, PairScores
+from crossray.core.types import ImageBatch, Representation, TextBatch
+from crossray.methods.contract import Encoder, Hashing, PairScores
 
 
-class SignCodes(Method):
+class SignCodes(Encoder):
     """The signs of a method's first embedding dimensions as codes, for methods that learn none."""
 
-    def __init__(self, method: Method, bits: int) -> None:
+    def __init__(self, method: Encoder, bits: int) -> None:
         """At most `bits`, and no more full bytes than the method has dimensions.
 
         Raises CrossRayError for a method of less than eight dimensions.
@@ -35,10 +35,6 @@ class SignCodes(Method):
         """The method's."""
         return self.method.encode_text(text)
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The method's; codes themselves have no gradient."""
-        return self.method.losses(batch)
-
     def represent_image(self, image: ImageBatch) -> Representation:
         """The embedding `z` and the `code`."""
         z_BD = self.method.encode_image(image)
@@ -50,7 +46,7 @@ class SignCodes(Method):
         return {"z": z_BD, "code": _signs(z_BD[:, : self.bits])}
 
 
-class CodeScorer(Method):
+class CodeScorer(Encoder):
     """A method by the Hamming distance of its codes; `refine` makes the cosine of a score."""
 
     def __init__(self, method: Hashing) -> None:
@@ -64,10 +60,6 @@ class CodeScorer(Method):
     def encode_text(self, text: TextBatch) -> Tensor:
         """`code_BK` of -1 and +1; sign(0) = +1."""
         return _signs(self.method.represent_text(text)["h"])
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The method's; codes themselves have no gradient."""
-        return self.method.losses(batch)
 
     def represent_image(self, image: ImageBatch) -> Representation:
         """The embedding `z` and the `code`."""
@@ -87,7 +79,7 @@ class CodeScorer(Method):
     def refine(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
     ) -> PairScores | None:
-        """What leads from the codes' score of the chosen pairs to the cosine of embeddings."""
+        """The cosine of the embeddings less the score of the codes, for the chosen pairs."""
         image, text = pairs_P2.unbind(dim=1)
         codes_P = (images["code"][image] * texts["code"][text]).mean(dim=1)
         added_P = (images["z"][image] * texts["z"][text]).sum(dim=1) - codes_P

@@ -14,7 +14,7 @@ from crossray.data.split import Split
 from crossray.data.tokenization import Tokenizer
 from crossray.data.transforms import evaluation_transform, training_transform
 from crossray.encoders.image import normalisation
-from crossray.methods.contract import MethodConfig, UnimodalConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import Recipe
 
 
@@ -26,9 +26,9 @@ def pair_corpus(
     transform = evaluation_transform(method.image.image_size, mean, std)
     return PairCorpus(
         pairs, split, tokenizer, method.text.max_tokens, transform,
-        boxes=visible_boxes if method.reads_boxes else None,
+        boxes=visible_boxes if "boxes" in method.capabilities else None,
         masks=partial(visible_masks, image_size=method.image.image_size)
-        if method.reads_masks else None,
+        if "masks" in method.capabilities else None,
     )  # fmt: skip
 
 
@@ -55,7 +55,8 @@ def training_corpora(
     masks = partial(visible_masks, image_size=method.image.image_size, augment=augment, seed=seed)
     training = PairCorpus(
         source, "train", tokenizer, method.text.max_tokens, plain, augmented,
-        boxes if method.reads_boxes else None, pairing, masks if method.reads_masks else None,
+        boxes if "boxes" in method.capabilities else None, pairing,
+        masks if "masks" in method.capabilities else None,
     )  # fmt: skip
     return training, validation
 
@@ -65,7 +66,6 @@ def pretext_samples(
 ) -> tuple[PretextSamples, PretextSamples]:
     """The training and the validation split of self-supervision, images and texts apart."""
     method, train, augment = recipe.method, recipe.train, recipe.augment
-    assert isinstance(method, UnimodalConfig)
     config, size = method.pretext(), method.image.image_size
     mean, std = normalisation(method.image)
     upright = replace(augment, rotation=0.0, flip=0.0)

@@ -17,9 +17,7 @@ from crossray.data.transforms import evaluation_transform
 from crossray.encoders.image import normalisation
 from crossray.index.modality import Modality
 from crossray.index.representations import Parts, stacked
-from crossray.methods.contract import Hashing
 from crossray.models.artifact import load_model
-from crossray.models.full_scores import full_scores
 
 CANDIDATES_AT_A_TIME = 64
 _ENDS = 2  # the tokens that stand before and after a text
@@ -60,9 +58,9 @@ class ModelEncoder:
         config = model.method.config
         image = config.image
         self.transform = evaluation_transform(image.image_size, *normalisation(image))
-        self.reads_texts = not config.image_only
+        self.reads_texts = "images_only" not in config.capabilities
         self.dim = config.embedding if self.reads_texts else self._width()
-        self.bits = model.method.config.bits if isinstance(model.method, Hashing) else 0
+        self.bits = config.code_bits
 
     @torch.inference_mode()
     def _width(self) -> int:
@@ -128,9 +126,9 @@ class ModelEncoder:
         for start in range(0, len(different), CANDIDATES_AT_A_TIME):
             found = self._batch(different[start : start + CANDIDATES_AT_A_TIME])
             if target == "image":
-                scores.append(full_scores(self._method, found, query_batch).text_to_image_BC[:, 0])
+                scores.append(self._method.full_score(found, query_batch).text_to_image_BC[:, 0])
             else:
-                scores.append(full_scores(self._method, query_batch, found).image_to_text_BC[0])
+                scores.append(self._method.full_score(query_batch, found).image_to_text_BC[0])
         scores_C: NDArray[np.float32] = torch.cat(scores).float().cpu().numpy()[places_C]
         return scores_C
 
@@ -138,8 +136,8 @@ class ModelEncoder:
         self, modality: Modality, z_BD: Tensor, parts: list[Parts] | None = None
     ) -> Encoded:
         codes_BY = np.zeros((len(z_BD), 0), np.uint8)
-        if isinstance(self._method, Hashing):
-            hashed = self._method.hash_image if modality == "image" else self._method.hash_text
+        if (hashing := self._method.hashing()) is not None:
+            hashed = hashing.hash_image if modality == "image" else hashing.hash_text
             codes_BY = pack(binarise(hashed(z_BD).float().cpu().numpy()))
         return Encoded(z_BD.float().cpu().numpy(), codes_BY, parts)
 
@@ -157,7 +155,7 @@ def _rows(part: Representation) -> list[Parts]:
 
 
 def _distinct(rows: Sequence[Parts]) -> tuple[list[Parts], list[int]]:
-    """The different ones, and which of them each row is."""
+    """The distinct rows, and the place of each row among them."""
     places: dict[tuple[tuple[tuple[int, ...], bytes], ...], int] = {}
     different: list[Parts] = []
     place_of = []

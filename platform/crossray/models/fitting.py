@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
@@ -15,8 +16,9 @@ from crossray.encoders.text import TextTowerConfig
 from crossray.encoders.text import resolve as resolve_text
 from crossray.encoders.weights import GIVEN, SCRATCH
 from crossray.evaluation.protocols.validation import needs_labels
-from crossray.methods.contract import SupervisedConfig
 from crossray.methods.recipe import Recipe, TokenizerConfig
+
+R = TypeVar("R", bound=Recipe)
 
 
 def make_tokenizer(config: TokenizerConfig, pairs: Artifact) -> Tokenizer:
@@ -34,7 +36,7 @@ def training_texts(pairs: Artifact) -> Iterator[str]:
                 yield " ".join(sentences)
 
 
-def fitted(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+def fitted(recipe: R, tokenizer: Tokenizer) -> R:
     """The recipe with its text tower sized for the tokenizer and its towers fully described.
 
     Raises `CrossRayError` for pretrained text weights with another source's tokenizer.
@@ -65,7 +67,7 @@ def labelled(recipe: Recipe, data: Artifact) -> Recipe:
     Raises `CrossRayError` for a supervised method on data without labels.
     """
     method = recipe.method
-    if not isinstance(method, SupervisedConfig):
+    if "labels" not in method.capabilities:
         return recipe
     names = tuple(sorted(data.manifest.metrics.get("labels") or ()))
     if not names:
@@ -74,7 +76,7 @@ def labelled(recipe: Recipe, data: Artifact) -> Recipe:
             "(for radiology reports `crossray ingest ... --label-reports`), or take a method that "
             "needs none."
         )
-    return replace(recipe, method=replace(method, labels=names))
+    return replace(recipe, method=method.with_labels(names))
 
 
 def check_selection(recipe: Recipe, data: Artifact) -> None:

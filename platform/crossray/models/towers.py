@@ -7,7 +7,7 @@ from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.encoders.image import ImageTower, ImageTowerConfig, given_images
 from crossray.encoders.text import TextTowerConfig, given_texts
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
 
 
 def towers_of(features: Artifact) -> tuple[ImageTowerConfig, TextTowerConfig]:

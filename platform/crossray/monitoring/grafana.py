@@ -17,13 +17,13 @@ from crossray.monitoring.server import HOST, Server, running
 _PACKAGED_HOME = Path("/usr/share/grafana")
 
 
-def program() -> str | None:
+def grafana_program() -> str | None:
     """The path of Grafana's server, if it is installed."""
     return shutil.which("grafana-server")
 
 
 @contextmanager
-def grafana(folder: Path, binary: str, source: str, port: int) -> Iterator[Server]:
+def run_grafana(folder: Path, binary: str, source: str, port: int) -> Iterator[Server]:
     """Run Grafana for as long as the block, which begins when it answers.
 
     Everybody on this machine may look, and nobody may log in. `source`: address of Prometheus.
@@ -49,11 +49,11 @@ def grafana(folder: Path, binary: str, source: str, port: int) -> Iterator[Serve
     }
     command = [binary, f"--homepath={_home(binary)}"]
     with running("Grafana", command, folder / "grafana.log", environment) as server:
-        server.wait(f"{address(port)}/api/health")
+        server.wait(f"{grafana_address(port)}/api/health")
         yield server
 
 
-def address(port: int) -> str:
+def grafana_address(port: int) -> str:
     """Where Grafana is, by its port."""
     return f"http://{HOST}:{port}"
 

@@ -17,8 +17,13 @@ import ray
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
-from crossray.monitoring import grafana, prometheus
 from crossray.monitoring.connection import connect, discovery_file
+from crossray.monitoring.grafana import grafana_address, grafana_program, run_grafana
+from crossray.monitoring.prometheus import (
+    prometheus_address,
+    prometheus_program,
+    run_prometheus,
+)
 from crossray.monitoring.server import Server, check_port, running
 
 
@@ -41,9 +46,9 @@ class DashboardServers:
             CrossRayError: Prometheus is not installed, no cluster runs here, a port is taken, or
                 one of the servers does not start or ends by itself.
         """
-        prometheus.program()
+        prometheus_program()
         check_port("Prometheus", self.port, "--port")
-        viewer = grafana.program()
+        viewer = grafana_program()
         if viewer is not None:
             check_port("Grafana", self.grafana_port, "--grafana-port")
         discovery = discovery_file(connect())
@@ -55,8 +60,8 @@ class DashboardServers:
                 root = Path(name)
                 servers = stack.enter_context(watching(root, discovery, self.port))
                 if viewer is not None:
-                    source, folder = prometheus.address(self.port), root / "grafana"
-                    shown = grafana.grafana(folder, viewer, source, self.grafana_port)
+                    source, folder = prometheus_address(self.port), root / "grafana"
+                    shown = run_grafana(folder, viewer, source, self.grafana_port)
                     servers.append(stack.enter_context(shown))
                 self._announce(viewer is not None)
                 _wait_for_one(servers)
@@ -65,9 +70,9 @@ class DashboardServers:
 
     def _announce(self, shown: bool) -> None:
         say = Console(soft_wrap=True, highlight=False).print
-        say(f"Prometheus: {prometheus.address(self.port)}")
+        say(f"Prometheus: {prometheus_address(self.port)}")
         if shown:
-            say(f"Grafana:    {grafana.address(self.grafana_port)}/dashboards")
+            say(f"Grafana:    {grafana_address(self.grafana_port)}/dashboards")
         else:
             say(
                 "Grafana:    there is no grafana-server in the PATH; add this Prometheus to the "
@@ -87,7 +92,7 @@ def watching(folder: Path, discovery: Path, port: int) -> Iterator[list[Server]]
     """
     count = [sys.executable, "-m", "crossray.monitoring.nodes"]
     with (
-        prometheus.prometheus(folder, discovery, port) as server,
+        run_prometheus(folder, discovery, port) as server,
         running("The count of nodes", count, folder / "nodes.log") as counter,
     ):
         yield [server, counter]

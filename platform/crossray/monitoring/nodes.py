@@ -47,7 +47,7 @@ def _state(node: Mapping[str, Any]) -> str:
 
 
 class NodeCounts:
-    """Gauges; they stand for as long as this process lives."""
+    """Gauges, which exist for as long as this process lives."""
 
     def __init__(self) -> None:
         self._gauge = Gauge(

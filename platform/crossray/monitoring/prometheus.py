@@ -16,7 +16,7 @@ from crossray.monitoring.server import HOST, Server, running
 SCRAPE_SECONDS = 5
 
 
-def program() -> str:
+def prometheus_program() -> str:
     """The path of Prometheus; raises `CrossRayError` where it is not installed."""
     found = shutil.which("prometheus")
     if found is None:
@@ -41,7 +41,7 @@ def config(discovery: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def prometheus(folder: Path, discovery: Path, port: int) -> Iterator[Server]:
+def run_prometheus(folder: Path, discovery: Path, port: int) -> Iterator[Server]:
     """Run Prometheus for as long as the block, which begins when it answers.
 
     `folder`: for its configuration and data. `discovery`: the file in which Ray lists its nodes.
@@ -49,7 +49,7 @@ def prometheus(folder: Path, discovery: Path, port: int) -> Iterator[Server]:
     Raises:
         CrossRayError: it is not installed or does not start.
     """
-    binary, file = program(), folder / "prometheus.yml"
+    binary, file = prometheus_program(), folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config(discovery)), encoding="utf-8")
     command = [
         binary,
@@ -59,10 +59,10 @@ def prometheus(folder: Path, discovery: Path, port: int) -> Iterator[Server]:
         "--log.level=warn",
     ]
     with running("Prometheus", command, folder / "prometheus.log") as server:
-        server.wait(f"{address(port)}/-/ready")
+        server.wait(f"{prometheus_address(port)}/-/ready")
         yield server
 
 
-def address(port: int) -> str:
+def prometheus_address(port: int) -> str:
     """Where Prometheus is, by its port."""
     return f"http://{HOST}:{port}"

@@ -1,4 +1,4 @@
-"""What a run and an endpoint will need, said before they are paid for."""
+"""The memory, time and cost of a training run and of an endpoint, before they start."""
 
 from __future__ import annotations
 

@@ -16,10 +16,11 @@ from crossray.encoders.text import resolve as resolve_text
 from crossray.index.floats import resident_bytes
 from crossray.index.kinds import IndexKind
 from crossray.index.memory import format_memory, parse_memory
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import TrainingSet
 from crossray.methods.recipe import Recipe
 from crossray.planning.step import STAGES, Size, Step, measure, model_states, size_of
-from crossray.training.towers import set_up_towers
+from crossray.training.process import set_up_towers
 
 PASSES = 3  # a backward pass computes twice what the forward pass does
 WIDTH = 100
@@ -43,7 +44,7 @@ GPUS = {
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Say what a recipe needs before it runs.
+    """Estimate what a recipe needs before it runs.
 
     Attributes:
         recipe: what would be trained.
@@ -75,7 +76,7 @@ class RunPlan:
     def run(self) -> dict[str, Any]:
         """Measure a few items on this machine's CPU, print tables, give the same as numbers."""
         self._check()
-        method = fitted_method(self.recipe).build(load_weights=False)
+        method = fitted_method(self.recipe).build(load_weights=False).prepare(TrainingSet(0))
         set_up_towers(method, replace(self.recipe.train, compile=False))
         size, step = size_of(method), measure(method)
         result = {

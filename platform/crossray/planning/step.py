@@ -1,4 +1,4 @@
-"""What a training step takes of a worker: memory, and operations.
+"""Memory and operations of a training step on one worker.
 
 What it keeps for its backward pass and computes is measured on a few items and scaled up. Weights,
 gradients and optimiser state follow from the ZeRO stage (Rajbhandari et al. 2020, sections 3.1 and
@@ -7,7 +7,7 @@ gradients and optimiser state follow from the ZeRO stage (Rajbhandari et al. 202
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from crossray.core.types import Batch, ImageBatch, TextBatch
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Trainable
 from crossray.methods.recipe import GATHERED
 
 BATCHES = (2, 4, 6)
@@ -40,7 +40,7 @@ class Step(NamedTuple):
     flops: Growth
 
 
-def measure(method: Method) -> Step:
+def measure(method: Trainable[Any]) -> Step:
     """Run batches of 2, 4 and 6 random items on the CPU, in single precision."""
     method.train()
     kept, flops = [], []
@@ -53,7 +53,7 @@ def measure(method: Method) -> Step:
     return Step(_growth(kept), _growth(flops))
 
 
-def _kept(method: Method, batch: Batch) -> int:
+def _kept(method: Trainable[Any], batch: Batch) -> int:
     """Bytes of the distinct tensors that autograd saves, parameters left out."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
     seen: dict[int, int] = {}
@@ -79,13 +79,13 @@ def _growth(amounts: list[int]) -> Growth:
     return Growth(max(0.0, float(item)), max(0.0, float(pair)))
 
 
-def random_batch(method: Method, size: int) -> Batch:
+def random_batch(method: Trainable[Any], size: int) -> Batch:
     """Random pixels, or maps where there is no tower, and texts of the longest length."""
     image, text = method.config.image, method.config.text
     tokens = text.max_tokens
     sentence_BT = torch.arange(tokens).div(16, rounding_mode="floor").repeat(size, 1)
     sentence_BT[:, 0] = sentence_BT[:, -1] = -1
-    names = method.config.labels if isinstance(method.config, SupervisedConfig) else ()
+    names = method.config.label_names
     return Batch(
         ImageBatch(pixels_BCYX=torch.randn(size, 3, image.image_size, image.image_size)),
         TextBatch(

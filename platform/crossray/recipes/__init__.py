@@ -39,7 +39,7 @@ def get_recipe(name: str, among: Mapping[str, Callable[[], R]] = RECIPES) -> R: 
     """
     if name.endswith(".json"):
         recipe = read_recipe(Path(name))
-        student = isinstance(recipe, StudentRecipe)
+        student = recipe.needs_teacher
         if among is (RECIPES if student else STUDENTS):
             raise CrossRayError(
                 f"the file {name} has the recipe of a {'student' if student else 'teacher'}; "

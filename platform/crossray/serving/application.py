@@ -30,7 +30,7 @@ def build(arguments: dict[str, Any]) -> Application:
 
 
 def build_application(config: ServingConfig) -> Application:
-    """The application in the topology that is asked for; raises as `build`."""
+    """The application in the configured topology; raises as `build`."""
     located = replace(config, index=resolve(config.index))
     open_lineage(located.index)
     builder = _BUILDERS[located.topology]

@@ -15,9 +15,9 @@ from crossray.index.representations import Parts
 class Query(NamedTuple):
     """An embedding, float32, and the packed code that belongs to it, of no bytes if there is none.
 
-    `parts`: what the model's score needs to know of the query, where hits are to be ranked again.
-    `notes`: what its client should know of how it was read. `known`: False for a text without a
-    word that the model knows, which finds nothing.
+    `parts`: its representation, from which the model re-ranks hits. `notes`: sentences for the
+    client about how the query was read. `known`: False for a text without a word of the vocabulary,
+    which finds nothing.
     """
 
     vector_D: Floats
@@ -34,7 +34,7 @@ class Refusal(NamedTuple):
 
 
 def stored_query(shard: Shard, modality: Modality, row: int, represent: bool) -> Query:
-    """What a shard holds at a row number of the index, which must lie in it."""
+    """A stored row as a query; the shard must hold the row."""
     part = shard.parts[modality]
     place = int(np.searchsorted(part.rows_N, row))
     assert part.rows_N[place] == row, (shard.number, modality, row)
@@ -50,11 +50,11 @@ class Backend(Protocol):
     """
 
     async def encode_text(self, text: str, represent: bool) -> Query:
-        """The query that a text is; `represent`: with what its model's score needs to know."""
+        """A text as a query; `represent`: with the representation that its model scores."""
         ...
 
     async def encode_image(self, image: bytes, represent: bool) -> Query:
-        """The query that an encoded image is."""
+        """An encoded image as a query; `represent` as for a text."""
         ...
 
     async def stored(self, modality: Modality, row: int, item_id: str, represent: bool) -> Query:

@@ -26,7 +26,7 @@ _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked; exactly one of `text`, `image` and `item`."""
+    """A query; exactly one of `text`, `image` and `item`."""
 
     text: str | None
     image: Path | None

@@ -78,11 +78,11 @@ class QueryEncoder:
         }
 
     async def text(self, text: str, represent: bool) -> Query:
-        """The query that a text is, with its representation if that is asked for."""
+        """A text as a query, with its representation if `represent`."""
         return await self._text[represent](_Arrived(text, perf_counter()))
 
     async def image(self, image: bytes, represent: bool) -> Query:
-        """The query that an encoded image is, with its representation if that is asked for."""
+        """An encoded image as a query, with its representation if `represent`."""
         with timed("decode"):
             pixels = await self._reader(image)
         return await self._image[represent](_Arrived(pixels, perf_counter()))
@@ -126,7 +126,7 @@ class QueryEncoder:
 def _measured(
     work: Callable[[Sequence[_Item]], list[Query]],
 ) -> Callable[[Sequence[_Arrived[_Item]]], list[Query]]:
-    """The same work, with its time, its size and the waiting of its queries measured."""
+    """The same work; records its time, its size and how long its queries waited."""
 
     def encode(batch: Sequence[_Arrived[_Item]]) -> list[Query]:
         began = perf_counter()

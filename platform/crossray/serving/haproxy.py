@@ -143,7 +143,7 @@ def environment() -> dict[str, str]:
     program = Path(sys.executable).with_name(PROGRAM)
     if not os.access(program, os.X_OK):
         raise CrossRayError(
-            f"{PROGRAM} is not next to {sys.executable}; install CrossRay with pip again."
+            f"{PROGRAM} does not stand beside {sys.executable}; install CrossRay with pip again."
         )
     given = {
         name: value

@@ -1,7 +1,7 @@
 """The process that decodes images of unknown origin: what a client sent is opened nowhere else.
 
-It lives beside a replica and reads one image after the other from it. Decoders of hostile bytes
-take any time and memory, or end their process; here they cost the image that they read.
+A replica starts it and sends it one image after the other. Decoders of hostile bytes can take any
+time and memory, or end their process; here they cost only the image that they read.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class _Process:
         self._ready = False
 
     def read(self, image: bytes, seconds: float) -> Tensor:
-        """What is seen of an image.
+        """What the model sees of an image.
 
         Raises:
             CrossRayError: in the words of the process.

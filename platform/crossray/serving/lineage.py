@@ -36,7 +36,7 @@ class Lineage:
 
     @property
     def short_side(self) -> int:
-        """To which DICOM files were reduced when the pairs were ingested, or would have been."""
+        """Pixels of the shorter side to which an ingest of the pairs reduces DICOM files."""
         return int(self.pairs.manifest.config.get("short_side", SHORT_SIDE))
 
     @property

@@ -1,4 +1,4 @@
-"""What goes in and out of the endpoint."""
+"""Requests and answers of the endpoint, as pydantic models."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Searcher:
         return {"hits": hits, "notes": notes, **self.served, "took_ms": took_ms}
 
     async def _answer(self, request: SearchRequest) -> tuple[list[dict[str, Any]], list[str]]:
-        """The hits, and what the client should know of them."""
+        """The hits, and notes on them for the client."""
         queried = self._modality(request)
         target = request.target or ("any" if queried is None else other(queried))
         if request.rerank:
@@ -89,7 +89,7 @@ class Searcher:
             )
 
     def _expected(self, target: Target, mode: Mode) -> Iterator[str]:
-        """A note for each searched modality of which the mode misses much."""
+        """A note for each searched modality in which the mode has a low recall."""
         for modality in MODALITIES if target == "any" else (target,):
             name = direction(modality)
             found = self.recall.get(name, {}).get(mode)

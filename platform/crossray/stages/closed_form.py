@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch.nn import functional
@@ -15,79 +15,60 @@ from crossray.core.inspection import print_stage
 from crossray.core.types import Batch, ImageBatch
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus
 from crossray.data.split import Split
-from crossray.data.tokenization import Tokenizer
-from crossray.methods.contract import ClosedForm, Method
-from crossray.methods.recipe import Recipe
+from crossray.methods.contract import ClosedForm, Encoder
 from crossray.model_evaluation.validation import Quality, validate
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.models.corpora import pair_corpus
 from crossray.training.run import headline
+from crossray.training.spec import RunSpec
 
 ITEMS_AT_A_TIME = 128
 
 
-@dataclass(frozen=True)
-class Fit:
-    """A closed-form method fitted on a source, published like any other teacher.
-
-    Attributes:
-        recipe: made to fit the data.
-        tokenizer: that of the model; None on a feature set, which has no words.
-        source: the `pairs` or `features` artifact that is read.
-        out: URI of the teacher artifact.
-        parents: of the artifact.
-    """
-
-    recipe: Recipe
-    tokenizer: Tokenizer | None
-    source: Artifact
-    out: str
-    parents: tuple[Artifact, ...]
-
-    def publish(self) -> Artifact:
-        """Fit and publish; prints one line."""
-        began = time.monotonic()
-        method = self.recipe.method.build()
-        assert isinstance(method, ClosedForm)
-        corpus = self._corpus("train")
-        print(f"fitting on {len(corpus):,} items", flush=True)
-        method.eval().fit(paired_features(method, corpus))
-        validation = self._validated(method)
-        config = to_dict(replace(self.recipe, method=method.config))
-        config["method"] = method_to_dict(method.config)
-        with create(self.out, "teacher", config, self.parents) as draft:
-            save_weights(dict(method.state_dict()), draft.path / WEIGHTS)
-            if self.tokenizer is not None:
-                self.tokenizer.save(draft.path / TOKENIZER)
-            draft.notes.extend(inherited_notes(self.parents))
-            draft.metrics.update(
-                validation=validation,
-                items=len(corpus),
-                headline=headline(validation, "validation"),
-                seconds=round(time.monotonic() - began, 1),
-            )
-        model = open_artifact(self.out)
-        print_stage(model)
-        return model
-
-    def _corpus(self, split: Split) -> Corpus:
-        if self.source.kind == "features":
-            return FeatureCorpus(self.source, split)
-        assert self.tokenizer is not None
-        return pair_corpus(self.recipe.method, self.source, split, self.tokenizer)
-
-    def _validated(self, method: ClosedForm) -> Quality:
-        """Empty where there is no validation split: nothing was selected by it."""
-        if not self.source.manifest.metrics.get("splits", {}).get("val"):
-            return {}
-        train = self.recipe.train
-        return validate(
-            method, self._corpus("val"), train.validation_items, train.rerank, "cpu", torch.float32
+def fit(spec: RunSpec) -> Artifact:
+    """Fit and publish, like any other teacher; prints one line."""
+    began = time.monotonic()
+    method = spec.recipe.method.build()
+    assert isinstance(method, ClosedForm)
+    corpus = _corpus(spec, "train")
+    print(f"fitting on {len(corpus):,} items", flush=True)
+    method.eval().fit(paired_features(method, corpus))
+    validation = _validated(method, spec)
+    config = to_dict(replace(spec.recipe, method=method.config))
+    config["method"] = method_to_dict(method.config)
+    with create(spec.out, "teacher", config, spec.parents) as draft:
+        save_weights(dict(method.state_dict()), draft.path / WEIGHTS)
+        if spec.tokenizer is not None:
+            spec.tokenizer.save(draft.path / TOKENIZER)
+        draft.notes.extend(inherited_notes(spec.parents))
+        draft.metrics.update(
+            validation=validation,
+            items=len(corpus),
+            headline=headline(validation, "validation"),
+            seconds=round(time.monotonic() - began, 1),
         )
+    model = open_artifact(spec.out)
+    print_stage(model)
+    return model
+
+
+def _corpus(spec: RunSpec, split: Split) -> Corpus:
+    if spec.source.kind == "features":
+        return FeatureCorpus(spec.source, split)
+    assert spec.tokenizer is not None
+    return pair_corpus(spec.recipe.method, spec.source, split, spec.tokenizer)
+
+
+def _validated(method: ClosedForm, spec: RunSpec) -> Quality:
+    """Empty where there is no validation split: nothing was selected by it."""
+    if not spec.source.manifest.metrics.get("splits", {}).get("val"):
+        return {}
+    train, corpus = spec.recipe.train, _corpus(spec, "val")
+    return validate(method, corpus, train.validation_items, train.rerank, "cpu", torch.float32)
 
 
 def paired_features(
-    method: Method, corpus: Corpus, items: int = ITEMS_AT_A_TIME
+    method: Encoder, corpus: Corpus, items: int = ITEMS_AT_A_TIME
 ) -> Iterator[Batch]:
     """The map of every image of a corpus with each of its texts, some `items` at a time.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 from tyro.conf import arg
 
@@ -14,12 +15,13 @@ from crossray.core.store import resolve
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill import DistillationConfig
 from crossray.distill.distillation import check_layers
+from crossray.distill.hubness import with_fewer_hubs
 from crossray.methods.recipe import Recipe, TokenizerConfig
-from crossray.methods.student.model import Student
+from crossray.methods.student import StudentConfig
 from crossray.models.artifact import TOKENIZER, method_from_dict
 from crossray.models.fitting import fitted
-from crossray.training.run import Run, Watch
-from crossray.training.teacher import Lesson
+from crossray.training.run import Watch, publish
+from crossray.training.spec import RunSpec, TeacherSpec
 from crossray.training.tracking import Track, require_mlflow
 
 
@@ -27,6 +29,8 @@ from crossray.training.tracking import Track, require_mlflow
 class StudentRecipe(Recipe):
     """A full distillation: the student and everything that trains it."""
 
+    needs_teacher: ClassVar[bool] = True
+    method: StudentConfig
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
 
     def check(self) -> None:
@@ -74,15 +78,14 @@ class Distill:
         same = from_dict(TokenizerConfig, teacher.manifest.config["tokenizer"], teacher.uri)
         recipe = fitted(replace(self.recipe, tokenizer=same), tokenizer)
         method = method_from_dict(teacher.manifest.config["method"], teacher.uri)
-        if method.image_only:
+        if "images_only" in method.capabilities:
             raise method.no_text()
-        student, asked = (config.build(load_weights=False) for config in (recipe.method, method))
-        assert isinstance(student, Student)
-        check_layers(student, asked, self.recipe.distillation)
-        parents: tuple[Artifact, ...] = (teacher, pairs)
-        lesson = Lesson(teacher.uri, self.recipe.distillation)
+        taught = recipe.method
+        distillation = self.recipe.distillation
+        check_layers(taught.build(load_weights=False), method.build(False), distillation)
+        features = None
         if self.features is not None:
-            if self.recipe.distillation.image_layer_map:
+            if distillation.image_layer_map:
                 raise CrossRayError(
                     "cached features hold the last feature map only, and "
                     "distillation.image_layer_map compares layers of the teacher's image tower; "
@@ -91,10 +94,14 @@ class Distill:
             features = open_artifact(resolve(self.features), "features")
             require_parent(features, pairs)
             require_parent(teacher, features)
-            parents += (features,)
-            shared = recipe.method.image == method.image
-            lesson = replace(lesson, features=features.uri, shared_maps=shared)
-        return Run(
-            "student", recipe, tokenizer, pairs, pairs, out, parents, self.track, lesson,
-            watch=watch,
-        ).publish()  # fmt: skip
+        shared_maps = features is not None and taught.image == method.image
+        spec = RunSpec(
+            recipe, pairs, out, tokenizer, features, track=self.track,
+            teacher=TeacherSpec(teacher, distillation, shared_maps),
+            start=None if watch is None else watch.start,
+        )  # fmt: skip
+
+        def finished(weights: Path) -> StudentConfig:
+            return with_fewer_hubs(taught, weights, distillation.hubness, pairs, tokenizer)
+
+        return publish(spec, watch, finished)

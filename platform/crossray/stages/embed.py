@@ -32,7 +32,6 @@ from crossray.data.split import Split
 from crossray.index.modality import Modality
 from crossray.index.representations import Keep, Parts, to_batch
 from crossray.index.vectors import MODELS
-from crossray.methods.contract import HashingConfig
 from crossray.models.artifact import method_from_dict, require_towers
 from crossray.models.encoder import Encoded, ModelEncoder
 
@@ -114,9 +113,9 @@ class Embed:
     def _shape(self, model: Artifact) -> dict[str, int]:
         method = method_from_dict(model.manifest.config["method"], model.uri)
         require_towers(method, model)
-        bits = method.bits if isinstance(method, HashingConfig) else 0
-        dim = ModelEncoder(model).dim if method.image_only else method.embedding
-        return {"dim": dim, "bits": bits}
+        images_only = "images_only" in method.capabilities
+        dim = ModelEncoder(model).dim if images_only else method.embedding
+        return {"dim": dim, "bits": method.code_bits}
 
     def _files(self, system: fs.FileSystem, root: str) -> list[str]:
         """The complete files of a folder."""

@@ -30,7 +30,7 @@ from crossray.evaluation.published import MeasuredOn
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.report import write_report
 from crossray.evaluation.significance.compare import PER_QUERY, REFERENCE_PER_QUERY
-from crossray.methods.contract import Hashing, Method
+from crossray.methods.contract import Encoder
 from crossray.model_evaluation.evaluate_model import Held, ModelResult, evaluate_model
 from crossray.model_evaluation.evaluation_data import (
     RetrievalTask,
@@ -54,7 +54,7 @@ class Evaluation(NamedTuple):
     protocol: Protocol
     rerank: int
     task: RetrievalTask
-    result: ModelResult
+    found: ModelResult
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Evaluate:
         trained = open_artifact(resolve(self.model), ("teacher", "student"))
         method, data, open_split = open_evaluation_data(trained, self.pairs, self.features)
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
-        usual = "mmdl" if method.config.image_search else usual
+        usual = "mmdl" if "image_search" in method.config.capabilities else usual
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
         self._check_grounded(data, protocol)
@@ -218,21 +218,21 @@ class Evaluate:
                 "leave it out, or features, codes, query-labels and protocols of codes or images."
             )
 
-    def _scorer(self, method: Method, trained: Artifact) -> tuple[Method, int]:
+    def _scorer(self, method: Encoder, trained: Artifact) -> tuple[Encoder, int]:
         """What scores pairs, and how many candidates a query are scored again."""
         if self.codes is None:
             return method, self.rerank
-        if not isinstance(method, Hashing):
+        if (hashing := method.hashing()) is None:
             raise CrossRayError(
                 f"{trained.uri} is a {trained.kind} and has no codes; give a model that makes "
                 "some, as every student does, or leave codes out."
             )
-        if self.codes != method.config.bits:
+        if self.codes != method.config.code_bits:
             raise CrossRayError(
-                f"{trained.uri} makes codes of {method.config.bits} bits, not {self.codes}; "
+                f"{trained.uri} makes codes of {method.config.code_bits} bits, not {self.codes}; "
                 "ask for those, or train a model with the bits you want."
             )
-        return CodeScorer(method), self.rescore
+        return CodeScorer(hashing), self.rescore
 
 
 def queries_by_label(labels: str) -> str:

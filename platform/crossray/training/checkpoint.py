@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from crossray.core.config import Config, from_dict
 from crossray.core.distributed import rank
 from crossray.models.artifact import WEIGHTS, save_weights
-from crossray.training.engine_state import restore_whole, whole_state
+from crossray.training.engine_state import full_state, restore_full_state
 from crossray.training.engines import PhaseEngine
 
 PROGRESS = "progress.json"
@@ -43,9 +43,9 @@ class Progress(Config):
 def save_checkpoint(folder: Path, engines: list[PhaseEngine], progress: Progress) -> None:
     """Write this process's part of a checkpoint; the parts of all processes merge in one folder.
 
-    All but the random states is whole, so that any number of processes can go on from it.
+    All but the random states is complete, so that any number of processes can go on from it.
     """
-    model = whole_state(engines[0].method)
+    model = full_state(engines[0].method)
     if rank() == 0:
         save_weights(model, folder / WEIGHTS)
     del model  # as large as each of the parts that follow
@@ -61,7 +61,7 @@ def load_checkpoint(folder: Path, engines: list[PhaseEngine]) -> Progress:
 
     Exactly, with as many processes as wrote it; a process more keeps the random states it has.
     """
-    restore_whole(engines[0].method, load_file(folder / WEIGHTS))
+    restore_full_state(engines[0].method, load_file(folder / WEIGHTS))
     for engine in engines:
         engine.load(folder)
     if (folder / _random_file()).is_file():

@@ -1,7 +1,7 @@
-"""What an engine has learnt, whole: any number of processes can go on from it, at any ZeRO stage.
+"""What an engine has learnt, in full tensors: any number of processes can go on from it.
 
-DeepSpeed's own checkpoints are pickles, a file a process, and those of ZeRO-3 are read back by as
-many processes as wrote them. Here every weight and moment is one whole tensor in float32.
+DeepSpeed's checkpoints are pickles, a file a process, and those of ZeRO-3 are read back by as many
+processes as wrote them. Here every weight and moment is one full tensor in float32, at any stage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def parts_of(engine: Any) -> list[str]:
     return [WEIGHT, *_moments(_inner(engine), _masters(engine))]
 
 
-def whole_part(engine: Any, parameters: Named, part: str) -> dict[str, Tensor]:
+def full_part(engine: Any, parameters: Named, part: str) -> dict[str, Tensor]:
     """One of `parts_of`, by parameter, on the first process; all processes call it."""
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
@@ -32,17 +32,17 @@ def whole_part(engine: Any, parameters: Named, part: str) -> dict[str, Tensor]:
     _link(engine)
     for name, parameter in parameters:
         if part == WEIGHT:
-            value, own = safe_get_full_fp32_param(parameter), parameter.data
+            value, share = safe_get_full_fp32_param(parameter), parameter.data
         else:
             value = safe_get_full_optimizer_state(parameter, part)
-            own = inner.state[parameter][part] if value is None else value
+            share = inner.state[parameter][part] if value is None else value
         if rank() == 0:
-            found[name] = (own if value is None else value).detach().cpu()
+            found[name] = (share if value is None else value).detach().cpu()
     return found
 
 
 def restore_part(engine: Any, parameters: Named, part: str, state: Mapping[str, Tensor]) -> None:
-    """Take over what `whole_part` gave, on every process."""
+    """Take over what `full_part` gave, on every process."""
     if part == WEIGHT:
         for name, parameter in parameters:
             _restore_weight(parameter, state[name].to(engine.device))
@@ -58,7 +58,7 @@ def restore_part(engine: Any, parameters: Named, part: str, state: Mapping[str, 
 def _restore_weight(parameter: nn.Parameter, weight: Tensor) -> None:
     from deepspeed.utils import safe_set_full_fp32_param, safe_set_local_fp32_param
 
-    with whole(parameter, changed=True):
+    with assembled(parameter, changed=True):
         parameter.data.copy_(weight)
     if hasattr(parameter, "ds_id"):
         safe_set_local_fp32_param(parameter, _own_part(parameter, weight))
@@ -79,23 +79,23 @@ def _restore_moment(
         inner.state[parameter][moment].copy_(value)
 
 
-def whole_state(method: nn.Module) -> dict[str, Tensor]:
+def full_state(method: nn.Module) -> dict[str, Tensor]:
     """The state dict of a method on the first process, empty on the others; all call it.
 
     Where ZeRO-3 has split the parameters each is put together in turn.
     """
     found = {}
     for name, tensor in method.state_dict(keep_vars=True).items():
-        with whole(tensor):
+        with assembled(tensor):
             if rank() == 0:
                 found[name] = tensor.detach().cpu().clone()
     return found
 
 
-def restore_whole(method: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Take over what `whole_state` gave, on every process."""
+def restore_full_state(method: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Take over what `full_state` gave, on every process."""
     for name, tensor in method.state_dict(keep_vars=True).items():
-        with whole(tensor, changed=True):
+        with assembled(tensor, changed=True):
             tensor.data.copy_(state[name])
 
 
@@ -134,8 +134,8 @@ def restore_clock(engine: Any, clock: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def whole(tensor: Tensor, changed: bool = False) -> Iterator[None]:
-    """In the block a parameter is whole; what is written into it stays if it is `changed`."""
+def assembled(tensor: Tensor, changed: bool = False) -> Iterator[None]:
+    """In the block a parameter is complete; what is written into it stays if it is `changed`."""
     if not hasattr(tensor, "ds_id"):
         yield
         return
@@ -157,7 +157,7 @@ def _link(engine: Any) -> None:
 
 
 def _inner(engine: Any) -> torch.optim.Optimizer:
-    """The optimiser that ZeRO wraps, or the engine's own."""
+    """The optimiser that ZeRO wraps, or that of the engine."""
     inner: torch.optim.Optimizer = getattr(engine.optimizer, "optimizer", engine.optimizer)
     return inner
 
@@ -183,6 +183,6 @@ def _own_part(parameter: Any, value: Tensor) -> Tensor:
     """This process's part of a parameter that ZeRO-3 splits; the last ones are padded by zeros."""
     size = parameter.ds_tensor.numel()
     part = value.new_zeros(size)
-    own = value.flatten()[rank() * size : (rank() + 1) * size]
-    part[: own.numel()] = own
+    share = value.flatten()[rank() * size : (rank() + 1) * size]
+    part[: share.numel()] = share
     return part

@@ -18,39 +18,38 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from crossray.core.distributed import rank
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch
-from crossray.methods.contract import Method, Phase
+from crossray.methods.contract import Phase, Trainable
 from crossray.methods.recipe import Recipe
 from crossray.training.engine_state import (
     clock_of,
+    full_part,
     parts_of,
     restore_clock,
     restore_part,
-    whole_part,
 )
 
 
 class _PhaseModule(nn.Module):
     """The method as a phase sees it: its forward pass is the phase's loss terms."""
 
-    def __init__(self, method: Method, phase: Phase) -> None:
+    def __init__(self, method: Trainable[Any], phase: Phase) -> None:
         super().__init__()
         self.method, self.phase = method, phase
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Any) -> dict[str, Tensor]:
         return self.method.phase_losses(self.phase, batch)
 
 
 class PhaseEngine:
     """A phase of a method with its DeepSpeed engine."""
 
-    def __init__(self, method: Method, phase: Phase, recipe: Recipe, steps: int) -> None:
+    def __init__(self, method: Trainable[Any], phase: Phase, recipe: Recipe, steps: int) -> None:
         deepspeed = _deepspeed()
         self.phase, self.method = phase, method
         parameters = self._parameters = phase_parameters(method, phase)
-        own = {name for name, _ in parameters}
+        trained = {name for name, _ in parameters}
         self._others = [
-            p for name, p in method.named_parameters() if p.requires_grad and name not in own
+            p for name, p in method.named_parameters() if p.requires_grad and name not in trained
         ]
         linear = recipe.optimizer.schedule == "linear"
         with redirect_stdout(StringIO()):  # every worker prints what it has compiled
@@ -67,7 +66,7 @@ class PhaseEngine:
             # DeepSpeed's schedule starts at its first step; before, the learning rate is 0.
             self.engine.lr_scheduler.step()
 
-    def step(self, micro_batches: Sequence[Batch]) -> dict[str, Tensor]:
+    def step(self, micro_batches: Sequence[Any]) -> dict[str, Tensor]:
         """One optimiser step over its micro-batches; the terms' means, detached."""
         sums: dict[str, Tensor] = {}
         self.engine.train()
@@ -106,7 +105,7 @@ class PhaseEngine:
             (folder / f"{self.phase.name}.json").write_text(clock, encoding="utf-8")
 
     def _save_part(self, part: str, folder: Path) -> None:
-        state = whole_part(self.engine, self._parameters, part)
+        state = full_part(self.engine, self._parameters, part)
         if rank() == 0:
             save_file(state, folder / self._file(part))
 
@@ -145,22 +144,25 @@ def _deepspeed() -> Any:
     return deepspeed
 
 
-def engines_of(method: Method, recipe: Recipe, steps: int) -> list[PhaseEngine]:
+def engines_of(method: Trainable[Any], recipe: Recipe, steps: int) -> list[PhaseEngine]:
     """An engine a phase; phases that take turns share out the `steps` of a run."""
     return [
         PhaseEngine(
-            method, phase, recipe, steps // turns_of(method) if phase.turn == "epoch" else steps
+            method,
+            phase,
+            recipe,
+            steps // passes_per_epoch(method) if phase.turn == "epoch" else steps,
         )
         for phase in method.phases()
     ]
 
 
-def turns_of(method: Method) -> int:
+def passes_per_epoch(method: Trainable[Any]) -> int:
     """How many passes over the training split make an epoch."""
     return max(1, sum(phase.turn == "epoch" for phase in method.phases()))
 
 
-def taking_part(engines: Sequence[PhaseEngine], number: int) -> list[PhaseEngine]:
+def active_engines(engines: Sequence[PhaseEngine], number: int) -> list[PhaseEngine]:
     """The engines that step in a pass over the training split, by the pass' number in the run."""
     turns = [engine for engine in engines if engine.phase.turn == "epoch"]
     its_turn = turns[number % len(turns)] if turns else None
@@ -189,7 +191,7 @@ def _without_gradient(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def phase_parameters(method: Method, phase: Phase) -> list[tuple[str, nn.Parameter]]:
+def phase_parameters(method: Trainable[Any], phase: Phase) -> list[tuple[str, nn.Parameter]]:
     """The trainable parameters of a phase, with their names."""
     return [
         (name, parameter)

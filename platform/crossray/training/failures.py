@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import ray.train
 from ray.exceptions import RayActorError
 from ray.train.v2.api.callback import UserCallback
 
-from crossray.cluster.ray_private import TrainRunContext, WorkerHealthCheckFailedError
+from crossray.cluster.ray_private import worker_health_check_error
 from crossray.core.errors import CrossRayError
 
-_LOST = (RayActorError, WorkerHealthCheckFailedError)
+if TYPE_CHECKING:
+    from crossray.cluster.ray_private import TrainRunContext
+
+_LOST = (RayActorError, worker_health_check_error())
 # What a program or its data raise, in contrast to a machine, its memory and its network.
 _OWN = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -51,6 +55,6 @@ def failed(rank: int, failure: Exception) -> str:
 
 
 def _sentence(error: CrossRayError) -> str:
-    """Its own words: a process of a data loader puts its traceback before them."""
+    """Its words: a process of a data loader puts its traceback before them."""
     last = str(error).rstrip().rsplit("\n", 1)[-1]
     return last.removeprefix(f"{CrossRayError.__module__}.{CrossRayError.__name__}: ")

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import WORDPIECE, Tokenizer, load_tokenizer
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.contract import Encoder
 from crossray.methods.recipe import TokenizerConfig
 from crossray.models.artifact import TOKENIZER, WEIGHTS
 
@@ -34,23 +34,23 @@ class TakenOver:
         )
 
 
-def start_from(method: Method, artifact: Artifact, towers: bool = True) -> TakenOver:
+def start_from(method: Encoder, artifact: Artifact, towers: bool = True) -> TakenOver:
     """Give a model the weights of a teacher that have its tensors' names and shapes.
 
     `towers=False` leaves the model's towers as they are. Raises `CrossRayError` where a name is of
     another shape, and where none matches.
     """
     _require_same_labels(method, artifact)
-    own = method.state_dict()
+    ours = method.state_dict()
     found = load_file(artifact.local() / WEIGHTS)
     if not towers:
         found = {name: value for name, value in found.items() if not name.startswith(TOWERS)}
-    taken = {name: value for name, value in found.items() if name in own}
+    taken = {name: value for name, value in found.items() if name in ours}
     for name, value in taken.items():
-        if value.shape != own[name].shape:
+        if value.shape != ours[name].shape:
             raise CrossRayError(
                 f"the weights of {artifact.uri} do not fit this model: {name} has the shape "
-                f"{tuple(value.shape)} there and {tuple(own[name].shape)} here; give both the "
+                f"{tuple(value.shape)} there and {tuple(ours[name].shape)} here; give both the "
                 "same towers and sizes, or another --init."
             )
     if not taken:
@@ -61,14 +61,14 @@ def start_from(method: Method, artifact: Artifact, towers: bool = True) -> Taken
     method.load_state_dict(taken, strict=False)
     return TakenOver(
         tuple(taken),
-        tuple(name for name in own if name not in taken),
+        tuple(name for name in ours if name not in taken),
         tuple(name for name in found if name not in taken),
     )
 
 
-def _require_same_labels(method: Method, artifact: Artifact) -> None:
+def _require_same_labels(method: Encoder, artifact: Artifact) -> None:
     """Refuse a teacher of other labels, whose columns would start as those of other names."""
-    labels = method.config.labels if isinstance(method.config, SupervisedConfig) else ()
+    labels = method.config.label_names
     theirs = tuple(artifact.manifest.config["method"].get("labels") or ())
     if labels and theirs and theirs != labels:
         raise CrossRayError(
@@ -88,15 +88,15 @@ def tokenizer_of(artifact: Artifact, config: TokenizerConfig) -> Tokenizer:
             f"{artifact.uri} was trained on a feature set and reads no texts; give --init a "
             "teacher that was trained on pairs."
         )
-    own = load_tokenizer(f"path:{path}")
+    ours = load_tokenizer(f"path:{path}")
     if config.source != WORDPIECE:
-        require_same_words(artifact, own, load_tokenizer(config.source))
-    return own
+        require_same_words(artifact, ours, load_tokenizer(config.source))
+    return ours
 
 
-def require_same_words(artifact: Artifact, own: Tokenizer, other: Tokenizer) -> None:
+def require_same_words(artifact: Artifact, ours: Tokenizer, other: Tokenizer) -> None:
     """Refuse a teacher with another vocabulary than that of the run."""
-    if own.to_str() != other.to_str():
+    if ours.to_str() != other.to_str():
         raise CrossRayError(
             f"the vocabulary of {artifact.uri} is not that of this run, so every word would start "
             "as another one; give both the same tokenizer.source."

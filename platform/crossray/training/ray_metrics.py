@@ -56,7 +56,7 @@ class RayMetrics:
 
 
 def _placed(name: str) -> tuple[str, dict[str, str]]:
-    """The metric that a scalar belongs to, and its tags; what a method observes has one of its own.
+    """The metric that a scalar belongs to, and its tags; what a method observes has a separate one.
 
     `validation/image_to_text/R@10` is `quality` with split, direction and metric.
     """

@@ -1,11 +1,10 @@
-"""One training run on Ray Train: from a task to a published model."""
+"""One training run on Ray Train: from its specification to a published model."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,22 +21,17 @@ from crossray.cluster.placement import role_selector
 from crossray.cluster.ray_private import propagate_to_training
 from crossray.cluster.room import wait_for_room
 from crossray.cluster.start import ensure_ray
-from crossray.core.artifacts import Artifact, Kind, create, inherited_notes, open_artifact
+from crossray.core.artifacts import Artifact, create, inherited_notes, open_artifact
 from crossray.core.config import to_dict
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
-from crossray.core.store import filesystem, is_local, store_root
-from crossray.data.tokenization import Tokenizer
-from crossray.methods.contract import MethodConfig
-from crossray.methods.recipe import Recipe
-from crossray.methods.student.model import StudentConfig
+from crossray.core.store import filesystem, is_local
+from crossray.methods.config import MethodConfig
 from crossray.model_evaluation.selection import selection_notes
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict
 from crossray.training.failures import StopRepeatableFailures, failed
-from crossray.training.hubness import with_fewer_hubs
-from crossray.training.loop import Task, train_worker
-from crossray.training.teacher import Lesson
-from crossray.training.tracking import Track
+from crossray.training.loop import train_worker
+from crossray.training.spec import RunSpec
 from crossray.training.workers import worker_need, worker_resources
 
 SECONDS_BETWEEN_LOOKS = 60.0  # for room for more workers
@@ -60,95 +54,51 @@ class Watch:
     start: str | None = None
 
 
-@dataclass(frozen=True)
-class Run:
-    """What is trained on what, and where the model goes.
+def publish(
+    spec: RunSpec,
+    watch: Watch | None = None,
+    finished: Callable[[Path], MethodConfig] | None = None,
+) -> Artifact:
+    """Train and publish; prints progress and one line.
 
-    Attributes:
-        kind: of the artifact that comes out.
-        recipe: fitted to the data.
-        tokenizer: that of the model; None on a feature set, which has no words.
-        pairs: what `items` counts; a feature set in its place.
-        source: what the workers read: `pairs`, or features of them.
-        out: URI of the artifact.
-        parents: of the artifact, which inherits their notes.
-        lesson: who teaches, in distillation.
-        init: the teacher whose weights the model starts from, one of the parents.
-        track: where metrics go besides TensorBoard.
-        watch: who else follows it.
+    `finished` may still change the file of the best weights and gives the method that they are of,
+    by default the recipe's.
     """
-
-    kind: Kind
-    recipe: Recipe
-    tokenizer: Tokenizer | None
-    pairs: Artifact
-    source: Artifact
-    out: str
-    parents: tuple[Artifact, ...]
-    track: Track
-    lesson: Lesson | None = None
-    init: Artifact | None = None
-    watch: Watch | None = None
-
-    def publish(self) -> Artifact:
-        """Train and publish; prints progress and one line."""
-        began = time.monotonic()
-        warnings = selection_notes(f"{self.kind} {self.out.rsplit('/', 1)[-1]}", self.recipe.train)
-        for warning in warnings:
-            Console(stderr=True, soft_wrap=True).print(warning, style="yellow", highlight=False)
-        task = self._task()
-        ensure_ray(training=True)
-        progress = _fit(task, self.watch)["progress"]
-        config = to_dict(self.recipe)
-        with create(self.out, self.kind, config, self.parents) as draft:
-            system, root = filesystem(task.storage)
-            best = f"{root}/{progress['best_file']}"
-            fs.copy_files(best, str(draft.path / WEIGHTS), source_filesystem=system)
-            config["method"] = method_to_dict(self._finished(draft.path / WEIGHTS))
-            if self.tokenizer is not None:
-                self.tokenizer.save(draft.path / TOKENIZER)
-            draft.notes.extend([*inherited_notes(self.parents), *warnings])
-            draft.metrics.update(
-                {self.recipe.train.selection: progress["best_metrics"]},
-                best_epoch=progress["best_epoch"],
-                steps=progress["step"],
-                items=self.pairs.manifest.metrics["splits"]["train"],
-                headline=headline(progress["best_metrics"], self.recipe.train.selection),
-                seconds=round(time.monotonic() - began, 1),
-                tensorboard=f"{task.storage}/tensorboard",
-            )
-        forget(task.storage)
-        model = open_artifact(self.out)
-        print_stage(model)
-        return model
-
-    def _finished(self, weights: Path) -> MethodConfig:
-        """The method as it is published; a student's weights may still get something more."""
-        method = self.recipe.method
-        if self.lesson is None or self.tokenizer is None or not isinstance(method, StudentConfig):
-            return method
-        share = self.lesson.config.hubness
-        return with_fewer_hubs(method, weights, share, self.pairs, self.tokenizer)
-
-    def _task(self) -> Task:
-        """Its storage is named by what the run depends on: the same run resumes, another starts."""
-        parents = [parent.id for parent in self.parents]
-        start = None if self.watch is None else self.watch.start
-        said = [to_dict(self.recipe), parents, self.out, *([] if start is None else [start])]
-        identity = json.dumps(said, sort_keys=True).encode()
-        name = f"{self.out.rsplit('/', 1)[-1]}-{hashlib.sha256(identity).hexdigest()[:12]}"
-        storage = f"{store_root()}/runs/{name}"
-        words = None if self.tokenizer is None else self.tokenizer.to_str()
-        init = None if self.init is None else self.init.uri
-        return Task(
-            self.recipe, self.source.uri, words, name, storage, self.track, self.lesson, init, start
-        )  # fmt: skip
+    began, train = time.monotonic(), spec.recipe.train
+    warnings = selection_notes(f"{spec.kind} {spec.out.rsplit('/', 1)[-1]}", train)
+    for warning in warnings:
+        Console(stderr=True, soft_wrap=True).print(warning, style="yellow", highlight=False)
+    ensure_ray(training=True)
+    progress = _fit(spec, watch)["progress"]
+    config = to_dict(spec.recipe)
+    with create(spec.out, spec.kind, config, spec.parents) as draft:
+        weights = draft.path / WEIGHTS
+        system, root = filesystem(spec.storage)
+        fs.copy_files(f"{root}/{progress['best_file']}", str(weights), source_filesystem=system)
+        method = spec.recipe.method if finished is None else finished(weights)
+        config["method"] = method_to_dict(method)
+        if spec.tokenizer is not None:
+            spec.tokenizer.save(draft.path / TOKENIZER)
+        draft.notes.extend([*inherited_notes(spec.parents), *warnings])
+        draft.metrics.update(
+            {train.selection: progress["best_metrics"]},
+            best_epoch=progress["best_epoch"],
+            steps=progress["step"],
+            items=spec.data.manifest.metrics["splits"]["train"],
+            headline=headline(progress["best_metrics"], train.selection),
+            seconds=round(time.monotonic() - began, 1),
+            tensorboard=f"{spec.storage}/tensorboard",
+        )
+    forget(spec.storage)
+    model = open_artifact(spec.out)
+    print_stage(model)
+    return model
 
 
-def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
-    train = task.recipe.train
-    if is_local(task.storage):
-        Path(task.storage).mkdir(parents=True, exist_ok=True)
+def _fit(spec: RunSpec, watch: Watch | None) -> dict[str, Any]:
+    train = spec.recipe.train
+    if is_local(spec.storage):
+        Path(spec.storage).mkdir(parents=True, exist_ok=True)
     _name_this_ray()
     wait_for_room(worker_need(train))
     os.environ.setdefault(_PRINT_PATCH, "0")
@@ -159,8 +109,8 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
         # ask again every minute, with a traceback each time.
         os.environ.setdefault(_START_TIMEOUT, str(_WEEK))
     trainer = TorchTrainer(
-        # Bound here, the task is read by the workers alone; a loop's config by the controller too.
-        partial(train_worker, task),
+        # Bound here, the spec is read by the workers alone; a loop's config by the controller too.
+        partial(train_worker, spec),
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
         # Ray's types show the first version of its trainer's configuration; the second one runs.
         scaling_config=ray.train.ScalingConfig(  # type: ignore[call-arg]
@@ -173,7 +123,7 @@ def _fit(task: Task, watch: Watch | None) -> dict[str, Any]:
         ),
         run_config=ray.train.RunConfig(  # type: ignore[call-arg]
             name="train",
-            storage_path=task.storage,
+            storage_path=spec.storage,
             failure_config=ray.train.FailureConfig(max_failures=train.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             logging_config=ray.train.LoggingConfig(log_level="WARNING"),
@@ -200,7 +150,7 @@ def _name_this_ray() -> None:
     """Tell the processes of Ray Train whose dashboard to ask, where several Rays run on a machine.
 
     One of them asks it whether a run is gone, as when a sweep stops a trial, and frees its CPUs
-    then. It would not find its own Ray, and the next trial would wait for ever.
+    then. It would not find the right Ray, and the next trial would wait for ever.
     """
     os.environ[_ADDRESS] = ray.get_runtime_context().gcs_address
     propagate_to_training(_ADDRESS)

@@ -1,4 +1,4 @@
-"""Where the numbers of a run go while it runs: TensorBoard always, MLflow when asked for."""
+"""Where a run's numbers and lines go: TensorBoard always, MLflow when asked for, the screen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from pyarrow import fs
 
+from crossray.core.distributed import rank
 from crossray.core.errors import CrossRayError
 from crossray.core.store import filesystem, is_local
 
@@ -86,3 +87,9 @@ def trackers(uri: str, run: str, track: Track, parameters: dict[str, Any]) -> li
     if track == "mlflow":
         chosen.append(MLflow(run, parameters))
     return chosen
+
+
+def say(line: str) -> None:
+    """Print a line once, not in every process."""
+    if rank() == 0:
+        print(line, flush=True)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from crossray.core.errors import CrossRayError
+from crossray.core.types import TaughtBatch
 from crossray.data.corpora.distillation import (
     OUTPUTS_SCHEMA,
     DistillationCorpus,
@@ -50,20 +51,19 @@ def test_outputs_come_with_their_own_image_and_text(tmp_path: Path) -> None:
     loader = training_loader(taught, BatchSampler(12, 4, 2, seed=0), seed=0, processes=0)
     numbers = set()
     for batch in loader:
-        assert batch.teaching is not None
-        torch.testing.assert_close(batch.teaching.images["z"][:, 0], batch.keys_B.float())
-        hidden = batch.teaching.image_layers["hidden_2"]
+        torch.testing.assert_close(batch.teacher.images["z"][:, 0], batch.keys_B.float())
+        hidden = batch.teacher.image_layers["hidden_2"]
         assert hidden.shape == (4, 5, 3)
         torch.testing.assert_close(hidden[:, 4, 2], batch.keys_B.float())
-        assert torch.equal(batch.teaching.texts["mask"], batch.text.mask_BT)
-        said = batch.teaching.texts["z"][:, 0] - batch.keys_B
+        assert torch.equal(batch.teacher.texts["mask"], batch.text.mask_BT)
+        said = batch.teacher.texts["z"][:, 0] - batch.keys_B
         numbers |= set((said * 8).round().int().tolist())
-        words = batch.teaching.texts["words"]
+        words = batch.teacher.texts["words"]
         assert torch.equal(words[..., 0] != 0, words[..., 1] != 0)
         width = batch.text.mask_BT.shape[1]
-        assert batch.teaching.text_layers["attention_0"].shape == (4, width, width)
+        assert batch.teacher.text_layers["attention_0"].shape == (4, width, width)
         for row, length in enumerate(batch.text.mask_BT.sum(dim=1).tolist()):
-            assert batch.teaching.text_layers["attention_0"][row].sum() == length**2
+            assert batch.teacher.text_layers["attention_0"][row].sum() == length**2
     assert numbers == {0, 1, 2}
 
 
@@ -76,4 +76,4 @@ def test_other_items_are_refused() -> None:
 def test_without_a_teacher_there_is_no_teaching() -> None:
     """Pretraining reads the same loader."""
     loader = training_loader(RandomCorpus(4, 1), BatchSampler(4, 2, 1, seed=0), 0, 0)
-    assert all(batch.teaching is None for batch in loader)
+    assert not any(isinstance(batch, TaughtBatch) for batch in loader)

@@ -63,7 +63,7 @@ class Corpus(ABC):
     def collate_texts(self, texts: Sequence[Any]) -> TextBatch:
         """What `text` gave, as one batch."""
 
-    def teaching(self, row: int, number: int) -> TeacherOutputs | None:
+    def teacher_outputs(self, row: int, number: int) -> TeacherOutputs | None:
         """What a teacher makes of an item's image and its text `number`, if there is a teacher."""
         return None
 

@@ -96,8 +96,8 @@ class DistillationCorpus(Corpus):
         """See `Corpus.collate_texts`."""
         return self._texts.collate_texts(texts)
 
-    def teaching(self, row: int, number: int) -> TeacherOutputs | None:
-        """See `Corpus.teaching`."""
+    def teacher_outputs(self, row: int, number: int) -> TeacherOutputs | None:
+        """See `Corpus.teacher_outputs`."""
         if self._outputs is None:
             return None
         column = self._outputs.column
@@ -109,7 +109,7 @@ class DistillationCorpus(Corpus):
         )
 
 
-def collate_teaching(samples: Sequence[TeacherOutputs]) -> TeacherOutputs:
+def collate_outputs(samples: Sequence[TeacherOutputs]) -> TeacherOutputs:
     """The samples as one batch; shorter tensors are padded with 0 at the end of each dimension."""
 
     def stacked(parts: Sequence[Representation]) -> Representation:

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, TeacherOutputs, TextBatch
+from crossray.core.types import Batch, TaughtBatch, TeacherOutputs, TextBatch
 from crossray.data.corpora.corpus import Corpus
-from crossray.data.corpora.distillation import collate_teaching
+from crossray.data.corpora.distillation import collate_outputs
 from crossray.data.corpora.sampling import BatchSampler
 
 _Sample = tuple[object, object, int, TeacherOutputs | None]
@@ -40,24 +40,24 @@ class _Samples(Dataset[Any]):
                 return self.corpus.image(row, epoch), None, row, None
             choice = np.random.default_rng((self.seed, epoch, row))
             number = int(choice.integers(self.corpus.text_count(row)))
-            teaching = self.corpus.teaching(row, number)
+            outputs = self.corpus.teacher_outputs(row, number)
             text = self.corpus.text(row, number)
             if self.sentences < 1 and isinstance(text, list):
                 text = some_sentences(text, self.sentences, choice)
-            return self.corpus.image(row, epoch), text, row, teaching
+            return self.corpus.image(row, epoch), text, row, outputs
 
     def collate(self, samples: Sequence[_Sample]) -> Batch:
-        images, texts, rows, teachings = zip(*samples, strict=True)
+        images, texts, rows, outputs = zip(*samples, strict=True)
         rows_B = torch.tensor(rows)
-        taught = [teaching for teaching in teachings if teaching is not None]
-        return Batch(
+        batch = Batch(
             image=self.corpus.collate_images(images),
             text=self.corpus.collate_texts(texts) if self.texts else no_texts(len(rows)),
             keys_B=self.corpus.keys_N[rows_B],
-            teaching=collate_teaching(taught) if taught else None,
             labels_BC=None if self.labels_NC is None else self.labels_NC[rows_B],
             rows_B=rows_B,
         )
+        taught = [some for some in outputs if some is not None]
+        return TaughtBatch(**vars(batch), teacher=collate_outputs(taught)) if taught else batch
 
 
 def some_sentences(text: Sequence[str], least: float, rng: np.random.Generator) -> list[str]:
@@ -93,10 +93,10 @@ def training_loader(
 
 def ordered_loader(
     samples: Dataset[Any],
-    collate: Callable[[Sequence[Any]], Batch],
+    collate: Callable[[Sequence[Any]], Any],
     sampler: BatchSampler,
     processes: int,
-) -> DataLoader[Batch]:
+) -> DataLoader[Any]:
     """`samples` as the batches of `sampler`, in its order, by so many processes."""
     # Without a generator each pass draws a seed from torch's, which would give a resumed
     # run another dropout.

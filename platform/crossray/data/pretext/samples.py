@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
+from crossray.core.types import ImageBatch, PretextBatch, TextBatch
 from crossray.data.clinical_terms import load_terms
 from crossray.data.corpora.loading import ordered_loader
 from crossray.data.corpora.sampling import BatchSampler
@@ -181,24 +181,20 @@ class PretextSamples(Dataset[Any]):
             return _Text(*ordered_or_swapped(sentences, rng))
         return _Text(sentences, IGNORED)
 
-    def collate(self, samples: Sequence[_Sample]) -> Batch:
+    def collate(self, samples: Sequence[_Sample]) -> PretextBatch:
         """One batch; a modality that the corpus does not have gets no rows."""
         images = [sample.image for sample in samples if sample.image is not None]
         texts = [sample.text for sample in samples if sample.text is not None]
         text, targets_BT, fallback_B = self._masked(texts, [sample.at for sample in samples])
-        return Batch(
+        return PretextBatch(
             image=ImageBatch(pixels_BCYX=_stacked([image.pixels_CYX for image in images], 3)),
             text=text,
-            keys_B=torch.tensor([sample.at[1] for sample in samples]),
-            rows_B=torch.tensor([sample.at[1] for sample in samples]),
-            pretext=Pretext(
-                views_BVCYX=_stacked([image.views_VCYX for image in images], 4),
-                turns_B=torch.tensor([image.turns for image in images], dtype=torch.long),
-                hidden_BYX=_stacked([torch.from_numpy(i.hidden_YX) for i in images], 2),
-                targets_BT=targets_BT,
-                ordered_B=torch.tensor([text.ordered for text in texts], dtype=torch.long),
-                fallback_B=fallback_B,
-            ),
+            views_BVCYX=_stacked([image.views_VCYX for image in images], 4),
+            turns_B=torch.tensor([image.turns for image in images], dtype=torch.long),
+            hidden_BYX=_stacked([torch.from_numpy(i.hidden_YX) for i in images], 2),
+            targets_BT=targets_BT,
+            ordered_B=torch.tensor([text.ordered for text in texts], dtype=torch.long),
+            fallback_B=fallback_B,
         )
 
     def _masked(
@@ -238,6 +234,6 @@ def _stacked(tensors: Sequence[Tensor], dimensions: int) -> Tensor:
 
 def pretext_loader(
     samples: PretextSamples, sampler: BatchSampler, processes: int
-) -> DataLoader[Batch]:
+) -> DataLoader[PretextBatch]:
     """As `training_loader`, for images and texts that are read independently of each other."""
     return ordered_loader(samples, samples.collate, sampler, processes)

@@ -19,12 +19,13 @@ from crossray.losses.triplets import (
     mean_over_triplets,
     mean_squared_distances,
 )
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.config import Capability, SupervisedConfig
+from crossray.methods.contract import Trainable
 
 
 @dataclass(frozen=True)
 class AthConfig(SupervisedConfig):
-    """A hash layer and a class head over an image tower, by default ATH's own (`ath`).
+    """A hash layer and a class head over an image tower, by default the paper's (`ath`).
 
     Attributes:
         bits: width of the hash layer.
@@ -35,26 +36,25 @@ class AthConfig(SupervisedConfig):
     """
 
     name: ClassVar[str] = "ath"
-    image_search: ClassVar[bool] = True
     bits: int = 36
     outputs: Literal["codes", "float"] = "codes"
     margin: float = 0.5
 
     @property
-    def image_only(self) -> bool:
-        """See `MethodConfig.image_only`."""
-        return True
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        return super().capabilities | {"images_only", "image_search"}
 
     def build(self, load_weights: bool = True) -> Ath:
         """See `MethodConfig.build`."""
         return Ath(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
-        """One cell: only the mean over the map is used; ATH's own tower gives no more."""
+    def map_side(self, full: int) -> int:
+        """One cell: only the mean over the map is used; the tower of the paper gives no more."""
         return 1
 
 
-class Ath(Method):
+class Ath(Trainable[Batch]):
     """Triplets by distance of the hash outputs, labels by a linear head on them."""
 
     config: AthConfig
@@ -77,7 +77,7 @@ class Ath(Method):
     def represent_image(self, image: ImageBatch) -> Representation:
         """`z`, `classes`: the probability of each label, and the `code` if there is one.
 
-        A code is filled up with +1 to whole bytes, which leaves all distances as they are.
+        A code is filled up with +1 to full bytes, which leaves all distances as they are.
         """
         outputs_BK = self._outputs(image)
         parts = {

@@ -8,7 +8,7 @@ from crossray.methods.towers import ATH_IMAGE, MILD_AUGMENT, SMALL_BERT, SMALL_T
 
 
 def ath_tiny() -> Recipe:
-    """ATH's own small network from scratch; minutes on two cores."""
+    """The paper's small network from scratch; minutes on two cores."""
     return Recipe(
         name="ath_tiny",
         method=AthConfig(image=ATH_IMAGE, text=SMALL_BERT),

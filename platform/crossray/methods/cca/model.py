@@ -17,7 +17,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import ClosedForm, MethodConfig
+from crossray.methods.config import Capability, MethodConfig
+from crossray.methods.contract import ClosedForm
 
 # Features are kept in float32 at best: what varies less than its rounding does not vary.
 _ROUNDING = torch.finfo(torch.float32).eps ** 2
@@ -35,7 +36,6 @@ class CcaConfig(MethodConfig):
     """
 
     name: ClassVar[str] = "cca"
-    closed_form: ClassVar[bool] = True
     embedding: int = 128
     ridge: float = 0.1
     scale: bool = True
@@ -47,11 +47,16 @@ class CcaConfig(MethodConfig):
                 "at least one variate, and a ridge of 0 or more."
             )
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        return super().capabilities | {"closed_form"}
+
     def build(self, load_weights: bool = True) -> Cca:
         """See `MethodConfig.build`."""
         return Cca(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
@@ -128,8 +133,8 @@ class Cca(ClosedForm):
 class Moments:
     """Mean and scatter of paired rows, one block at a time (Chan et al. 1979, section 2).
 
-    Float64, centred on each block's own mean before squaring, so that neither many rows nor a large
-    mean costs digits. Memory: one square matrix over the features of both views.
+    Float64, centred on the mean of each block before squaring, so that neither many rows nor a
+    large mean costs digits. Memory: one square matrix over the features of both views.
     """
 
     rows: int = 0
@@ -190,7 +195,7 @@ def _whitening(covariance_CC: Tensor, ridge: float, view: str) -> Tensor:
     """`white_CR`: `white^T (S + r I) white = I` on the R directions in which the view varies."""
     import scipy.linalg  # most runs fit no CCA
 
-    # torch's own may fail to converge where most features are constant, with two threads or more.
+    # torch's may fail to converge where most features are constant, with two threads or more.
     variances_C, axes_CC = map(torch.from_numpy, scipy.linalg.eigh(covariance_CC.cpu().numpy()))
     varies_C = variances_C > _ROUNDING * len(variances_C) * variances_C[-1].clamp(min=0)
     if not varies_C.any():

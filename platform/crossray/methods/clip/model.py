@@ -14,13 +14,8 @@ from crossray.encoders.heads import projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.methods.contract import (
-    Method,
-    MethodConfig,
-    logit_scale,
-    logit_scale_parameter,
-    same_study,
-)
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import Trainable, logit_scale, logit_scale_parameter, same_study
 
 
 @dataclass(frozen=True)
@@ -45,13 +40,13 @@ class ClipConfig(MethodConfig):
         """See `MethodConfig.build`."""
         return Clip(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
 
-class Clip(Method):
-    """Dual encoder trained with symmetric InfoNCE over the whole (gathered) batch."""
+class Clip(Trainable[Batch]):
+    """Dual encoder trained with symmetric InfoNCE over the gathered batch."""
 
     config: ClipConfig
 

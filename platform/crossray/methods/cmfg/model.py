@@ -19,12 +19,12 @@ from crossray.losses.hard_negatives import ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.cmfg.graph import Edges, all_scores
 from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
+from crossray.methods.config import MethodConfig
 from crossray.methods.contract import (
     Alignment,
-    Method,
-    MethodConfig,
     PairScores,
     Phase,
+    Trainable,
     logit_scale,
     logit_scale_parameter,
     same_study,
@@ -39,7 +39,7 @@ class CmfgConfig(MethodConfig):
     """CMFG (docs/methods/cmfg.md).
 
     Attributes:
-        grid: side of the grid of patches, the feature map averaged; None keeps the whole map.
+        grid: side of the grid of patches, the feature map averaged; None keeps the full map.
         projection: of nodes into the shared space: linear, or linear and normalised over the batch.
         dropout: probability, before the projections.
         edges: of a pair's graph: all of them, or those between patches and tokens only.
@@ -48,13 +48,13 @@ class CmfgConfig(MethodConfig):
         layers: K, graph convolutions.
         key_width: d_k, of an attention head.
         heads: attention heads, averaged.
-        per_edge_type: W_Q and W_K of their own for each of the four types of edges.
+        per_edge_type: separate W_Q and W_K for each of the four types of edges.
         pooling: of the nodes into an embedding.
         mode: embeddings of single items, scores from a graph a pair, or both.
-        reranked: what a re-ranked pair scores: its own graph's score, or that and the first
+        reranked: what a re-ranked pair scores: its graph's score, or that and the first
             stage's in sum.
         candidates: pairs that `pairwise` learns from in mode `both`: each query's best of the batch
-            by the first stage, its own included; None for every pair.
+            by the first stage, the right one included; None for every pair.
         pair_block: pairs computed at a time.
         loss: InfoNCE, or the margin against the hardest negative of VSE++ (Faghri et al. 2018).
         temperature: tau of InfoNCE.
@@ -102,12 +102,12 @@ class CmfgConfig(MethodConfig):
         """See `MethodConfig.build`."""
         return Cmfg(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
-        """The smallest side that the grid of patches divides and that divides the whole map's."""
+    def map_side(self, full: int) -> int:
+        """The smallest side that the grid of patches divides and that divides the map's."""
         if self.grid is None:
-            return whole
+            return full
         step = self.grid
-        return next((side for side in range(step, whole, step) if whole % side == 0), whole)
+        return next((side for side in range(step, full, step) if full % side == 0), full)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -115,7 +115,7 @@ class CmfgConfig(MethodConfig):
         return ("dual", "pairwise") if self.mode == "both" else (self.mode,)
 
 
-class Cmfg(Method):
+class Cmfg(Trainable[Batch]):
     """Patches and sub-words as nodes of a graph whose edges are attention."""
 
     config: CmfgConfig
@@ -150,7 +150,7 @@ class Cmfg(Method):
         )
 
     def phases(self) -> tuple[Phase, ...]:
-        """Graph and projections; towers that learn at another rate have a phase of their own."""
+        """Graph and projections; towers that learn at another rate have a separate phase."""
         towers = {"image_tower.": self.image_tower, "text_tower.": self.text_tower}
         learning = tuple(
             name
@@ -163,12 +163,12 @@ class Cmfg(Method):
         return Phase("graph", rest), Phase("towers", learning, lr_scale=self.config.tower_lr)
 
     def encode_image(self, image: ImageBatch) -> Tensor:
-        """`z_BD`: the pooled nodes of the image's own graph, unit length (mode `dual`)."""
+        """`z_BD`: the pooled nodes of the graph of the image alone, unit length (mode `dual`)."""
         self._check_indexable()
         return self.represent_image(image)["z"]
 
     def encode_text(self, text: TextBatch) -> Tensor:
-        """`z_BD`: the pooled nodes of the text's own graph, unit length (mode `dual`)."""
+        """`z_BD`: the pooled nodes of the graph of the text alone, unit length (mode `dual`)."""
         self._check_indexable()
         return self.represent_text(text)["z"]
 
@@ -180,13 +180,13 @@ class Cmfg(Method):
             )
 
     def represent_image(self, image: ImageBatch) -> Representation:
-        """`patches`, h^(0), and `z`, the embedding by the image's own graph."""
+        """`patches`, h^(0), and `z`, the embedding by the graph of the image alone."""
         patches_BRD = self.patch_projection(patches(self.image_grid(image), self.config.grid))
         parts = {"patches": patches_BRD}
         return {"z": self.graph.embed(self._image_nodes(parts), "image"), **parts}
 
     def represent_text(self, text: TextBatch) -> Representation:
-        """`tokens`, h^(0), their mask, and `z`, the embedding by the text's own graph.
+        """`tokens`, h^(0), their mask, and `z`, the embedding by the graph of the text alone.
 
         Special tokens and padding are outside of the mask, and 0.
         """
@@ -196,7 +196,7 @@ class Cmfg(Method):
         return {"z": self.graph.embed(self._text_nodes(parts), "text"), **parts}
 
     def score(self, images: Representation, texts: Representation) -> PairScores:
-        """The first stage's cosines of all pairs; in mode `pairwise`, every pair's own graph's."""
+        """The first stage's cosines of all pairs; in mode `pairwise`, of the pairs' graphs."""
         if self.config.mode != "pairwise":
             scores_BC = all_scores(images["z"], texts["z"])
         else:
@@ -210,7 +210,7 @@ class Cmfg(Method):
     ) -> PairScores | None:
         """What turns the first stage's scores of the chosen pairs into the re-ranker's.
 
-        With all pairs chosen, the ranking is the exhaustive one of the pairs' own graphs.
+        With all pairs chosen, the ranking is the exhaustive one of the pairs' graphs.
         """
         if self.config.mode != "both":
             return None
@@ -221,7 +221,7 @@ class Cmfg(Method):
         return PairScores(added_P, added_P)
 
     def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
-        """What each token reads of the patches in the pair's graph; see `Method.alignment`.
+        """What each token reads of the patches in the pair's graph; see `Encoder.alignment`.
 
         The edges from a token to patches, as shares of their sum.
         """
@@ -248,8 +248,8 @@ class Cmfg(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The loss of each stage; training minimises their sum.
 
-        Each process scores its own images against all texts; the rows are gathered, so that every
-        stage is one full matrix over the whole batch.
+        Each process scores its images against all texts; the rows are gathered, so that every
+        stage is one full matrix over the gathered batch.
         """
         images = self.represent_image(batch.image)
         texts = {
@@ -338,7 +338,7 @@ def patch_maps(weights_BTR: Tensor, side: int | None, size: torch.Size) -> Tenso
 def hardest(rows_BC: Tensor, scores_CC: Tensor, count: int) -> Tensor:
     """`chosen_BC`: bool, True where a pair is among its image's or its text's `count` best.
 
-    `rows_BC` are rows of the whole batch's `scores_CC`; both hold -inf where a pair may not count.
+    `rows_BC` are rows of the gathered `scores_CC`; both hold -inf where a pair may not count.
     """
     count = min(count, len(scores_CC))
     of_image_B1 = rows_BC.topk(count, dim=1).values[:, -1:]

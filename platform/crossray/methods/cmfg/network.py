@@ -220,7 +220,7 @@ def pairwise_scores(
     edges: Edges,
     block: int,
 ) -> Tensor:
-    """`scores_P`: s(i, t) of the (image, text) pairs, each from a graph of its own.
+    """`scores_P`: s(i, t) of the (image, text) pairs, each from its graph.
 
     `block` pairs at a time, texts of like length together, so that little is computed for padding;
     in training each block's activations are computed again in the backward pass.

@@ -26,13 +26,13 @@ def variants(base: Recipe) -> dict[str, Recipe]:
     """
     method = base.method
     assert isinstance(method, GpldanConfig)
-    whole = vary(base, slots=1, embedding=method.width)  # without diversified attention
+    full = vary(base, slots=1, embedding=method.width)  # without diversified attention
     table = {
-        "paired": vary(whole, alpha=0.0, beta=0.0, adversarial=0.0),
-        "mutual": vary(whole, alpha=0.0, adversarial=0.0),
-        "unpaired": vary(whole, beta=0.0, adversarial=0.0),
-        "graph-pattern": vary(whole, adversarial=0.0),
-        "classifier": whole,
+        "paired": vary(full, alpha=0.0, beta=0.0, adversarial=0.0),
+        "mutual": vary(full, alpha=0.0, adversarial=0.0),
+        "unpaired": vary(full, beta=0.0, adversarial=0.0),
+        "graph-pattern": vary(full, adversarial=0.0),
+        "classifier": full,
         "full": base,
     }
     grid = {

@@ -15,9 +15,9 @@ from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import Method, MethodConfig, PairScores, Phase
+from crossray.methods.config import MethodConfig
+from crossray.methods.contract import PairScores, Phase, Trainable
 from crossray.methods.gpldan.attention import SlotAttention, own_vectors, pair_cosines, slots_of
-from crossray.methods.gpldan.corruption import corrupted
 from crossray.methods.gpldan.losses import (
     Deviation,
     Distances,
@@ -95,12 +95,12 @@ class GpldanConfig(MethodConfig):
         """See `MethodConfig.build`."""
         return Gpldan(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
 
-class Gpldan(Method):
+class Gpldan(Trainable[Batch]):
     """Denoising, a projection of shared weights, slots, and attention that knows the partner."""
 
     config: GpldanConfig
@@ -171,13 +171,13 @@ class Gpldan(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The terms of the graph pattern loss (9) and, with a classifier, of (10) and (11).
 
-        All distances of the whole (gathered) batch count. The classifier sees detached features;
+        All distances of the gathered batch count. The classifier sees detached features;
         that it stands still while it is deceived is what `phases` is for.
         """
         return self._losses(batch, modality=bool(self.config.adversarial), graph=True)
 
     def phase_losses(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
-        """See `Method.phase_losses`; the classifier's phase needs no distances."""
+        """See `Trainable.phase_losses`; the classifier's phase needs no distances."""
         learns = phase.name == "classifier"
         return self._losses(batch, modality=learns, graph=not learns)
 
@@ -221,9 +221,9 @@ class Gpldan(Method):
         input_BW: Tensor = self.text_norm(pool(self.text_states(text), text.mask_BT, "mean"))
         return input_BW
 
-    def _project(self, input_BC: Tensor, own: nn.Module) -> Tensor:
-        """`features_BL`: a layer of the modality's own and one that both share."""
-        return torch.tanh(self.shared_layer(torch.tanh(own(input_BC))))
+    def _project(self, input_BC: Tensor, first: nn.Module) -> Tensor:
+        """`features_BL`: the modality's layer and one that both share."""
+        return torch.tanh(self.shared_layer(torch.tanh(first(input_BC))))
 
     def _represent(self, features_BL: Tensor, modality: Literal["image", "text"]) -> Representation:
         slots_BSD = slots_of(features_BL, self.config.slots)
@@ -252,3 +252,11 @@ class Gpldan(Method):
 def _precise(tensor: Tensor) -> Tensor:
     """At least float32: one minus a cosine in bfloat16 has three digits."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def corrupted(features_BC: Tensor, share: float) -> Tensor:
+    """The features with each value set to zero with probability `share`, drawn anew every time.
+
+    Denoising (Vincent et al. 2008, section 2.3): in training every input loses a random part.
+    """
+    return features_BC * (torch.rand_like(features_BC) >= share)

@@ -27,7 +27,7 @@ def gpldan_tiny() -> Recipe:
     """From scratch on two CPU cores in minutes: a small RepVGG-like CNN and a one-layer BERT.
 
     The targets are distances of what the towers give, so towers that know nothing teach little:
-    it shows the whole path, not what the method is for.
+    it shows the path from end to end, not what the method is for.
     """
     return Recipe(
         name="gpldan_tiny",

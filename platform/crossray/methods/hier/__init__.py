@@ -2,7 +2,7 @@
 
 Stage 1, pretext tasks of images and of texts alone: `unimodal.py`, with its heads in
 `pretext_heads.py`. Stage 2, alignment at three levels: regions with words, structures with
-sentences, the whole image with the whole text; `scores.py` holds the equations, `model.py` puts
+sentences, the image with the text; `scores.py` holds the equations, `model.py` puts
 them together.
 """
 

@@ -7,7 +7,7 @@ from math import lcm
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
-from crossray.methods.contract import MethodConfig
+from crossray.methods.config import Capability, MethodConfig
 from crossray.methods.hier.fusion import HEADS, FusionName, Scoring
 from crossray.methods.hier.regions import ZONE_GRID
 
@@ -27,12 +27,12 @@ class HierConfig(MethodConfig):
         dropout: probability, in the heads.
         local_dropout: probability, in the projections of regions, words, structures and sentences.
         image_pooling: of the global image embedding: the mean over the feature map, or its cells
-            side by side, averaged to the finest of `grids`, which tells where things are.
+            side by side, averaged to the finest of `grids`, which keeps where things are.
         text_pooling: the first token's state, or the mean over the tokens.
-        regions: of level 1: cells of grids, or the boxes or masks of the pairs with the whole
+        regions: of level 1: cells of grids, or the boxes or masks of the pairs with the full
             picture as one more.
         grids: sides of the region grids.
-        structures: of level 2: seven zones of the picture, or the masks of the pairs with the whole
+        structures: of level 2: seven zones of the picture, or the masks of the pairs with the full
             picture as one more.
         levels: which of the three levels are used.
         smoothing: lambda of the attention.
@@ -44,7 +44,7 @@ class HierConfig(MethodConfig):
         margin: of the ranking losses.
         hard_negatives: negatives a query in the ranking losses, the hardest of the batch.
         info_nce: levels that learn by InfoNCE over the batch in place of the ranking loss.
-        temperature: of InfoNCE, the initial one; each such level learns its own.
+        temperature: of InfoNCE, the initial one; each such level learns one.
         level_weights: initial weights of the losses of region_word, structure_sentence and global.
         level_weighting: learn the weights (uncertainty) or keep them (fixed).
         gate: weigh the levels by the query.
@@ -110,11 +110,6 @@ class HierConfig(MethodConfig):
         return "region_word" in self.levels or self.fusion is not None
 
     @property
-    def reads_boxes(self) -> bool:
-        """See `MethodConfig.reads_boxes`."""
-        return self.regions == "boxes" and self.reads_parts
-
-    @property
     def pooled_side(self) -> int:
         """Rows and columns of cells that the global image embedding is made of."""
         return max(self.grids) if self.image_pooling == "cells" else 1
@@ -125,10 +120,14 @@ class HierConfig(MethodConfig):
         return "structure_sentence" in self.levels
 
     @property
-    def reads_masks(self) -> bool:
-        """See `MethodConfig.reads_masks`."""
-        as_regions = self.regions == "masks" and self.reads_parts
-        return as_regions or (self.structures == "masks" and self.reads_structures)
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        read: set[Capability] = set()
+        if self.reads_parts and self.regions != "grid":
+            read.add(self.regions)
+        if self.reads_structures and self.structures != "zones":
+            read.add(self.structures)
+        return super().capabilities | read
 
     def build(self, load_weights: bool = True) -> Hier:
         """See `MethodConfig.build`."""
@@ -136,15 +135,14 @@ class HierConfig(MethodConfig):
 
         return Hier(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """The smallest side that the region grids and the zones' grid divide and that divides all.
 
-        Averages of equal parts are then the averages of the whole. Boxes and masks need the whole
-        map.
+        Averages of equal parts are then the averages of the map. Boxes and masks need the full map.
         """
-        if self.reads_boxes or self.reads_masks:
-            return whole
+        if self.capabilities & {"boxes", "masks"}:
+            return full
         regions = self.grids if self.reads_parts else ()
         zones = (ZONE_GRID,) if self.reads_structures else ()
         step = lcm(self.pooled_side, *regions, *zones)
-        return next((side for side in range(step, whole, step) if whole % side == 0), whole)
+        return next((side for side in range(step, full, step) if full % side == 0), full)

@@ -1,7 +1,7 @@
 """HIER's fusions: an image and a text made one vector, which then is scored.
 
-A pair comes in as two sides, each a vector for the whole and its parts with a mask; every fusion
-gives one vector of the same width. `FUSIONS` is the whole registry.
+A pair comes in as two sides, each a global vector and the vectors of its parts with a mask; every
+fusion gives one vector of the same width. `FUSIONS` is the only registry.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ HEADS = 8
 
 
 class Side(NamedTuple):
-    """The images or the texts of P pairs: `whole_PD`, `parts_PAD`, `mask_PA` (True at parts)."""
+    """The images or the texts of P pairs: `vector_PD`, `parts_PAD`, `mask_PA` (True at parts)."""
 
-    whole: Tensor
+    vector: Tensor
     parts: Tensor
     mask: Tensor
 
@@ -61,7 +61,7 @@ class Concat(Fusion):
 
     def forward(self, image: Side, text: Side) -> Tensor:
         """See `Fusion.forward`."""
-        z_PD: Tensor = self.out(torch.cat([image.whole, text.whole], dim=-1))
+        z_PD: Tensor = self.out(torch.cat([image.vector, text.vector], dim=-1))
         return z_PD
 
 
@@ -78,15 +78,15 @@ class Additive(Fusion):
         self.energy = nn.Linear(width, 1, bias=False)
 
     def words(self, words_CWD: Tensor) -> Tensor:
-        """The words beside their part of the energy."""
+        """The words with their part of the energy."""
         return torch.cat([words_CWD, self.word(words_CWD)], dim=-1)
 
     def forward(self, image: Side, text: Side) -> Tensor:
         """See `Fusion.forward`."""
         words_PWD, term_PWD = text.parts.chunk(2, dim=-1)
-        energy_PW = self.energy(torch.tanh(self.image(image.whole)[:, None] + term_PWD))[..., 0]
+        energy_PW = self.energy(torch.tanh(self.image(image.vector)[:, None] + term_PWD))[..., 0]
         weight_PW = masked_softmax(energy_PW, text.mask)
-        return image.whole + torch.einsum("pw,pwd->pd", weight_PW, words_PWD)
+        return image.vector + torch.einsum("pw,pwd->pd", weight_PW, words_PWD)
 
 
 class MultiHead(Fusion):
@@ -106,19 +106,19 @@ class MultiHead(Fusion):
 
     def forward(self, image: Side, text: Side) -> Tensor:
         """See `Fusion.forward`."""
-        pairs, width = image.whole.shape
+        pairs, width = image.vector.shape
 
         def heads(x: Tensor) -> Tensor:
             return x.view(pairs, -1, HEADS, width // HEADS).transpose(1, 2)
 
         key, value = text.parts.chunk(2, dim=-1)
-        query_PH1E, key_PHWE = heads(self.query(image.whole)), heads(key)
+        query_PH1E, key_PHWE = heads(self.query(image.vector)), heads(key)
         energy_PH1W = query_PH1E @ key_PHWE.mT / (width // HEADS) ** 0.5
         weight_PH1W = masked_softmax(energy_PH1W, text.mask[:, None, None])
         mixed_PD = (weight_PH1W @ heads(value)).reshape(pairs, width)
         # A text without words adds nothing, not even the bias of `out`.
         added_PD = self.out(mixed_PD) * text.mask.any(dim=1, keepdim=True)
-        z_PD: Tensor = self.norm(image.whole + added_PD)
+        z_PD: Tensor = self.norm(image.vector + added_PD)
         return z_PD
 
 
@@ -134,7 +134,7 @@ class CoAttentive(Fusion):
         self.affinity = nn.Linear(width, width, bias=False)
 
     def regions(self, regions_BRD: Tensor) -> Tensor:
-        """The regions beside their part of the affinity."""
+        """The regions with their part of the affinity."""
         return torch.cat([regions_BRD, self.affinity(regions_BRD)], dim=-1)
 
     def forward(self, image: Side, text: Side) -> Tensor:
@@ -156,8 +156,8 @@ class Gated(Fusion):
 
     def forward(self, image: Side, text: Side) -> Tensor:
         """See `Fusion.forward`."""
-        gate_PD = torch.sigmoid(self.gate(torch.cat([image.whole, text.whole], dim=-1)))
-        return gate_PD * image.whole + (1 - gate_PD) * text.whole
+        gate_PD = torch.sigmoid(self.gate(torch.cat([image.vector, text.vector], dim=-1)))
+        return gate_PD * image.vector + (1 - gate_PD) * text.vector
 
 
 FUSIONS: dict[FusionName, type[Concat | Additive | MultiHead | CoAttentive | Gated]] = {
@@ -186,10 +186,10 @@ class FusionScorer(nn.Module):
         )
 
     def forward(self, image: Side, text: Side) -> Tensor:
-        """`scores_P` in [-1, 1] of pairs whose parts have been through the fusion's own maps."""
+        """`scores_P` in [-1, 1] of pairs whose parts have been through the fusion's maps."""
         z_PD = self.fusion(image, text)
         if self.mlp is None:
-            return functional.cosine_similarity(z_PD, text.whole, dim=-1)
+            return functional.cosine_similarity(z_PD, text.vector, dim=-1)
         score_P: Tensor = self.mlp(z_PD)[:, 0]
         return score_P
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 def queue_info_nce(
     query_BD: Tensor, key_BD: Tensor, queue_ND: Tensor, temperature: float
 ) -> Tensor:
-    r"""InfoNCE of each query's own key against the keys of a queue (MoCo, eq. 1).
+    r"""InfoNCE of each query's key against the keys of a queue (MoCo, eq. 1).
 
     $$L_{nce} = -\frac1B \sum_b \log \frac{e^{q_b k_b / t}}
     {e^{q_b k_b / t} + \sum_{k^-} e^{q_b k^- / t}}$$

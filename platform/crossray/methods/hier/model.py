@@ -15,8 +15,8 @@ from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.contract import (
     Alignment,
-    Method,
     PairScores,
+    Trainable,
     logit_scale,
     logit_scale_parameter,
     same_study,
@@ -53,7 +53,7 @@ from crossray.methods.hier.scores import (
 _RAGGED = ("words", "word_mask", "sentences", "sentence_mask")
 
 
-class Hier(Method):
+class Hier(Trainable[Batch]):
     """Alignment of regions with words, structures with sentences and image with text."""
 
     config: HierConfig
@@ -163,7 +163,7 @@ class Hier(Method):
         return parts
 
     def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
-        """Which cells of the grids each word attends at level 1; see `Method.alignment`."""
+        """Which cells of the grids each word attends at level 1; see `Encoder.alignment`."""
         if "region_word" not in self.config.levels or self.config.regions != "grid":
             return None
         grid_BCYX = self.image_grid(image)
@@ -197,7 +197,7 @@ class Hier(Method):
     def refine(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
     ) -> PairScores | None:
-        """What level 2 and the fusion add to the chosen pairs' scores; see `Method.refine`."""
+        """What level 2 and the fusion add to the chosen pairs' scores; see `Encoder.refine`."""
         added = []
         if self.refines:
             added.append(self._refined(images, texts, pairs_P2))
@@ -281,8 +281,8 @@ class Hier(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """One weighted ranking loss a level, one on the gated score, one on the fusion's.
 
-        Each process scores its own images against all texts; the rows are gathered, so that every
-        level is one full matrix over the whole batch.
+        Each process scores its images against all texts; the rows are gathered, so that every
+        level is one full matrix over the gathered batch.
         """
         images = self.represent_image(batch.image)
         texts = {

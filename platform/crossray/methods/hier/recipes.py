@@ -60,7 +60,7 @@ def hier_tiny() -> Recipe:
 
 
 def hier_pretrained_tiny() -> Recipe:
-    """Regions and words, and the whole, on frozen MobileNetV2 grids and MiniLM token states.
+    """Regions and words, images and texts, on frozen MobileNetV2 grids and MiniLM token states.
 
     Level 2 is off: a caption is one sentence, and its structures are zones of a chest. So is the
     gate: its loss draws the two levels together, and apart they make more different mistakes.

@@ -33,7 +33,7 @@ def grid_regions(grid_BCYX: Tensor, sides: tuple[int, ...]) -> Tensor:
 
 
 def boxes_with_whole(image: ImageBatch) -> tuple[Tensor, Tensor]:
-    """`boxes_BR4` and their mask with the whole picture as the first box, so that all have one.
+    """`boxes_BR4` and their mask with the full picture as the first box, so that all have one.
 
     Raises `CrossRayError` for images that come without boxes.
     """
@@ -61,7 +61,7 @@ def box_regions(grid_BCYX: Tensor, boxes_BR4: Tensor) -> Tensor:
 
 
 def masks_with_whole(image: ImageBatch) -> tuple[Tensor, Tensor]:
-    """`masks_BRYX` with the whole picture as the first, and `real_BR`, False at padding.
+    """`masks_BRYX` with the full picture as the first, and `real_BR`, False at padding.
 
     Raises `CrossRayError` for images that come without masks.
     """

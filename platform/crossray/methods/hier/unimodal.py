@@ -11,14 +11,15 @@ from torch.nn import functional
 
 from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, Pretext, TextBatch
+from crossray.core.types import ImageBatch, PretextBatch, TextBatch
 from crossray.data.clinical_terms import BUILT_IN
 from crossray.data.pretext.config import Masking, PretextConfig
 from crossray.encoders.heads import projection_head
 from crossray.encoders.image import ImageTower
 from crossray.encoders.momentum import MomentumEncoder
 from crossray.encoders.text import TextTower
-from crossray.methods.contract import Unimodal, UnimodalConfig
+from crossray.methods.config import Capability, MethodConfig
+from crossray.methods.contract import Unimodal
 from crossray.methods.hier.losses import (
     byol_loss,
     enqueued,
@@ -29,14 +30,13 @@ from crossray.methods.hier.losses import (
     rotation_loss,
     sentence_order_losses,
 )
-from crossray.methods.hier.pretext_heads import InpaintingDecoder, token_head
 
 ImageTask = Literal["rotation", "inpainting", "contrast"]
 IMAGE_TASKS: tuple[ImageTask, ...] = ("rotation", "inpainting", "contrast")
 
 
 @dataclass(frozen=True)
-class HierUnimodalConfig(UnimodalConfig):
+class HierUnimodalConfig(MethodConfig):
     """HIER, stage 1 (docs/methods/hier.md).
 
     Attributes:
@@ -49,15 +49,15 @@ class HierUnimodalConfig(UnimodalConfig):
         temperature: of MoCo.
         momentum: of MoCo's key encoder.
         byol_momentum: of BYOL's target, the first one; it rises to 1.
-        queue: keys that MoCo compares with. More than there are images makes an image its own
-            negative.
+        queue: keys that MoCo compares with. More than there are images makes an image a
+            negative of itself.
         rotation_as_augmentation: turn the views of contrast by quarter turns too.
         hidden_area: share of an image that inpainting hides.
         decoder: width of the decoder of inpainting.
         masking: what the text tower predicts: clinical terms, random tokens, none of either.
         masked_share: share of the terms or tokens that is masked.
-        terms: the list of clinical terms: `built-in`, or the absolute path of one's own or of UMLS'
-            MRCONSO.RRF.
+        terms: the list of clinical terms: `built-in`, or the absolute path of another list or of
+            UMLS' MRCONSO.RRF.
         sentence_order: weight c of predicting the order of two segments; 0 switches it off.
     """
 
@@ -98,7 +98,7 @@ class HierUnimodalConfig(UnimodalConfig):
         return HierUnimodal(self, load_weights)
 
     def pretext(self) -> PretextConfig:
-        """See `UnimodalConfig.pretext`."""
+        """See `MethodConfig.pretext`."""
         return PretextConfig(
             whole=bool({"rotation", "inpainting"} & set(self.image_tasks)),
             views="contrast" in self.image_tasks,
@@ -111,9 +111,12 @@ class HierUnimodalConfig(UnimodalConfig):
         )
 
     @property
-    def has_slow_encoder(self) -> bool:
-        """See `UnimodalConfig.has_slow_encoder`."""
-        return "contrast" in self.image_tasks
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        tasks: set[Capability] = {"pretext"}
+        if "contrast" in self.image_tasks:
+            tasks.add("slow_encoder")
+        return super().capabilities | tasks
 
 
 class HierUnimodal(Unimodal):
@@ -176,44 +179,43 @@ class HierUnimodal(Unimodal):
             "starts from it, with --init, and use that."
         )
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """A weighted term a task, over the whole batch."""
-        drawn, terms = batch.pretext, {}
-        assert drawn is not None
+    def losses(self, batch: PretextBatch) -> dict[str, Tensor]:
+        """A weighted term a task, over the gathered batch."""
+        terms: dict[str, Tensor] = {}
         if "rotation" in self.config.image_tasks:
-            logits_B4 = gather(self._rotation_logits(batch.image, drawn))
-            loss = rotation_loss(logits_B4, gather(drawn.turns_B))
+            logits_B4 = gather(self._rotation_logits(batch))
+            loss = rotation_loss(logits_B4, gather(batch.turns_B))
             terms["rotation"] = self.config.rotation_weight * loss
         if "inpainting" in self.config.image_tasks:
-            losses_B = gather(self._inpainting_losses(batch.image, drawn))
+            losses_B = gather(self._inpainting_losses(batch))
             terms["inpainting"] = self.config.inpainting_weight * losses_B.mean()
         if "contrast" in self.config.image_tasks:
-            terms["contrast"] = self._contrast(drawn.views_BVCYX)
+            terms["contrast"] = self._contrast(batch.views_BVCYX)
         if self.text_tower.frozen:
             return terms
-        self._count_texts(drawn)
+        self._count_texts(batch)
         states_BTD = self.text_states(batch.text)
         if self.config.masking != "none":
-            losses_M = masked_token_losses(*self._masked_tokens(states_BTD, drawn))
+            losses_M = masked_token_losses(*self._masked_tokens(states_BTD, batch))
             terms["masked_terms"] = _mean(losses_M, len(losses_M))
         if self.config.sentence_order:
-            losses_B = sentence_order_losses(self._order_logits(states_BTD), drawn.ordered_B)
-            loss = _mean(losses_B, int((drawn.ordered_B >= 0).sum()))
+            losses_B = sentence_order_losses(self._order_logits(states_BTD), batch.ordered_B)
+            loss = _mean(losses_B, int((batch.ordered_B >= 0).sum()))
             terms["sentence_order"] = self.config.sentence_order * loss
         return terms
 
-    def _rotation_logits(self, image: ImageBatch, drawn: Pretext) -> Tensor:
-        assert image.pixels_BCYX is not None
-        grid_BCYX = self.image_tower(turned(image.pixels_BCYX, drawn.turns_B))
+    def _rotation_logits(self, batch: PretextBatch) -> Tensor:
+        assert batch.image.pixels_BCYX is not None
+        grid_BCYX = self.image_tower(turned(batch.image.pixels_BCYX, batch.turns_B))
         logits_B4: Tensor = self.rotation_head(grid_BCYX.mean(dim=(2, 3)))
         return logits_B4
 
-    def _inpainting_losses(self, image: ImageBatch, drawn: Pretext) -> Tensor:
-        pixels_BCYX = image.pixels_BCYX
+    def _inpainting_losses(self, batch: PretextBatch) -> Tensor:
+        pixels_BCYX = batch.image.pixels_BCYX
         assert pixels_BCYX is not None
-        visible_BCYX = pixels_BCYX * ~drawn.hidden_BYX[:, None]
+        visible_BCYX = pixels_BCYX * ~batch.hidden_BYX[:, None]
         painted_BCYX = self.inpainting_decoder(self.image_tower(visible_BCYX))
-        return inpainting_losses(pixels_BCYX, painted_BCYX, drawn.hidden_BYX)
+        return inpainting_losses(pixels_BCYX, painted_BCYX, batch.hidden_BYX)
 
     def _contrast(self, views_BVCYX: Tensor) -> Tensor:
         one_BCYX, other_BCYX = views_BVCYX.unbind(dim=1)
@@ -230,18 +232,18 @@ class HierUnimodal(Unimodal):
         predicted_BD = gather(self.predictor(projected_BD))
         return byol_loss(predicted_BD, gather(self.slow_encoder(target_BCYX)))
 
-    def _masked_tokens(self, states_BTD: Tensor, drawn: Pretext) -> tuple[Tensor, Tensor]:
+    def _masked_tokens(self, states_BTD: Tensor, batch: PretextBatch) -> tuple[Tensor, Tensor]:
         """`logits_MV` and `target_M` of the masked tokens."""
-        masked_BT = drawn.targets_BT >= 0
-        return self.token_head(states_BTD[masked_BT]), drawn.targets_BT[masked_BT]
+        masked_BT = batch.targets_BT >= 0
+        return self.token_head(states_BTD[masked_BT]), batch.targets_BT[masked_BT]
 
     def _order_logits(self, states_BTD: Tensor) -> Tensor:
         logit_B: Tensor = self.order_head(states_BTD[:, 0]).squeeze(-1)
         return logit_B
 
-    def _count_texts(self, drawn: Pretext) -> None:
+    def _count_texts(self, batch: PretextBatch) -> None:
         if self.training:
-            fallback_B = gather(drawn.fallback_B)
+            fallback_B = gather(batch.fallback_B)
             self.texts_seen[0] += fallback_B.sum()
             self.texts_seen[1] += len(fallback_B)
 
@@ -260,23 +262,21 @@ class HierUnimodal(Unimodal):
         self._keys.clear()
 
     @torch.no_grad()
-    def measure(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
+    def measure(self, batch: PretextBatch) -> dict[str, dict[str, Tensor]]:
         """Accuracies of the tasks that have one, and the mean difference of hidden pixels."""
-        drawn, config = batch.pretext, self.config
-        assert drawn is not None
-        image, text = {}, {}
+        config, image, text = self.config, {}, {}
         if "rotation" in config.image_tasks:
-            guess_B = self._rotation_logits(batch.image, drawn).argmax(dim=1)
-            image["rotation accuracy"] = _sum(guess_B == drawn.turns_B)
+            guess_B = self._rotation_logits(batch).argmax(dim=1)
+            image["rotation accuracy"] = _sum(guess_B == batch.turns_B)
         if "inpainting" in config.image_tasks:
-            image["inpainting difference"] = _sum(self._inpainting_losses(batch.image, drawn))
+            image["inpainting difference"] = _sum(self._inpainting_losses(batch))
         states_BTD = self.text_states(batch.text) if not self.text_tower.frozen else None
         if states_BTD is not None and config.masking != "none":
-            logits_MV, target_M = self._masked_tokens(states_BTD, drawn)
+            logits_MV, target_M = self._masked_tokens(states_BTD, batch)
             text["masked token accuracy"] = _sum(logits_MV.argmax(dim=1) == target_M)
         if states_BTD is not None and config.sentence_order:
-            known_B = drawn.ordered_B >= 0
-            right_B = (self._order_logits(states_BTD) > 0) == (drawn.ordered_B == 1)
+            known_B = batch.ordered_B >= 0
+            right_B = (self._order_logits(states_BTD) > 0) == (batch.ordered_B == 1)
             text["sentence order accuracy"] = _sum(right_B[known_B])
         return {name: part for name, part in (("image", image), ("text", text)) if part}
 
@@ -288,8 +288,41 @@ class HierUnimodal(Unimodal):
         return {"text": {"without clinical terms": without / max(1, seen)}}
 
 
+class InpaintingDecoder(nn.Module):
+    """A feature map to pixels: two convolutions and a rearrangement of channels into pixels.
+
+    The last step is sub-pixel convolution (Shi et al. 2016, section 3.2); where the map's side does
+    not divide the image's, the picture is resized.
+    """
+
+    def __init__(self, channels: int, width: int, side: int, image_size: int) -> None:
+        super().__init__()
+        self.image_size = image_size
+        factor = -(-image_size // side)
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, width, kernel_size=1),
+            nn.GELU(),
+            nn.Conv2d(width, 3 * factor * factor, kernel_size=3, padding=1),
+            nn.PixelShuffle(factor),
+        )
+
+    def forward(self, grid_BCYX: Tensor) -> Tensor:
+        """`pixels_BCYX`, normalised as the input of the tower is."""
+        pixels_BCYX: Tensor = self.layers(grid_BCYX)
+        if pixels_BCYX.shape[-1] == self.image_size:
+            return pixels_BCYX
+        return functional.interpolate(pixels_BCYX, (self.image_size, self.image_size), mode="area")
+
+
+def token_head(width: int, vocab_size: int) -> nn.Sequential:
+    """States of masked tokens to logits over the vocabulary (BERT's head, its table not shared)."""
+    return nn.Sequential(
+        nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width), nn.Linear(width, vocab_size)
+    )
+
+
 def turned(pixels_BCYX: Tensor, turns_B: Tensor) -> Tensor:
-    """Every image turned by its own number of quarter turns, counter-clockwise."""
+    """Every image turned by its number of quarter turns, counter-clockwise."""
     turned_BCYX = torch.empty_like(pixels_BCYX)
     for turns in range(4):
         rows = turns_B == turns

@@ -16,7 +16,8 @@ from torch.nn import functional
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.scda import descriptor, object_mask
-from crossray.methods.contract import ClosedForm, MethodConfig
+from crossray.methods.config import Capability, MethodConfig
+from crossray.methods.contract import ClosedForm
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,20 @@ class ImageFeaturesConfig(MethodConfig):
     """
 
     name: ClassVar[str] = "image_features"
-    closed_form: ClassVar[bool] = True
-    image_search: ClassVar[bool] = True
     pooling: Literal["mean", "scda"] = "mean"
 
     @property
-    def image_only(self) -> bool:
-        """See `MethodConfig.image_only`."""
-        return True
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        return super().capabilities | {"closed_form", "images_only", "image_search"}
 
     def build(self, load_weights: bool = True) -> ImageFeatures:
         """See `MethodConfig.build`."""
         return ImageFeatures(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell for the mean, all of them to find the object."""
-        return 1 if self.pooling == "mean" else whole
+        return 1 if self.pooling == "mean" else full
 
 
 class ImageFeatures(ClosedForm):

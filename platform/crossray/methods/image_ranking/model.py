@@ -12,7 +12,8 @@ from crossray.core.distributed import gather
 from crossray.core.types import Batch, ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.losses.triplets import TripletForm, label_triplet_loss, triplet_term
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.config import Capability, SupervisedConfig
+from crossray.methods.contract import Trainable
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,24 @@ class ImageRankingConfig(SupervisedConfig):
     """
 
     name: ClassVar[str] = "image_ranking"
-    image_search: ClassVar[bool] = True
     triplet: TripletForm = "margin"
     margin: float = 0.2
 
     @property
-    def image_only(self) -> bool:
-        """See `MethodConfig.image_only`."""
-        return True
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        return super().capabilities | {"images_only", "image_search"}
 
     def build(self, load_weights: bool = True) -> ImageRanking:
         """See `MethodConfig.build`."""
         return ImageRanking(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
 
-class ImageRanking(Method):
+class ImageRanking(Trainable[Batch]):
     """A tower without a head; another run starts from its weights."""
 
     config: ImageRankingConfig

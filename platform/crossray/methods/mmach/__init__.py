@@ -1,9 +1,9 @@
 """MMACH: multi-label modality-enhanced attention hashing (Zou et al. 2022).
 
 A label network, fed with the names of an item's labels enriched by its image and its text,
-supervises an image and a text hash network. `attention.py` and `objective.py` hold the equations,
-`triplets.py` the sampler, `networks.py` the three networks, `model.py` what is published and
-`training.py` what surrounds it while it is trained.
+supervises an image and a text hash network. `label_features.py`, `losses.py` and `objective.py`
+hold the equations, `triplets.py` the sampler, `networks.py` the three networks, `model.py` what is
+published and `training.py` what surrounds it while it is trained.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from crossray.methods.ablation import Ablation, vary
 from crossray.methods.mmach.recipes import mmach_pretrained_tiny
 from crossray.methods.recipe import Recipe
 
-# The paper's own exceptions: MLSDCH leads on NUS-WIDE (64 bits, image to text) and on MS COCO
+# Exceptions in the paper: MLSDCH leads on NUS-WIDE (64 bits, image to text) and on MS COCO
 # (16 bits, text to image).
 CLAIMS = (
     Claim("full", "mlsdch", "mAP@all", "Table 2, image to text, and Table 3, text to image"),

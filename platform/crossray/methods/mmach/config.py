@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tyro.conf import Suppress
 
 from crossray.core.errors import CrossRayError
-from crossray.methods.contract import HashingConfig, SupervisedConfig
+from crossray.methods.config import HashingConfig, SupervisedConfig
 from crossray.methods.mmach.networks import Norm
 from crossray.methods.mmach.objective import Weight
 
@@ -87,6 +87,6 @@ class MmachConfig(HashingConfig, SupervisedConfig):
 
         return Mmach(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1

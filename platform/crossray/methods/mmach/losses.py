@@ -47,7 +47,9 @@ def _cosines(a_AD: Tensor, b_BD: Tensor) -> Tensor:
     return a_AD @ b_BD.T
 
 
-def label_triplet_loss(anchor_AK: Tensor, near_AK: Tensor, far_AK: Tensor, margin: float) -> Tensor:
+def ranked_triplet_loss(
+    anchor_AK: Tensor, near_AK: Tensor, far_AK: Tensor, margin: float
+) -> Tensor:
     r"""Equation 4: the sum over triplets of how far the near item is from being nearer.
 
     $$J(a; b, c \mid \gamma) = \sum \big[ \|a-b\|^2 - \|a-c\|^2 + \gamma \big]_+$$

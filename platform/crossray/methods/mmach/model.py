@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 from torch.nn import functional
 
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, TextBatch
+from crossray.core.types import ImageBatch, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import Hashing, Method, TrainingSet
+from crossray.methods.contract import Hashing, TrainingSet
 from crossray.methods.mmach.config import MmachConfig
 from crossray.methods.mmach.networks import HashNetwork
+
+if TYPE_CHECKING:
+    from crossray.methods.mmach.training import MmachTraining
 
 
 class Mmach(Hashing):
@@ -64,15 +69,11 @@ class Mmach(Hashing):
         """The embedding itself: a positive factor changes no sign."""
         return z_BD
 
-    def prepare(self, training: TrainingSet) -> Method:
+    def prepare(self, training: TrainingSet) -> MmachTraining:
         """The model with its label network and the outputs of all training rows."""
         from crossray.methods.mmach.training import MmachTraining
 
         return MmachTraining(self, training)
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Only `prepare` knows the labels of the training split."""
-        raise TypeError("Mmach is trained by what its `prepare` gives")
 
 
 def _network(config: MmachConfig, dim: int, side: str) -> HashNetwork:

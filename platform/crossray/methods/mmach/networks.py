@@ -15,7 +15,7 @@ Norm = Literal["batch", "local_response"]
 
 
 class MultiScale(nn.Module):
-    """A vector beside itself averaged at several scales, as channels (SSAH, Li et al. 2018)."""
+    """A vector and itself averaged at several scales, as channels (SSAH, Li et al. 2018)."""
 
     def __init__(self, scales: Sequence[int]) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class HashNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.multi_scale = MultiScale(scales)
-        # A convolution whose kernel is the whole vector is a linear map of all channels.
+        # A convolution as long as the vector is a linear map of all channels.
         self.wide = nn.Linear((len(scales) + 1) * dim, wide)
         self.wide_norm = _norm(norm, wide)
         self.narrow = nn.Linear(wide, narrow)

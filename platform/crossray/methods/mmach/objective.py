@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from crossray.methods.mmach.losses import label_triplet_loss, quantisation_error
+from crossray.methods.mmach.losses import quantisation_error, ranked_triplet_loss
 from crossray.methods.mmach.triplets import Triplets
 
 Weight = Literal["mean", "paper"]
@@ -21,7 +21,7 @@ class Scale:
     """What sums over triplets and over rows are multiplied by in equation 10.
 
     `items`: n, of the training split, as many as triplets a set has in an epoch. `paper` weighs a
-    set by 1 / (n^2 k), which leaves next to nothing of it beside the codes; `mean` by one over the
+    set by 1 / (n^2 k), which leaves next to nothing of it against the codes; `mean` by one over the
     triplets that were drawn.
     """
 
@@ -79,7 +79,7 @@ def text_label_loss(
     return _both_ways(label_NK, text_NK, (of_label, of_text), margins, scale)
 
 
-def quantisation_loss(
+def common_code_loss(
     codes_NK: Tensor, outputs_NK: Tensor, rows_B: Tensor, alpha: float, scale: Scale
 ) -> Tensor:
     """One modality's part of alpha times equation 9, over the rows at hand; a scalar >= 0."""
@@ -95,10 +95,10 @@ def _both_ways(
     scale: Scale,
 ) -> Tensor:
     of_x, of_y = triplets
-    x_anchors = label_triplet_loss(
+    x_anchors = ranked_triplet_loss(
         x_NK[of_x.anchor_A], y_NK[of_x.near_A], y_NK[of_x.far_A], margins[0]
     )
-    y_anchors = label_triplet_loss(
+    y_anchors = ranked_triplet_loss(
         y_NK[of_y.anchor_A], x_NK[of_y.near_A], x_NK[of_y.far_A], margins[1]
     )
     return (

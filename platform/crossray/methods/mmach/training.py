@@ -12,28 +12,25 @@ from torch.nn import functional
 
 from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
-from crossray.core.types import Batch, ImageBatch, TextBatch
-from crossray.encoders.image import ImageTower
-from crossray.encoders.text import TextTower
-from crossray.methods.contract import Method, Phase, TrainingSet
-from crossray.methods.mmach.attention import enhanced_labels
+from crossray.core.types import Batch
+from crossray.methods.contract import Phase, TrainingSet, Wrapped
 from crossray.methods.mmach.config import MmachConfig
-from crossray.methods.mmach.label_features import fixed_map, label_features
+from crossray.methods.mmach.label_features import enhanced_labels, fixed_map, label_features
 from crossray.methods.mmach.losses import common_codes, label_cosine_loss
 from crossray.methods.mmach.model import Mmach
 from crossray.methods.mmach.networks import label_network
 from crossray.methods.mmach.objective import (
     Scale,
+    common_code_loss,
     image_label_loss,
-    quantisation_loss,
     text_label_loss,
 )
 from crossray.methods.mmach.triplets import Triplets, draw_triplets
 
-MODALITIES = ("label", "image", "text")
+NETWORKS = ("label", "image", "text")
 
 
-class MmachTraining(Method):
+class MmachTraining(Wrapped[Batch]):
     """Algorithm 1: passes over the training split update the three networks in turn.
 
     While one is updated, the outputs of the other two are read from tables with a row for every
@@ -62,7 +59,7 @@ class MmachTraining(Method):
                 "no item of the training split carries a label, so there is nothing for MMACH to "
                 "learn from; give a training split with labels."
             )
-        self.config, self.method, self.seed = method.config, method, training.seed
+        self.method, self.seed = method, training.seed
         self.label_network = label_network(width, method.config.label_hidden, method.config.bits)
         self._scale = Scale(method.config.weight, len(labels_NC), method.config.bits)
         features_UW, set_N = label_features(method, training)
@@ -72,37 +69,19 @@ class MmachTraining(Method):
         map_CW = fixed_map(method.image_tower.channels, width, training.seed)
         self.register_buffer("image_map_CW", map_CW, persistent=False)
         draws = torch.Generator().manual_seed(training.seed)
-        for modality in MODALITIES:
+        for modality in NETWORKS:
             outputs_NK = torch.randn(len(labels_NC), method.config.bits, generator=draws).tanh()
             self.register_buffer(f"{modality}_NK", outputs_NK)
         self.register_buffer("codes_NK", common_codes(self.image_NK, self.text_NK, self.label_NK))
         for counter in ("updating", "draws", "skipped"):
             self.register_buffer(counter, torch.zeros((), dtype=torch.int64))
 
-    @property
-    def image_tower(self) -> ImageTower:  # type: ignore[override]
-        """The method's."""
-        return self.method.image_tower
-
-    @property
-    def text_tower(self) -> TextTower:  # type: ignore[override]
-        """The method's."""
-        return self.method.text_tower
-
-    def product(self) -> Method:
+    def published_method(self) -> Mmach:
         """The hash networks of images and texts."""
         return self.method
 
-    def encode_image(self, image: ImageBatch) -> Tensor:
-        """The method's."""
-        return self.method.encode_image(image)
-
-    def encode_text(self, text: TextBatch) -> Tensor:
-        """The method's."""
-        return self.method.encode_text(text)
-
     def phases(self) -> tuple[Phase, ...]:
-        """One pass for each of the three networks; a tower that learns does so with its own."""
+        """One pass for each of the three networks; a tower that learns does so with its network."""
         kind = self.config.optimizer
         return (
             Phase("label", ("label_network.",), optimizer=kind, turn="epoch"),
@@ -111,7 +90,7 @@ class MmachTraining(Method):
         )
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The terms of all phases, each with its own network's outputs live."""
+        """The terms of all phases, each with the outputs of its network live."""
         terms: dict[str, Tensor] = {}
         for phase in self.phases():
             terms |= self.phase_losses(phase, batch)
@@ -125,17 +104,17 @@ class MmachTraining(Method):
         assert batch.rows_B is not None
         rows_B = gather(batch.rows_B)
         self._begin(phase)
-        own_BK = gather(self._outputs(phase.name, batch))
-        tables = {modality: getattr(self, f"{modality}_NK") for modality in MODALITIES}
-        tables[phase.name] = tables[phase.name].index_copy(0, rows_B, own_BK)
+        live_BK = gather(self._outputs(phase.name, batch))
+        tables = {modality: getattr(self, f"{modality}_NK") for modality in NETWORKS}
+        tables[phase.name] = tables[phase.name].index_copy(0, rows_B, live_BK)
         if self.training:
-            getattr(self, f"{phase.name}_NK").index_copy_(0, rows_B, own_BK.detach())
+            getattr(self, f"{phase.name}_NK").index_copy_(0, rows_B, live_BK.detach())
         terms = {
             f"{phase.name}_{other}": self._bridge(other, phase.name, tables, rows_B)
             for other in ("image", "text")
             if phase.name in ("label", other)
         }
-        terms[f"{phase.name}_quantisation"] = quantisation_loss(
+        terms[f"{phase.name}_quantisation"] = common_code_loss(
             self.codes_NK, tables[phase.name], rows_B, self.config.alpha, self._scale
         )
         if self.training:
@@ -148,7 +127,7 @@ class MmachTraining(Method):
 
     def _begin(self, phase: Phase) -> None:
         """At the turn of a phase the count starts anew; at the first one's the codes do too (7)."""
-        turn = MODALITIES.index(phase.name)
+        turn = NETWORKS.index(phase.name)
         if not self.training or turn == int(self.updating):
             return
         if turn == 0:
@@ -182,9 +161,9 @@ class MmachTraining(Method):
         """Equation 5 or 6 with the labels and images or texts, or what MMACH-MSE has there."""
         label_NK, other_NK = tables["label"], tables[other]
         if self.config.objective == "mse":
-            own_BK = tables[live][rows_B]
-            whole_NK = other_NK if live == "label" else label_NK
-            return label_cosine_loss(own_BK, whole_NK, self.labels_NC[rows_B], self.labels_NC)
+            live_BK = tables[live][rows_B]
+            other_side_NK = other_NK if live == "label" else label_NK
+            return label_cosine_loss(live_BK, other_side_NK, self.labels_NC[rows_B], self.labels_NC)
         gammas = self.config.gammas
         of_label = self._draw(rows_B, live != "label", f"label {other}")
         of_other = self._draw(rows_B, live == "label", f"{other} label")
@@ -195,9 +174,9 @@ class MmachTraining(Method):
 
     def _draw(self, rows_B: Tensor, within_batch: bool, of: str) -> Triplets:
         """Triplets of the batch's rows; only outputs that were just computed can learn as b, c."""
-        whole_N = torch.arange(len(self.labels_NC), device=rows_B.device)
+        rows_N = torch.arange(len(self.labels_NC), device=rows_B.device)
         rng = np.random.default_rng((self.seed, int(self.draws), *of.encode()))
-        candidates_M = rows_B if within_batch else whole_N
+        candidates_M = rows_B if within_batch else rows_N
         triplets = draw_triplets(self.labels_NC, rows_B, candidates_M, rng, self.config.tries)
         if self.training:
             self.skipped += triplets.skipped

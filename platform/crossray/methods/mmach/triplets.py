@@ -26,7 +26,7 @@ def draw_triplets(
 ) -> Triplets:
     """One triplet an anchor, near and far drawn evenly from the candidates until they fit.
 
-    Near may be the anchor's own row. An anchor that `tries` draws do not serve is skipped: those
+    Near may be the row of the anchor. An anchor that `tries` draws do not serve is skipped: those
     without label, and those that share as many labels with all candidates.
     """
     device = labels_NC.device

@@ -23,13 +23,13 @@ CLAIMS = (
 def variants(base: Recipe) -> dict[str, Recipe]:
     """Texts dropped (Image-MMDL), the crop dropped, and each open choice made otherwise.
 
-    Without the crop the tower sees whole images; a base without a localiser has no such variant.
-    The ranking loss is a run of its own, whose weights a base may start from.
+    Without the crop the tower sees full images; a base without a localiser has no such variant.
+    The ranking loss is a separate run, whose weights a base may start from.
     """
     method = base.method
     assert isinstance(method, MmdlConfig)
-    whole = replace(method.image, localiser=None)
-    cropped = {"no-scda": vary(base, image=whole)} if method.image.localiser else {}
+    uncropped = replace(method.image, localiser=None)
+    cropped = {"no-scda": vary(base, image=uncropped)} if method.image.localiser else {}
     return {
         FULL: base,
         "no-text": vary(base, modalities=("image",)),

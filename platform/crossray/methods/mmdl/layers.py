@@ -19,7 +19,7 @@ OUT_ACTS: tuple[OutAct, ...] = get_args(OutAct)
 class SharedEncoder(nn.Module):
     """Three fully connected layers, ReLU between them; the later two are one for all modalities.
 
-    `own_first` gives each modality its own first layer; `pad` fills the narrower features up with
+    `own_first` gives each modality a first layer; `pad` fills the narrower features up with
     zeros, so that one first layer serves both.
     """
 

@@ -13,7 +13,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
-from crossray.methods.contract import Method, SupervisedConfig
+from crossray.methods.config import Capability, SupervisedConfig
+from crossray.methods.contract import Trainable
 from crossray.methods.mmdl.layers import (
     MODALITIES,
     Modality,
@@ -22,7 +23,8 @@ from crossray.methods.mmdl.layers import (
     Sharing,
     coupling_matrix,
 )
-from crossray.methods.mmdl.losses import label_residual
+
+_EPS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,6 @@ class MmdlConfig(SupervisedConfig):
     """
 
     name: ClassVar[str] = "mmdl"
-    image_search: ClassVar[bool] = True
     modalities: tuple[Modality, ...] = MODALITIES
     hidden: int = 1024
     embedding: int = 512
@@ -64,20 +65,21 @@ class MmdlConfig(SupervisedConfig):
             )
 
     @property
-    def image_only(self) -> bool:
-        """See `MethodConfig.image_only`."""
-        return "text" not in self.modalities
+    def capabilities(self) -> frozenset[Capability]:
+        """See `MethodConfig.capabilities`."""
+        reads_texts = "text" in self.modalities
+        return super().capabilities | {"image_search", *(() if reads_texts else ("images_only",))}
 
     def build(self, load_weights: bool = True) -> Mmdl:
         """See `MethodConfig.build`."""
         return Mmdl(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """One cell: only the mean over the map is used."""
         return 1
 
 
-class Mmdl(Method):
+class Mmdl(Trainable[Batch]):
     """Shared layers over pooled features, and a matrix that turns what they give into labels."""
 
     config: MmdlConfig
@@ -101,7 +103,7 @@ class Mmdl(Method):
 
     def encode_text(self, text: TextBatch) -> Tensor:
         """`z_BD`: as of images."""
-        if self.config.image_only:
+        if "text" not in self.config.modalities:
             raise self.config.no_text()
         return functional.normalize(self._text_h(text), dim=-1)
 
@@ -116,7 +118,7 @@ class Mmdl(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """`image` and `text` are equation 1 of each modality; their sum is equation 2.
 
-        Means over a process' own rows, whose average over processes is that of the whole batch.
+        Means over the rows of a process; their average over processes is that of all rows.
         """
         labels_BC = batch.labels_BC
         assert labels_BC is not None
@@ -133,3 +135,23 @@ class Mmdl(Method):
         pooled_BW = pool(self.text_states(text), text.mask_BT, self.config.text_pooling)
         h_BD: Tensor = self.encoder(pooled_BW, "text")
         return h_BD
+
+
+def label_residual(h_BD: Tensor, coupling_DC: Tensor, labels_BC: Tensor) -> Tensor:
+    r"""Equation 1: the mean over the rows of the distance between mapped embedding and labels.
+
+    $$L^i = \frac{1}{n_i} \sum_j \lVert P^T h^i_j - y^i_j \rVert_2$$
+
+    The norm is not squared, so a row far from its labels pulls no harder than one that is close.
+
+    Args:
+        h_BD: embeddings of one modality.
+        coupling_DC: P, which all modalities share.
+        labels_BC: 1 where a row carries a label, else 0.
+
+    Returns:
+        A scalar >= 0.
+    """
+    residual_BC = h_BD @ coupling_DC - labels_BC
+    # Without the bound the gradient of a row of zeros would be NaN.
+    return residual_BC.square().sum(dim=-1).clamp(min=_EPS**2).sqrt().mean()

@@ -72,8 +72,8 @@ class Hubness(nn.Module):
         r_B = nearest_BK.mean(dim=-1).clamp(-1, 1)
         one_B, rest_B = torch.ones_like(r_B), (1 - r_B.square()).sqrt()
         none_B = torch.zeros_like(r_B)
-        own = (one_B, -r_B, rest_B, none_B) if image else (-r_B, one_B, none_B, rest_B)
-        longer_BE = torch.cat([z_BD, math.sqrt(self.weight) * torch.stack(own, dim=-1)], dim=-1)
+        extra = (one_B, -r_B, rest_B, none_B) if image else (-r_B, one_B, none_B, rest_B)
+        longer_BE = torch.cat([z_BD, math.sqrt(self.weight) * torch.stack(extra, dim=-1)], dim=-1)
         return longer_BE / math.sqrt(1 + 2 * self.weight)
 
     def before(self, z_BE: Tensor) -> Tensor:

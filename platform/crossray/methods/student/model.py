@@ -22,9 +22,9 @@ from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.methods.contract import Hashing, HashingConfig, same_study
+from crossray.methods.config import HashingConfig
+from crossray.methods.contract import Hashing, Trainable, same_study
 from crossray.methods.student.hubness import EXTRA, HubnessConfig
-from crossray.methods.student.losses import bit_balance_loss, quantisation_loss
 
 _IMAGE_TYPE = 1  # the trunk's second token type; sub-words are of its first
 
@@ -37,7 +37,7 @@ class StudentConfig(HashingConfig):
     feature map are the tokens of an image. A tower of depth 0 is a plain patch stem.
 
     Attributes:
-        grid: average the feature map to this many rows and columns; None keeps it whole.
+        grid: average the feature map to this many rows and columns; None keeps it as it is.
         pooling: the first token's state, or the mean over the tokens.
         task: the loss of the embeddings: ranking by hard negatives, or InfoNCE over the
             batch. Codes always learn by ranking.
@@ -64,13 +64,13 @@ class StudentConfig(HashingConfig):
         """See `MethodConfig.build`."""
         return Student(self, load_weights)
 
-    def map_side(self, whole: int) -> int:
+    def map_side(self, full: int) -> int:
         """See `MethodConfig.map_side`."""
-        return self.grid or whole
+        return self.grid or full
 
 
-class Student(Hashing):
-    """A dual encoder whose two encoders are one trunk, with codes beside its embeddings."""
+class Student(Hashing, Trainable[Batch]):
+    """A dual encoder whose two encoders are one trunk, with codes besides its embeddings."""
 
     config: StudentConfig
 
@@ -161,7 +161,7 @@ class Student(Hashing):
     def own_losses(
         self, images: Representation, texts: Representation, same_BB: Tensor
     ) -> dict[str, Tensor]:
-        """`losses` of representations of the whole batch."""
+        """`losses` of representations of the gathered batch."""
         config = self.config
         z_BB = images["z"] @ texts["z"].T
         h_BB = images["h"] @ texts["h"].T / config.bits
@@ -200,7 +200,7 @@ def _mean(losses: list[Tensor]) -> Tensor:
 
 
 def _require_bert(tower: TextTower, config: StudentConfig) -> None:
-    """Images enter a BERT after its embeddings, with a token type of their own."""
+    """Images enter a BERT after its embeddings, with another token type."""
     embeddings: Any = getattr(tower.trunk, "embeddings", None)
     types = getattr(embeddings, "token_type_embeddings", None)
     if not hasattr(tower.trunk, "encoder") or types is None or types.num_embeddings <= _IMAGE_TYPE:
@@ -208,3 +208,24 @@ def _require_bert(tower: TextTower, config: StudentConfig) -> None:
             f"the text tower {config.text.weights!r} cannot be shared with images: the trunk must "
             "be a BERT with two token types; choose one, or train from scratch."
         )
+
+
+def quantisation_loss(outputs_BK: Tensor) -> Tensor:
+    r"""How far the outputs are from -1 and +1.
+
+    $$\frac1{BK} \sum_{b,k} (|h_{bk}| - 1)^2$$
+
+    Zhu et al. 2016 (Deep Hashing Network), eq. 6, squared. Returns a scalar in [0, 1] for outputs
+    in [-1, 1].
+    """
+    return (outputs_BK.abs() - 1).square().mean()
+
+
+def bit_balance_loss(outputs_BK: Tensor) -> Tensor:
+    r"""How far each bit is from being +1 for half of the items.
+
+    $$\frac1K \sum_k \Big( \frac1B \sum_b h_{bk} \Big)^2$$
+
+    Weiss et al. 2009 (Spectral Hashing), the balance constraint of eq. 3. Returns a scalar >= 0.
+    """
+    return outputs_BK.mean(dim=0).square().mean()

@@ -1,4 +1,4 @@
-"""`python -m crossray.monitoring.boards serve/dashboards`: write the dashboards anew."""
+"""`python -m crossray.monitoring.boards serve/dashboards`: write the dashboards again."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who may ask: a bearer token on everything but the page and the health checks."""
+"""Authentication: a bearer token on everything but the page and the health checks."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """The whole body, which counts as held until the block ends.
+        """The complete body, which counts as held until the block ends.
 
         Raises:
             Problem: 400 for a client that hangs up, 408 for one that is too slow, 413 for a body

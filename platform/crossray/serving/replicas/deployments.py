@@ -1,4 +1,4 @@
-"""How Ray Serve runs a deployment: what is set on purpose instead of left to its defaults."""
+"""Options of Ray Serve's deployments, where its defaults do not fit."""
 
 from __future__ import annotations
 

@@ -51,14 +51,14 @@ class EncoderReplica:
         self._encoder = QueryEncoder(lineage, config, device(config.encoders))
 
     async def encode_text(self, text: str, represent: bool) -> Query | Refusal:
-        """The query that a text is."""
+        """A text as a query."""
         try:
             return await self._encoder.text(text, represent)
         except CrossRayError as error:
             return Refusal(str(error))
 
     async def encode_image(self, image: bytes, represent: bool) -> Query | Refusal:
-        """The query that an encoded image is."""
+        """An encoded image as a query."""
         try:
             return await self._encoder.image(image, represent)
         except CrossRayError as error:

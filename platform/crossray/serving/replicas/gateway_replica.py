@@ -31,8 +31,8 @@ from crossray.serving.problem import unavailable
 from crossray.serving.searching import Searcher
 
 _READY_SECONDS = 5.0
-# Ray keeps a question until a replica is there. One that is not answered after the first time asks
-# whether its deployment is there, which all but a lost one answer within the second.
+# Ray keeps a request until a replica is there. Where no answer comes within the first time, a probe
+# asks whether the deployment is there, which any but a lost one answers within the second.
 _PATIENCE_SECONDS, _PROBE_SECONDS = 0.3, 0.6
 # What Ray raises when a replica has died, is not there yet or has too much to do.
 _LOST = (RayActorError, RayServeException, TaskCancelledError)
@@ -135,9 +135,9 @@ async def _ask(deployment: DeploymentHandle[Any], method: str, *arguments: Any) 
 
 
 async def _answer(deployment: DeploymentHandle[Any], method: str, *arguments: Any) -> Any:
-    """The answer of a replica; one that died under the question is replaced once.
+    """The answer of a replica; asked once more where the replica died.
 
-    Questions change nothing, so a second one is harmless.
+    A request changes nothing, so that repeating it is harmless.
     """
     try:
         return await getattr(deployment, method).remote(*arguments)

@@ -21,7 +21,6 @@ from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.split import Split
 from crossray.evaluation.report.sweep_trial import BITS_PER_BYTE, State, SweepTrial
 from crossray.index.kinds import KINDS
-from crossray.methods.contract import Hashing, HashingConfig
 from crossray.methods.recipe import TrainConfig
 from crossray.model_evaluation.evaluation_data import open_evaluation_data
 from crossray.model_evaluation.validation import Quality, validate
@@ -128,9 +127,9 @@ def measure(
     opened = open_evaluation_data(model, None if features else pairs, features)
     method, corpus = opened.method, opened.open_split(split)
     quality = None
-    if isinstance(method, Hashing):
+    if (hashing := method.hashing()) is not None:
         found = validate(
-            CodeScorer(method), corpus, train.validation_items, 0, "cpu", torch.float32,
+            CodeScorer(hashing), corpus, train.validation_items, 0, "cpu", torch.float32,
             train.select_by,
         )  # fmt: skip
         quality = mean_quality(found, train.select_by)
@@ -209,9 +208,7 @@ def evaluation(
 ) -> Evaluate:
     """The evaluation of a trial's model, by its codes where it makes some."""
     config = trials.recipe.method
-    codes = None
-    if isinstance(config, HashingConfig):
-        codes = int(model.manifest.config["method"]["bits"])
+    codes = int(model.manifest.config["method"]["bits"]) if config.code_bits else None
     features = trials.features if trials.pairs is None else None
     return Evaluate(
         model.uri, trials.pairs, out, features, split, protocol, codes=codes,

@@ -29,7 +29,6 @@ from crossray.core.store import resolve, store_root
 from crossray.evaluation.report.sweep_report import write_sweep_report
 from crossray.evaluation.report.sweep_trial import SweepTrial, finished, picked
 from crossray.methods.recipe import Recipe
-from crossray.stages.distill import StudentRecipe
 from crossray.stages.recipe_files import recipe_to_dict
 from crossray.studies.single_runs import evaluate_once, report_content
 from crossray.studies.sweep.progress import SweepProgress
@@ -148,12 +147,12 @@ class Sweep:
 
     def _check(self) -> None:
         self.recipe.check()
-        if (self.teacher is not None) != isinstance(self.recipe, StudentRecipe):
+        if (self.teacher is not None) != self.recipe.needs_teacher:
             raise CrossRayError(
                 f"{self.recipe.name} is the recipe of a "
                 f"{'teacher; leave --teacher out' if self.teacher else 'student; give --teacher'}."
             )
-        if self.recipe.method.closed_form:
+        if "closed_form" in self.recipe.method.capabilities:
             raise CrossRayError(
                 f"{self.recipe.name} is fitted at once and has no epochs to search by; fit it with "
                 "each value in turn."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyarrow import fs
 from ray import tune
@@ -13,14 +13,16 @@ from ray.train import Checkpoint
 from ray.train.v2.api.callback import UserCallback
 from ray.util.queue import Empty, Queue
 
-from crossray.cluster.ray_private import TrainRunContext
 from crossray.core.store import STORE_VARIABLE, exists
-from crossray.methods.contract import HashingConfig, MethodConfig
+from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import Recipe
 from crossray.stages.distill import Distill, StudentRecipe
 from crossray.stages.pretrain import Pretrain
 from crossray.studies.sweep.space import PAIRS, Values, with_fields
 from crossray.training.run import Watch
+
+if TYPE_CHECKING:
+    from crossray.cluster.ray_private import TrainRunContext
 
 EPOCH, QUALITY, VALUE, BITS, STORAGE = "epoch", "quality", "value", "bits", "storage"
 TURN = "turn"
@@ -98,7 +100,7 @@ def train_trial(values: dict[str, Any], trials: Trials) -> None:
 
 def stored_bits(method: MethodConfig) -> int:
     """What an item takes in an index: its code, or its vector in float16."""
-    return method.bits if isinstance(method, HashingConfig) else _HALF_FLOAT_BITS * method.embedding
+    return method.code_bits or _HALF_FLOAT_BITS * method.embedding
 
 
 class _EpochReports(UserCallback):

@@ -1,4 +1,4 @@
-"""The last step of a distillation: what a student's correction for hubs is measured by."""
+"""The last step of a distillation: the anchors of a student's correction for hubs."""
 
 from __future__ import annotations
 
