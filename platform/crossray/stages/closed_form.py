@@ -62,9 +62,7 @@ def _validated(method: ClosedForm, spec: RunSpec) -> Quality:
     if not spec.source.manifest.metrics.get("splits", {}).get("val"):
         return {}
     train, corpus = spec.recipe.train, _corpus(spec, "val")
-    return validate(
-        method, corpus, train.validation_items, train.rerank, "cpu", torch.float32, train.select_by
-    )
+    return validate(method, corpus, train.validation_items, train.rerank, "cpu", torch.float32)
 
 
 def paired_features(

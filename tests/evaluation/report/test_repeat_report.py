@@ -19,7 +19,7 @@ from crossray.core.errors import CrossRayError
 from crossray.evaluation.report.report import DIRECTIONS
 from crossray.evaluation.report.study_contents import Over, write_spread
 from crossray.evaluation.significance.compare import compare_repeats
-from crossray.evaluation.significance.spread import spread_of
+from crossray.evaluation.significance.paired_t_test import spread_of
 
 METRICS = ("R@10", "median_rank", "mAP@all")
 

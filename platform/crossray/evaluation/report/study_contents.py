@@ -18,7 +18,7 @@ from crossray.evaluation.report.study_report import StudyPoint, explain, tables,
 from crossray.evaluation.significance.bootstrap import ratio_of_means
 from crossray.evaluation.significance.claims import Claim, Values, judge_claims
 from crossray.evaluation.significance.compare import QUERY_ID
-from crossray.evaluation.significance.spread import spread_of
+from crossray.evaluation.significance.paired_t_test import spread_of
 from crossray.evaluation.significance.variants import with_differences
 
 Over = Literal["seeds", "folds"]
