@@ -58,7 +58,14 @@ class Pretrain:
                 f"{recipe.name} trains towers, so it reads images and texts themselves; leave "
                 "--features out."
             )
-        spec = self._from_features() if self.features is not None else self._from_pairs(init)
+        if self.features is not None:
+            spec = self._from_features(self.features)
+        elif self.pairs is not None:
+            spec = self._from_pairs(self.pairs, init)
+        else:
+            raise CrossRayError(
+                f"{recipe.name} needs data to train on; give --pairs, --features or both."
+            )
         recipe = labelled(spec.recipe, spec.data)
         start = None if watch is None else watch.start
         spec = replace(spec, recipe=recipe, init=init, track=self.track, start=start)
@@ -79,21 +86,16 @@ class Pretrain:
             )
         return open_artifact(resolve(self.init), "teacher")
 
-    def _from_pairs(self, init: Artifact | None = None) -> RunSpec:
-        if self.pairs is None:
-            raise CrossRayError(
-                f"{self.recipe.name} needs data to train on; give --pairs, --features or both."
-            )
-        pairs = open_artifact(resolve(self.pairs), "pairs")
+    def _from_pairs(self, name: str, init: Artifact | None = None) -> RunSpec:
+        pairs = open_artifact(resolve(name), "pairs")
         if init is None:
             tokenizer = make_tokenizer(self.recipe.tokenizer, pairs)
         else:
             tokenizer = tokenizer_of(init, self.recipe.tokenizer)
         return RunSpec(fitted(self.recipe, tokenizer), pairs, resolve(self.out), tokenizer)
 
-    def _from_features(self) -> RunSpec:
-        assert self.features is not None
-        features = open_artifact(resolve(self.features), "features")
+    def _from_features(self, name: str) -> RunSpec:
+        features = open_artifact(resolve(name), "features")
         recipe, out = self.recipe, resolve(self.out)
         image, text = towers_of(features)
         if self.pairs is not None:

@@ -1,4 +1,4 @@
-"""One training run on Ray Train: from its specification to a published model."""
+"""One training run on Ray Train: from a `RunSpec` to a published model."""
 
 import os
 import time

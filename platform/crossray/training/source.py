@@ -135,18 +135,17 @@ class TaughtSource(PairedSource):
     """Pairs with a teacher's outputs for them, computed once before the first step."""
 
     def __init__(self, spec: RunSpec, teacher: TeacherSpec) -> None:
-        self._teacher, self._config = load_model(teacher.model).method, teacher.config
-        self._spec = teacher
+        self._teacher, self._method = teacher, load_model(teacher.model).method
         super().__init__(spec)
 
     def _corpora(self) -> tuple[Corpus, Corpus]:
         say("asking the teacher about the training split")
-        return distillation_corpora(self.spec, self._spec, self._teacher)
+        return distillation_corpora(self.spec, self._teacher, self._method)
 
     def trainable(self, method: Encoder) -> Trainable[Any]:
         """The student with its teacher."""
         assert isinstance(method, Student)
-        return super().trainable(Distillation(method, self._teacher, self._config))
+        return super().trainable(Distillation(method, self._method, self._teacher.config))
 
 
 def training_source(spec: RunSpec) -> TrainingSource:

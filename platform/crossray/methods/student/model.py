@@ -190,7 +190,8 @@ def gathered(part: Representation) -> Representation:
 def _head(width: int, embedding: int) -> nn.Sequential:
     """A linear map whose outputs are normalised over the batch; docs/decisions/0010 says why.
 
-    The norm takes the map's bias away again, which stays for the size that 5.1 specifies.
+    The norm takes the map's bias away again; it stays for the 47,803,904 parameters of
+    docs/decisions/0007.
     """
     return nn.Sequential(nn.Linear(width, embedding), SyncBatchNorm(embedding))
 
