@@ -82,7 +82,7 @@ test-light:
 test-long: install  ## 200 damages of one row for every importer, where `make test` tries 20; a minute
 	CROSSRAY_DAMAGES=200 $(SPARING) python -m pytest --durations=25 tests/data/sources/test_source_fuzz.py tests/data/test_feature_set_fuzz.py
 
-test-cluster: install  ## lost nodes, a cut cable, a new head, an object store, dashboards on a real Prometheus, the README's commands; 17 minutes
+test-cluster: install  ## lost workers and nodes, a cut cable, a new head, an object store, dashboards on a real Prometheus, the README's commands; 17 minutes
 	@ray get-auth-token --generate > /dev/null 2>&1
 	$(SPARING) python -m pytest $(CLUSTER_TESTS)
 

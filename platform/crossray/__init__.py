@@ -7,23 +7,20 @@ From Python, without Ray: `crossray.load`, `crossray.open_index` and `crossray.e
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from crossray.core.version import __version__
 
 if TYPE_CHECKING:
     from crossray.api import evaluate, load, open_index
 
-__all__ = ["evaluate", "load", "open_index"]
-
-try:
-    __version__ = version("crossray")
-except PackageNotFoundError:
-    __version__ = "0.0.0+source"
+__all__ = ["__version__", "evaluate", "load", "open_index"]
+_LAZY = ("evaluate", "load", "open_index")
 
 
 def __getattr__(name: str) -> Any:
     """Import `crossray.api` when it is first asked for: it needs torch, this module nothing."""
-    if name in __all__:
+    if name in _LAZY:
         return getattr(import_module("crossray.api"), name)
     raise AttributeError(f"module 'crossray' has no attribute {name!r}")
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossray import __version__
+from crossray.core.version import __version__
 from crossray.serving.catalogue import image_link
 from crossray.serving.config import Limits
 from crossray.serving.http.auth import TokenGate
