@@ -32,14 +32,7 @@ from crossray.data.sources.pascal_sentence import PascalSentenceSource
 from crossray.data.sources.phantom import PhantomSource
 from crossray.data.sources.wikipedia import WikipediaSource
 from crossray.data.split import SPLITS
-from crossray.data.splits.splitters import (
-    AnnotatedFraction,
-    FewShot,
-    Fold,
-    GroupShares,
-    ReportCoverage,
-    ZeroShot,
-)
+from crossray.data.splits import splitters
 
 AnySource = (
     Annotated[CsvSource, subcommand("csv"), PositionalRequiredArgs]
@@ -64,12 +57,12 @@ AnySource = (
     | Annotated[XmediaSource, subcommand("xmedia")]
 )
 AnySplitter = (
-    Annotated[GroupShares, subcommand("groups")]
-    | Annotated[ZeroShot, subcommand("zero-shot")]
-    | Annotated[FewShot, subcommand("few-shot")]
-    | Annotated[AnnotatedFraction, subcommand("annotation")]
-    | Annotated[ReportCoverage, subcommand("coverage")]
-    | Annotated[Fold, subcommand("fold")]
+    Annotated[splitters.GroupShares, subcommand("groups")]
+    | Annotated[splitters.ZeroShot, subcommand("zero-shot")]
+    | Annotated[splitters.FewShot, subcommand("few-shot")]
+    | Annotated[splitters.AnnotatedFraction, subcommand("annotation")]
+    | Annotated[splitters.ReportCoverage, subcommand("coverage")]
+    | Annotated[splitters.Fold, subcommand("fold")]
 )
 
 

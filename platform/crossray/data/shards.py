@@ -1,7 +1,5 @@
 """Parquet payload of a pairs artifact, written in bounded memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import TracebackType
 
@@ -34,7 +32,7 @@ class PairWriter:
         self._rows = 0
         self._bytes = 0
 
-    def __enter__(self) -> PairWriter:
+    def __enter__(self) -> "PairWriter":
         return self
 
     def __exit__(
@@ -86,7 +84,7 @@ class RejectedWriter:
         self._writer = pq.ParquetWriter(folder / REJECTED_FILE, REJECTED_SCHEMA, compression="zstd")
         self._pending: list[dict[str, str | None]] = []
 
-    def __enter__(self) -> RejectedWriter:
+    def __enter__(self) -> "RejectedWriter":
         return self
 
     def __exit__(self, *_: object) -> None:

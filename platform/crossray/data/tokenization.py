@@ -1,7 +1,5 @@
 """From sentences to token ids, with the sentence that each token came from."""
 
-from __future__ import annotations
-
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -83,11 +81,11 @@ class Tokenizer:
         return sorted(set(self._fast.get_vocab(with_added_tokens=True).values()) - special)
 
     @classmethod
-    def from_str(cls, text: str) -> Tokenizer:
+    def from_str(cls, text: str) -> "Tokenizer":
         """Read back what `to_str` gave."""
         return cls(FastTokenizer.from_str(text))
 
-    def __reduce__(self) -> tuple[Callable[[str], Tokenizer], tuple[str]]:
+    def __reduce__(self) -> "tuple[Callable[[str], Tokenizer], tuple[str]]":
         # A fast tokenizer that is pickled forgets that texts must not forge special tokens.
         return Tokenizer.from_str, (self.to_str(),)
 

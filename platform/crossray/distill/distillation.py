@@ -1,7 +1,5 @@
 """Distillation: the terms by which a student follows a teacher (docs/decisions/0007)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +10,7 @@ from crossray.core.config import Config
 from crossray.core.distributed import gather, gather_ragged
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation, TaughtBatch, TextBatch
-from crossray.distill.losses import (
-    attention_loss,
-    embedding_loss,
-    hidden_loss,
-    order_loss,
-    score_divergence,
-)
+from crossray.distill import losses
 from crossray.distill.teacher_outputs import attention_name, hidden_name
 from crossray.encoders.layers import Layers
 from crossray.methods.contract import Encoder, PairScores, Wrapped, same_study
@@ -92,7 +84,7 @@ class Distillation(Wrapped[TaughtBatch]):
         )
         self.embedding_map = _linear(student.config.embedding, teacher.config.embedding)
 
-    def train(self, mode: bool = True) -> Distillation:
+    def train(self, mode: bool = True) -> "Distillation":
         """As `nn.Module.train`, but the teacher stays in eval mode."""
         super().train(mode)
         self.teacher.eval()
@@ -113,8 +105,8 @@ class Distillation(Wrapped[TaughtBatch]):
         wanted = self._teacher_scores(outputs.images, outputs.texts)
         terms |= self._score_terms(images, texts, wanted, same_BB)
         terms["embedding"] = weights.embedding * (
-            embedding_loss(self.embedding_map(images["z"]), gather(outputs.images["z"]))
-            + embedding_loss(self.embedding_map(texts["z"]), gather(outputs.texts["z"]))
+            losses.embedding_loss(self.embedding_map(images["z"]), gather(outputs.images["z"]))
+            + losses.embedding_loss(self.embedding_map(texts["z"]), gather(outputs.texts["z"]))
         )
         if weights.layer_map:
             terms["hidden"], terms["attention"] = self._layer_terms(
@@ -156,11 +148,11 @@ class Distillation(Wrapped[TaughtBatch]):
         tau, margin = self.weights.temperature, self.weights.margin
         return {
             "contrastive": self.weights.contrastive
-            * score_divergence(z_BB, to_text_BB, to_image_BB, tau),
-            "rank": order_loss(z_BB, to_text_BB, same_BB, margin)
-            + order_loss(z_BB.T, to_image_BB, same_BB, margin),
+            * losses.score_divergence(z_BB, to_text_BB, to_image_BB, tau),
+            "rank": losses.order_loss(z_BB, to_text_BB, same_BB, margin)
+            + losses.order_loss(z_BB.T, to_image_BB, same_BB, margin),
             "code_contrastive": self.weights.codes
-            * score_divergence(h_BB, to_text_BB, to_image_BB, tau),
+            * losses.score_divergence(h_BB, to_text_BB, to_image_BB, tau),
         }
 
     def _layer_terms(
@@ -178,8 +170,8 @@ class Distillation(Wrapped[TaughtBatch]):
         share = tokens[0] / gather(tokens).mean()
         for linear, (ours, other) in zip(linears, layer_map, strict=True):
             states_BTD, map_BTT = linear(layers.hidden[ours]), layers.attention[ours]
-            hidden = hidden + hidden_loss(states_BTD, taught[hidden_name(other)], mask_BT)
-            attention = attention + attention_loss(map_BTT, taught[attention_name(other)])
+            hidden = hidden + losses.hidden_loss(states_BTD, taught[hidden_name(other)], mask_BT)
+            attention = attention + losses.attention_loss(map_BTT, taught[attention_name(other)])
         return self.weights.hidden * share * hidden, self.weights.attention * attention
 
     @torch.no_grad()

@@ -4,8 +4,6 @@ timm is imported where it is used: that takes seconds, and every process of a ru
 configuration, while only those that compute need a tower.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,7 +112,7 @@ class ImageTower(Tower):
     """
 
     trunk: Any  # timm's models share methods, not a base class
-    localiser: ImageTower | None
+    localiser: "ImageTower | None"
     channels: int
     side: int
 

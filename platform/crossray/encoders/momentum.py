@@ -1,7 +1,5 @@
 """An encoder that follows another one slowly."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 
 import torch
@@ -23,7 +21,7 @@ class MomentumEncoder(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    def train(self, mode: bool = True) -> MomentumEncoder:
+    def train(self, mode: bool = True) -> "MomentumEncoder":
         """Stays in eval mode."""
         super().train(False)
         return self

@@ -1,7 +1,5 @@
 """What image and text towers share: being frozen, and giving memory for time."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 import torch
@@ -19,7 +17,7 @@ class Tower(nn.Module, ABC):
         self.requires_grad_(False)
         self.eval()
 
-    def train(self, mode: bool = True) -> Tower:
+    def train(self, mode: bool = True) -> "Tower":
         """As `nn.Module.train`, but a frozen tower stays in eval mode."""
         super().train(mode and not self.frozen)
         return self

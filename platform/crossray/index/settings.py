@@ -1,7 +1,5 @@
 """How to search an index; part of its payload, so that its id covers it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,7 @@ class Settings(Config):
         (root / SETTINGS).write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, root: Path) -> Settings:
+    def load(cls, root: Path) -> "Settings":
         """Read `search.json`; raises `CrossRayError` for unknown or wrong fields."""
         path = root / SETTINGS
         return from_dict(cls, json.loads(path.read_text(encoding="utf-8")), str(path))

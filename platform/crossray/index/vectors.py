@@ -1,7 +1,5 @@
 """Reading a `vectors` artifact in blocks of bounded size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -39,7 +37,7 @@ class Vectors:
     keep: Keep
 
     @classmethod
-    def of(cls, artifact: Artifact) -> Vectors:
+    def of(cls, artifact: Artifact) -> "Vectors":
         """Raises `CrossRayError` when the manifest does not say what an index needs."""
         manifest = artifact.manifest
         try:

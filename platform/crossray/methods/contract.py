@@ -1,7 +1,5 @@
 """What every method promises: to evaluation, index and serving, and to the training loop."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -131,11 +129,11 @@ class Encoder(nn.Module, ABC):
         """Where image i shows the parts of text i by the method's attention, if it has any."""
         return None
 
-    def hashing(self) -> Hashing | None:
+    def hashing(self) -> "Hashing | None":
         """The same model where it makes codes."""
         return None
 
-    def prepare(self, training: TrainingSet) -> Trainable[Any]:
+    def prepare(self, training: TrainingSet) -> "Trainable[Any]":
         """What trains this model: the model, or a `Wrapped` around it.
 
         Every process of a run calls it once, before any optimiser is made.
@@ -181,7 +179,7 @@ class Trainable(Encoder, Generic[BatchT]):
         """One phase over all parameters, unless the method says otherwise."""
         return (Phase(),)
 
-    def prepare(self, training: TrainingSet) -> Trainable[Any]:
+    def prepare(self, training: TrainingSet) -> "Trainable[Any]":
         """The method itself."""
         return self
 
@@ -244,7 +242,7 @@ class Wrapped(Trainable[BatchT]):
         """See `Encoder.alignment`."""
         return self.published_method().alignment(image, text)
 
-    def hashing(self) -> Hashing | None:
+    def hashing(self) -> "Hashing | None":
         """See `Encoder.hashing`."""
         return self.published_method().hashing()
 
@@ -262,7 +260,7 @@ class Hashing(Encoder):
     def hash_text(self, z_BD: Tensor) -> Tensor:
         """`h_BK`, whose signs are the codes of text embeddings (`encode_text`)."""
 
-    def hashing(self) -> Hashing:
+    def hashing(self) -> "Hashing":
         """Itself."""
         return self
 

@@ -24,6 +24,7 @@ from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
 from crossray.evaluation.protocols.rules import check_labels
 from crossray.evaluation.ranked import ScoreBlocks
 from crossray.methods.contract import Encoder
+from crossray.model_evaluation import scoring
 from crossray.model_evaluation.evaluation_data import RetrievalTask
 from crossray.model_evaluation.example_hits import RankedRow, ranked_by_scores
 from crossray.model_evaluation.retrieval_items import (
@@ -32,14 +33,6 @@ from crossray.model_evaluation.retrieval_items import (
     label_flags,
     label_names,
     retrieval_items,
-)
-from crossray.model_evaluation.scoring import (
-    Represented,
-    ScoreMatrices,
-    joined,
-    packed_codes,
-    represent_corpus,
-    score_represented,
 )
 from crossray.models.code_scorer import CodeScorer
 
@@ -80,19 +73,19 @@ def evaluate_model(
     if protocol.directions == IMAGE_TO_IMAGE:
         if held != "image" and "images_only" in method.config.capabilities:
             raise method.config.no_text()
-        represented = represent_corpus(method, corpus, device=device, texts=held != "image")
+        represented = scoring.represent_corpus(method, corpus, device=device, texts=held != "image")
         found = _judge_images(represented, corpus, protocol, seed, held)
         return _with_accuracy(found, method, represented, corpus, seed)
     if "images_only" in method.config.capabilities:
         raise method.config.no_text()
-    represented = represent_corpus(method, corpus, device=device)
+    represented = scoring.represent_corpus(method, corpus, device=device)
     if protocol.ranked_by == "hamming":
         return _judge_codes(represented, task, protocol, seed)
-    scores = score_represented(method, represented, rerank)
+    scores = scoring.score_represented(method, represented, rerank)
     results = evaluate_scores(scores, corpus, protocol, seed, query_labels)
     if isinstance(method, CodeScorer) and not rerank:
         images, texts = retrieval_items(corpus, represented.text_rows_C)
-        codes = packed_codes(represented.images), packed_codes(represented.texts)
+        codes = scoring.packed_codes(represented.images), scoring.packed_codes(represented.texts)
         results = (
             _looked_up(results[0], codes, images, texts, protocol),
             _looked_up(results[1], codes[::-1], texts, images, protocol),
@@ -101,7 +94,7 @@ def evaluate_model(
 
 
 def evaluate_scores(
-    scores: ScoreMatrices,
+    scores: scoring.ScoreMatrices,
     corpus: Corpus,
     protocol: Protocol,
     seed: int,
@@ -162,11 +155,11 @@ def check_query_labels(
 
 
 def _judge_images(
-    represented: Represented, corpus: Corpus, protocol: Protocol, seed: int, held: Held
+    represented: scoring.Represented, corpus: Corpus, protocol: Protocol, seed: int, held: Held
 ) -> ModelResult:
     """Images as queries for images, by the cosine of their vectors or codes."""
     hashed = "code" in represented.images[0] and held == "image"
-    vectors_ND = _unit(joined(represented.images, "code" if hashed else "z"))
+    vectors_ND = _unit(scoring.joined(represented.images, "code" if hashed else "z"))
     database_ND = vectors_ND
     if held != "image":
         texts_ND = _text_means(represented, len(vectors_ND))
@@ -180,7 +173,7 @@ def _judge_images(
 
     result = _evaluated(block, images, images, protocol, seed, rare_C)
     if hashed:
-        codes_NY = packed_codes(represented.images)
+        codes_NY = scoring.packed_codes(represented.images)
         result = _looked_up(result, (codes_NY, codes_NY), images, images, protocol)
 
     def others(query: int) -> Scores:
@@ -191,9 +184,9 @@ def _judge_images(
     return ModelResult((result,), {"image_to_image": others})
 
 
-def _text_means(represented: Represented, items: int) -> Scores:
+def _text_means(represented: scoring.Represented, items: int) -> Scores:
     """`texts_ND`: the mean direction of each item's texts."""
-    z_CD = _unit(joined(represented.texts, "z"))
+    z_CD = _unit(scoring.joined(represented.texts, "z"))
     sums_ND = np.zeros((items, z_CD.shape[1]), dtype=np.float32)
     np.add.at(sums_ND, represented.text_rows_C, z_CD)
     return _unit(sums_ND)
@@ -206,7 +199,7 @@ def _unit(vectors_ND: Scores) -> Scores:
 
 
 def _with_accuracy(
-    found: ModelResult, method: Encoder, represented: Represented, corpus: Corpus, seed: int
+    found: ModelResult, method: Encoder, represented: scoring.Represented, corpus: Corpus, seed: int
 ) -> ModelResult:
     """Next to the ranking, how often the labels that a method thinks most probable are right.
 
@@ -215,18 +208,23 @@ def _with_accuracy(
     if "classes" not in represented.images[0]:
         return found
     labels_NC = label_flags(corpus.labels, method.config.label_names)
-    classes_NC = joined(represented.images, "classes")
+    classes_NC = scoring.joined(represented.images, "classes")
     (result,) = found.results
     return replace(found, results=(with_label_accuracy(result, classes_NC, labels_NC, seed),))
 
 
 def _judge_codes(
-    represented: Represented, task: RetrievalTask, protocol: Protocol, seed: int
+    represented: scoring.Represented, task: RetrievalTask, protocol: Protocol, seed: int
 ) -> ModelResult:
     """Images as queries for texts and the reverse, by the Hamming distance of their codes."""
     images, texts = retrieval_items(task.corpus, represented.text_rows_C)
-    image_NK, text_CK = (joined(part, "code") for part in (represented.images, represented.texts))
-    image_NY, text_CY = packed_codes(represented.images), packed_codes(represented.texts)
+    image_NK, text_CK = (
+        scoring.joined(part, "code") for part in (represented.images, represented.texts)
+    )
+    image_NY, text_CY = (
+        scoring.packed_codes(represented.images),
+        scoring.packed_codes(represented.texts),
+    )
     image_queries, found = _roles(task.queries, np.arange(len(image_NY)))
     text_queries, text_found = _roles(task.queries, represented.text_rows_C)
     to_text = Codes(image_NY[image_queries], text_CY[text_found])

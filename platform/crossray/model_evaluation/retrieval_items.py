@@ -1,7 +1,5 @@
 """The images and texts of a corpus as an evaluation judges them: study keys and labels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +17,7 @@ class RetrievalItems:
     keys_N: NDArray[np.int64]
     labels_NC: NDArray[np.bool_] | None
 
-    def take(self, rows: slice | NDArray[np.bool_]) -> RetrievalItems:
+    def take(self, rows: slice | NDArray[np.bool_]) -> "RetrievalItems":
         """Some of them."""
         labels_NC = None if self.labels_NC is None else self.labels_NC[rows]
         return RetrievalItems(self.keys_N[rows], labels_NC)

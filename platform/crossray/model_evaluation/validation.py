@@ -8,23 +8,11 @@ import torch
 from crossray.core.distributed import broadcast_object, rank
 from crossray.data.corpora.corpus import Corpus
 from crossray.evaluation import Codes, Protocol, metric_values
+from crossray.evaluation.protocols import validation
 from crossray.evaluation.protocols.protocol import CROSS_MODAL
-from crossray.evaluation.protocols.validation import (
-    HAMMING,
-    LAST,
-    codes_protocol,
-    validation_protocol,
-)
 from crossray.methods.contract import Encoder
+from crossray.model_evaluation import scoring
 from crossray.model_evaluation.retrieval_items import RetrievalItems, retrieval_items
-from crossray.model_evaluation.scoring import (
-    Represented,
-    ScoreMatrices,
-    joined,
-    packed_codes,
-    represent_corpus,
-    score_represented,
-)
 
 Quality = dict[str, dict[str, float]]
 
@@ -36,7 +24,7 @@ def validate(
     rerank: int,
     device: torch.device | str,
     dtype: torch.dtype,
-    select_by: str = LAST,
+    select_by: str = validation.LAST,
 ) -> Quality:
     """The metrics of `validation_protocol` by direction, and `select_by` where it is another.
 
@@ -44,8 +32,10 @@ def validate(
     Raises CrossRayError for a metric of codes by distance where the method makes none.
     """
     image_search = "image_search" in method.config.capabilities
-    represented = represent_corpus(method, corpus, items, device, dtype, texts=not image_search)
-    scores = None if image_search else score_represented(method, represented, rerank)
+    represented = scoring.represent_corpus(
+        method, corpus, items, device, dtype, texts=not image_search
+    )
+    scores = None if image_search else scoring.score_represented(method, represented, rerank)
     if rank() != 0:
         shared: Quality = broadcast_object(None)
         return shared
@@ -54,15 +44,20 @@ def validate(
 
 
 def _quality(
-    represented: Represented, scores: ScoreMatrices | None, corpus: Corpus, select_by: str
+    represented: scoring.Represented,
+    scores: scoring.ScoreMatrices | None,
+    corpus: Corpus,
+    select_by: str,
 ) -> Quality:
     count = sum(len(block["z"]) for block in represented.images)
     images, texts = retrieval_items(corpus, represented.text_rows_C, items=count)
-    protocol = validation_protocol(select_by, scores is None, images.labels_NC is not None)
+    protocol = validation.validation_protocol(
+        select_by, scores is None, images.labels_NC is not None
+    )
     if protocol is None:
         return {}
     if scores is None:
-        z_ND = joined(represented.images, "z")
+        z_ND = scoring.joined(represented.images, "z")
         return {"image_to_image": _values(z_ND @ z_ND.T, images, images, protocol)}
     quality: Quality = {
         "image_to_text": _values(scores.image_to_text_NC, images, texts, protocol),
@@ -70,17 +65,25 @@ def _quality(
             np.ascontiguousarray(scores.text_to_image_NC.T), texts, images, protocol
         ),
     }
-    if of_codes := codes_protocol(select_by):
+    if of_codes := validation.codes_protocol(select_by):
         for direction, values in _of_codes(represented, images, texts, of_codes):
-            quality[direction] |= {f"{HAMMING}{name}": value for name, value in values.items()}
+            quality[direction] |= {
+                f"{validation.HAMMING}{name}": value for name, value in values.items()
+            }
     return quality
 
 
 def _of_codes(
-    represented: Represented, images: RetrievalItems, texts: RetrievalItems, protocol: Protocol
+    represented: scoring.Represented,
+    images: RetrievalItems,
+    texts: RetrievalItems,
+    protocol: Protocol,
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """The metrics of the codes by direction."""
-    image_NY, text_CY = packed_codes(represented.images), packed_codes(represented.texts)
+    image_NY, text_CY = (
+        scoring.packed_codes(represented.images),
+        scoring.packed_codes(represented.texts),
+    )
     searches = (Codes(image_NY, text_CY), images, texts), (Codes(text_CY, image_NY), texts, images)
     for direction, (codes, queries, items) in zip(CROSS_MODAL, searches, strict=True):
         yield direction, _values(codes, queries, items, protocol)

@@ -15,13 +15,9 @@ import ray
 from rich.console import Console
 
 from crossray.core.errors import CrossRayError
+from crossray.monitoring import prometheus
 from crossray.monitoring.connection import connect, discovery_file
 from crossray.monitoring.grafana import grafana_address, grafana_program, run_grafana
-from crossray.monitoring.prometheus import (
-    prometheus_address,
-    prometheus_program,
-    run_prometheus,
-)
 from crossray.monitoring.server import Server, check_port, running
 
 
@@ -44,7 +40,7 @@ class DashboardServers:
             CrossRayError: Prometheus is not installed, no cluster runs here, a port is taken, or
                 one of the servers does not start or ends by itself.
         """
-        prometheus_program()
+        prometheus.prometheus_program()
         check_port("Prometheus", self.port, "--port")
         viewer = grafana_program()
         if viewer is not None:
@@ -58,7 +54,7 @@ class DashboardServers:
                 root = Path(name)
                 servers = stack.enter_context(watching(root, discovery, self.port))
                 if viewer is not None:
-                    source, folder = prometheus_address(self.port), root / "grafana"
+                    source, folder = prometheus.prometheus_address(self.port), root / "grafana"
                     shown = run_grafana(folder, viewer, source, self.grafana_port)
                     servers.append(stack.enter_context(shown))
                 self._announce(viewer is not None)
@@ -68,7 +64,7 @@ class DashboardServers:
 
     def _announce(self, shown: bool) -> None:
         say = Console(soft_wrap=True, highlight=False).print
-        say(f"Prometheus: {prometheus_address(self.port)}")
+        say(f"Prometheus: {prometheus.prometheus_address(self.port)}")
         if shown:
             say(f"Grafana:    {grafana_address(self.grafana_port)}/dashboards")
         else:
@@ -90,7 +86,7 @@ def watching(folder: Path, discovery: Path, port: int) -> Iterator[list[Server]]
     """
     count = [sys.executable, "-m", "crossray.monitoring.nodes"]
     with (
-        run_prometheus(folder, discovery, port) as server,
+        prometheus.run_prometheus(folder, discovery, port) as server,
         running("The count of nodes", count, folder / "nodes.log") as counter,
     ):
         yield [server, counter]

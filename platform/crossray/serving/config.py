@@ -1,7 +1,5 @@
 """What is served and how: one configuration for both topologies."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -133,7 +131,7 @@ class ServingConfig(Config):
             if getattr(self, name) < 1:
                 raise CrossRayError(f"{name}={getattr(self, name)} is not positive; use 1 or more.")
 
-    def with_replicas(self, text: str) -> ServingConfig:
+    def with_replicas(self, text: str) -> "ServingConfig":
         """The same with other numbers of replicas in every deployment: `2..4`, or `2` for two.
 
         Raises:

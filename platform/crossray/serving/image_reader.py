@@ -1,7 +1,5 @@
 """Processes that read the images of queries, started by the replica that needs them."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess
@@ -69,7 +67,7 @@ class ImageReader:
         finally:
             self._idle.put(process)
 
-    def _replaced(self, process: _Process) -> _Process:
+    def _replaced(self, process: "_Process") -> "_Process":
         process.end()
         return _Process(self._reading)
 

@@ -1,7 +1,5 @@
 """Requests and answers of the endpoint, as pydantic models."""
 
-from __future__ import annotations
-
 from base64 import b64decode
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote_to_bytes
@@ -104,7 +102,7 @@ class SearchRequest(BaseModel):
     ] = 0
 
     @model_validator(mode="after")
-    def _one_query(self) -> SearchRequest:
+    def _one_query(self) -> "SearchRequest":
         given = [name for name in _QUERIES if getattr(self, name) is not None]
         if len(given) != 1:
             raise PydanticCustomError(

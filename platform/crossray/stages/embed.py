@@ -1,7 +1,5 @@
 """Embed items: from a model and a `pairs` to a `vectors` artifact, with Ray Data."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time
@@ -193,7 +191,7 @@ class Embedder:
             system.move(f"{root}/.{name}", f"{root}/{name}")
         return units.select(["name"])
 
-    def _rows(self, items: Sequence[dict[str, Any]], files: RepresentationFiles) -> pa.Table:
+    def _rows(self, items: Sequence[dict[str, Any]], files: "RepresentationFiles") -> pa.Table:
         """The images' rows and then the texts' of some items; writes their representations."""
         pictured = [item for item in items if item["image"] is not None]
         worded = [
@@ -255,7 +253,7 @@ class RepresentationFiles:
         self._open = ExitStack()
         self._writers: dict[str, pa.RecordBatchWriter] = {}
 
-    def __enter__(self) -> RepresentationFiles:
+    def __enter__(self) -> "RepresentationFiles":
         return self
 
     def __exit__(

@@ -1,7 +1,5 @@
 """Cache what frozen towers give: from a `pairs` to a `features` artifact, with Ray Data."""
 
-from __future__ import annotations
-
 import json
 import time
 from abc import ABC, abstractmethod
@@ -75,7 +73,7 @@ class Features:
     unpaired: bool = False
 
     @classmethod
-    def of(cls, recipe: Recipe, pairs: str, out: str, **options: Any) -> Features:
+    def of(cls, recipe: Recipe, pairs: str, out: str, **options: Any) -> "Features":
         """The features of a recipe's towers."""
         towers = recipe.method
         return cls(pairs, out, towers.image, towers.text, recipe.tokenizer, **options)
@@ -127,7 +125,7 @@ class Features:
         self,
         pairs: Artifact,
         image: ImageTowerConfig,
-        reader: TextReader,
+        reader: "TextReader",
         side: int,
     ) -> Iterator[pa.Table]:
         wait_for_room(Need(1, {"CPU": 1.0}, "train", ALONE))
@@ -158,7 +156,7 @@ class Towers:
         self,
         pairs: str,
         image: ImageTowerConfig,
-        reader: TextReader,
+        reader: "TextReader",
         side: int,
         dtype: str,
         unpaired: bool,
@@ -211,7 +209,7 @@ class TextReader(ABC):
     """Sent to the processes that make features, and started there."""
 
     @abstractmethod
-    def started(self) -> TextReader:
+    def started(self) -> "TextReader":
         """Ready to read; what is large is loaded here."""
 
     @abstractmethod
@@ -230,7 +228,7 @@ class TokenReader(TextReader):
     def __init__(self, text: TextTowerConfig, tokenizer: str) -> None:
         self.config, self.tokenizer = text, tokenizer
 
-    def started(self) -> TokenReader:
+    def started(self) -> "TokenReader":
         """See `TextReader.started`."""
         self.words = Tokenizer.from_str(self.tokenizer)
         self.tower = TextTower(self.config).eval()
@@ -256,7 +254,7 @@ class Doc2VecReader(TextReader):
     def __init__(self, model: Doc2Vec) -> None:
         self.model = model
 
-    def started(self) -> Doc2VecReader:
+    def started(self) -> "Doc2VecReader":
         """See `TextReader.started`."""
         return self
 

@@ -24,16 +24,7 @@ from crossray.evaluation.significance.claims import Claim
 from crossray.methods.recipe import Recipe
 from crossray.stages.evaluate import Evaluate, queries_by_label
 from crossray.stages.pretrain import Pretrain
-from crossray.studies.single_runs import (
-    evaluate_once,
-    features_once,
-    parameters_of,
-    pooled_queries,
-    report_content,
-    seeded,
-    split_once,
-    train_once,
-)
+from crossray.studies import single_runs
 
 
 class FirstStage(NamedTuple):
@@ -146,18 +137,20 @@ class Study(ABC):
         """The teacher and the report of one run, made now or before."""
         where, pairs, features = f"{folder}/{point.folder}", self.pairs, self.features
         if point.split is not None:
-            data = split_once(data, point.split, f"{folder}/{point.pairs}")
+            data = single_runs.split_once(data, point.split, f"{folder}/{point.pairs}")
             pairs = data.uri
             if features is not None:
-                features = features_once(features, data, f"{where}/features").uri
+                features = single_runs.features_once(features, data, f"{where}/features").uri
         start = point.start
         if isinstance(start, FirstStage):
-            uri, recipe = f"{folder}/{start.folder}", seeded(start.recipe, point.seed)
-            start = train_once(Pretrain(self.pairs, uri, recipe, self.features)).uri
-        recipe = seeded(point.recipe, point.seed)
-        teacher = train_once(Pretrain(pairs, f"{where}/teacher", recipe, features, start))
+            uri, recipe = f"{folder}/{start.folder}", single_runs.seeded(start.recipe, point.seed)
+            start = single_runs.train_once(Pretrain(self.pairs, uri, recipe, self.features)).uri
+        recipe = single_runs.seeded(point.recipe, point.seed)
+        teacher = single_runs.train_once(
+            Pretrain(pairs, f"{where}/teacher", recipe, features, start)
+        )
         evaluation = self.evaluation(point, teacher, pairs, where)
-        return SingleRun(point, data, teacher, evaluate_once(evaluation))
+        return SingleRun(point, data, teacher, single_runs.evaluate_once(evaluation))
 
     def evaluation(
         self, point: Point, teacher: Artifact, pairs: str | None, where: str
@@ -180,7 +173,7 @@ class Study(ABC):
     def _publish(self, out: str, data: Artifact, runs: Sequence[SingleRun]) -> Artifact:
         """The report over all runs, with its lineage and totals."""
         reports = {run.point.name: run.report for run in runs}
-        first, labels = report_content(runs[0].report), runs[0].point.query_labels
+        first, labels = single_runs.report_content(runs[0].report), runs[0].point.query_labels
         notes = [*inherited_notes((data,)), *([queries_by_label(labels)] if labels else [])]
         facts = {
             "protocol": first["protocol"],
@@ -227,11 +220,14 @@ def write_comparison(
     rows = by_row(runs)
     return write_variants(
         folder,
-        {row: pooled_queries([run.report for run in found]) for row, found in rows.items()},
+        {
+            row: single_runs.pooled_queries([run.report for run in found])
+            for row, found in rows.items()
+        },
         full,
         metrics,
         changes,
-        {row: parameters_of(found[0].teacher) for row, found in rows.items()},
+        {row: single_runs.parameters_of(found[0].teacher) for row, found in rows.items()},
         facts,
         claims,
         {row: x for row, found in rows.items() if (x := found[0].point.x) is not None},

@@ -18,13 +18,7 @@ from crossray.core.distributed import rank
 from crossray.core.errors import CrossRayError
 from crossray.methods.contract import Phase, Trainable
 from crossray.methods.recipe import Recipe
-from crossray.training.engine_state import (
-    clock_of,
-    full_part,
-    parts_of,
-    restore_clock,
-    restore_part,
-)
+from crossray.training import engine_state
 
 
 class _PhaseModule(nn.Module):
@@ -95,15 +89,15 @@ class PhaseEngine:
 
     def save(self, folder: Path) -> None:
         """Write moments and schedule under the phase's name; every process calls it."""
-        parts = parts_of(self.engine)
+        parts = engine_state.parts_of(self.engine)
         for part in parts:
             self._save_part(part, folder)
         if rank() == 0:
-            clock = json.dumps({**clock_of(self.engine), "parts": parts})
+            clock = json.dumps({**engine_state.clock_of(self.engine), "parts": parts})
             (folder / f"{self.phase.name}.json").write_text(clock, encoding="utf-8")
 
     def _save_part(self, part: str, folder: Path) -> None:
-        state = full_part(self.engine, self._parameters, part)
+        state = engine_state.full_part(self.engine, self._parameters, part)
         if rank() == 0:
             save_file(state, folder / self._file(part))
 
@@ -118,8 +112,8 @@ class PhaseEngine:
         clock = json.loads((folder / f"{name}.json").read_text("utf-8"))
         for part in clock["parts"]:
             state = load_file(folder / self._file(part))
-            restore_part(self.engine, self._parameters, part, state)
-        restore_clock(self.engine, clock)
+            engine_state.restore_part(self.engine, self._parameters, part, state)
+        engine_state.restore_clock(self.engine, clock)
 
     def _file(self, part: str) -> str:
         return f"{self.phase.name}.{part}.safetensors"

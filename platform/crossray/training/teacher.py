@@ -14,13 +14,8 @@ from torch import Tensor
 from crossray.core.distributed import barrier, rank, world_size
 from crossray.core.store import filesystem, is_local
 from crossray.core.types import Representation, move
+from crossray.data.corpora import distillation
 from crossray.data.corpora.corpus import Corpus, FeatureCorpus
-from crossray.data.corpora.distillation import (
-    OUTPUTS_SCHEMA,
-    DistillationCorpus,
-    ItemOutputs,
-    outputs_batch,
-)
 from crossray.data.corpora.memory_map import map_table
 from crossray.distill.teacher_outputs import image_outputs, text_outputs, without_padding
 from crossray.methods.contract import Encoder
@@ -45,11 +40,11 @@ def distillation_corpora(
         images = FeatureCorpus(spec.features, "train")
         if teacher.shared_maps:
             maps = FeatureCorpus(spec.features, spec.recipe.train.validation_split)
-            validation = DistillationCorpus(maps, validation, None)
-    items = DistillationCorpus(images, read, None)
+            validation = distillation.DistillationCorpus(maps, validation, None)
+    items = distillation.DistillationCorpus(images, read, None)
     outputs = _cached(teacher, method, items, f"{spec.storage}/teaching")
     shown = images if teacher.shared_maps else training
-    return DistillationCorpus(shown, training, outputs), validation
+    return distillation.DistillationCorpus(shown, training, outputs), validation
 
 
 def _cached(teacher: TeacherSpec, method: Encoder, corpus: Corpus, folder: str) -> pa.Table:
@@ -65,7 +60,10 @@ def _cached(teacher: TeacherSpec, method: Encoder, corpus: Corpus, folder: str) 
         rows = np.array_split(np.arange(len(corpus)), world_size())[rank()]
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / names[rank()]
-            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, OUTPUTS_SCHEMA) as file:
+            with (
+                pa.OSFile(str(path), "wb") as sink,
+                pa.ipc.new_file(sink, distillation.OUTPUTS_SCHEMA) as file,
+            ):
                 for batch in _ask(teacher, method, corpus, rows.tolist()):
                     file.write_batch(batch)
             partial = f"{share}.partial"
@@ -105,7 +103,7 @@ def _ask(
         )
         lengths = batch.mask_BT.sum(dim=1).tolist()
         answers = iter(zip(said, map(without_padding, layers, lengths), strict=True))
-        yield outputs_batch(
+        yield distillation.outputs_batch(
             _outputs(image, image_layers, islice(answers, corpus.text_count(row)))
             for row, image, image_layers in zip(block, *image_rows, strict=True)
         )
@@ -115,9 +113,9 @@ def _outputs(
     image: Representation,
     image_layers: Representation,
     answers: Iterable[tuple[Representation, Representation]],
-) -> ItemOutputs:
+) -> distillation.ItemOutputs:
     texts, text_layers = zip(*answers, strict=True)
-    return ItemOutputs(image, texts, image_layers, text_layers)
+    return distillation.ItemOutputs(image, texts, image_layers, text_layers)
 
 
 def _rows(part: dict[str, Tensor], count: int) -> list[Representation]:

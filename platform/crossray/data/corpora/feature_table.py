@@ -5,8 +5,6 @@ every text and `sentences` the number of each token's sentence. A feature set, w
 image and one a text, has maps of one cell and texts of one token.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -56,7 +54,7 @@ class FeatureWriter:
         self.splits: dict[str, int] = {}
         self.labels: dict[str, int] = {}
 
-    def __enter__(self) -> FeatureWriter:
+    def __enter__(self) -> "FeatureWriter":
         return self
 
     def __exit__(
@@ -81,7 +79,7 @@ class FeatureWriter:
             "labels": dict(sorted(self.labels.items())),
         }
 
-    def _writer(self, split: str, schema: pa.Schema) -> pa.RecordBatchWriter:
+    def _writer(self, split: str, schema: pa.Schema) -> "pa.RecordBatchWriter":
         if split not in self._writers:
             sink = self._files.enter_context(pa.OSFile(str(self._folder / f"{split}.arrow"), "wb"))
             plain = schema.remove_metadata()

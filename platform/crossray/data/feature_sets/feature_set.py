@@ -1,7 +1,5 @@
 """What a feature set is: one vector an image and one a text, row by row, with labels."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +25,7 @@ class FeatureRows:
     def __len__(self) -> int:
         return len(self.item_ids)
 
-    def take(self, rows: Sequence[int]) -> FeatureRows:
+    def take(self, rows: Sequence[int]) -> "FeatureRows":
         """Some rows, in the order given."""
         return replace(
             self,

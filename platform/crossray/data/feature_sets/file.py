@@ -6,20 +6,15 @@ from typing import Annotated, ClassVar
 from tyro.conf import Positional, arg
 
 from crossray.core.errors import CrossRayError
+from crossray.data.feature_sets import feature_set
 from crossray.data.feature_sets.arrays import ArrayFile, label_lists
-from crossray.data.feature_sets.feature_set import (
-    FeatureRows,
-    FeatureSet,
-    FeatureSource,
-    paired_rows,
-)
 from crossray.data.split import SPLITS, Split, assign_split
 
 Keys = tuple[str | None, str | None, str | None]
 
 
 @dataclass(frozen=True)
-class FeatureFileSource(FeatureSource):
+class FeatureFileSource(feature_set.FeatureSource):
     """Arrays of image vectors, text vectors and labels, one row a pair, in a .mat or .npz file.
 
     Labels are class indices (from 0 or from 1) or a column of zeros and ones a class.
@@ -57,17 +52,19 @@ class FeatureFileSource(FeatureSource):
         """See `Origin.paths`."""
         return ("file",)
 
-    def features(self, seed: int) -> FeatureSet:
+    def features(self, seed: int) -> feature_set.FeatureSet:
         """Read the arrays of every split."""
         given = self._given()
         file = ArrayFile(self.file)
         arrays = [(f"{key} of {self.file}", file.read(key)) for _, _, key in given.values()]
         labels = label_lists(arrays)
-        splits: dict[Split, FeatureRows] = {}
+        splits: dict[Split, feature_set.FeatureRows] = {}
         for (split, (image, text, _)), names in zip(given.items(), labels, strict=True):
             vectors = file.vectors(image), file.vectors(text)
-            splits[split] = paired_rows(split, *vectors, names, self.file)
-        return FeatureSet(splits if "test" in splits else {**splits, **drawn(splits, seed)})
+            splits[split] = feature_set.paired_rows(split, *vectors, names, self.file)
+        return feature_set.FeatureSet(
+            splits if "test" in splits else {**splits, **drawn(splits, seed)}
+        )
 
     def _given(self) -> dict[Split, tuple[str, str, str]]:
         """The three keys of each split that has any; all or none of them must be there."""
@@ -92,12 +89,14 @@ class FeatureFileSource(FeatureSource):
         return given
 
 
-def drawn(splits: dict[Split, FeatureRows], seed: int) -> dict[Split, FeatureRows]:
+def drawn(
+    splits: dict[Split, feature_set.FeatureRows], seed: int
+) -> dict[Split, feature_set.FeatureRows]:
     """The training rows shared out over the splits that the file does not have."""
     rows = splits["train"]
     shares = (0.9, 0.0, 0.1) if "val" in splits else (0.8, 0.1, 0.1)
     assigned = [assign_split(name, seed, shares) for name in rows.item_ids]
-    found: dict[Split, FeatureRows] = {}
+    found: dict[Split, feature_set.FeatureRows] = {}
     for split in SPLITS:
         chosen = [row for row, where in enumerate(assigned) if where == split]
         if chosen:

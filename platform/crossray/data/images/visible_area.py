@@ -10,18 +10,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from crossray.data import transforms
 from crossray.data.images.encoded import shown_shape
-from crossray.data.transforms import (
-    AugmentConfig,
-    crop_box,
-    cropped,
-    evaluation_view,
-    rotated,
-    training_draws,
-)
 
 CELLS = 32  # rows and columns of a mask; no feature map is finer in practice
-NOT_AUGMENTED = AugmentConfig(min_scale=1.0, aspect=1.0, rotation=0.0)
+NOT_AUGMENTED = transforms.AugmentConfig(min_scale=1.0, aspect=1.0, rotation=0.0)
 
 
 def visible_boxes(
@@ -29,7 +22,7 @@ def visible_boxes(
     data: bytes,
     epoch: int | None,
     index: int,
-    augment: AugmentConfig = NOT_AUGMENTED,
+    augment: transforms.AugmentConfig = NOT_AUGMENTED,
     seed: int = 0,
 ) -> Tensor:
     """The boxes in fractions of what `evaluation_transform` or `training_transform` shows.
@@ -50,8 +43,8 @@ def visible_boxes(
         side = min(height, width)
         top, left, rows, columns = (height - side) / 2, (width - side) / 2, side, side
         return _visible(_cropped(boxes_R4, (height, width), (top, left, rows, columns)))
-    draws = training_draws(seed, epoch, index)
-    view = crop_box((height, width), augment, "crop", draws[:4])
+    draws = transforms.training_draws(seed, epoch, index)
+    view = transforms.crop_box((height, width), augment, "crop", draws[:4])
     boxes_R4 = _cropped(boxes_R4, (height, width), view)
     boxes_R4 = _turned(boxes_R4, (2 * draws[4] - 1) * augment.rotation)
     if draws[7] < augment.flip:
@@ -92,7 +85,7 @@ def visible_masks(
     epoch: int | None,
     index: int,
     image_size: int,
-    augment: AugmentConfig = NOT_AUGMENTED,
+    augment: transforms.AugmentConfig = NOT_AUGMENTED,
     seed: int = 0,
 ) -> Tensor:
     """What each mask covers of what `evaluation_transform` or `training_transform` shows.
@@ -116,13 +109,18 @@ def visible_masks(
     # One at a time: a decoded mask is as large as its image.
     decoded_1YX = (_decoded(mask)[None] for mask in masks)
     if epoch is None:
-        seen_RYX = torch.cat([evaluation_view(mask_1YX, image_size) for mask_1YX in decoded_1YX])
+        seen_RYX = torch.cat(
+            [transforms.evaluation_view(mask_1YX, image_size) for mask_1YX in decoded_1YX]
+        )
     else:
-        draws = training_draws(seed, epoch, index)
-        crops = [cropped(mask_1YX, image_size, augment, draws, "crop") for mask_1YX in decoded_1YX]
+        draws = transforms.training_draws(seed, epoch, index)
+        crops = [
+            transforms.cropped(mask_1YX, image_size, augment, draws, "crop")
+            for mask_1YX in decoded_1YX
+        ]
         seen_RYX = torch.cat(crops)
         if augment.rotation:
-            seen_RYX = rotated(seen_RYX, augment, draws, [0.0] * len(seen_RYX))
+            seen_RYX = transforms.rotated(seen_RYX, augment, draws, [0.0] * len(seen_RYX))
         if draws[7] < augment.flip:
             seen_RYX = seen_RYX.flip(2)
     return adaptive_avg_pool2d(seen_RYX, CELLS)

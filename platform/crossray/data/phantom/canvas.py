@@ -1,7 +1,5 @@
 """The image plane: from patient coordinates to pixels, and anti-aliased drawing."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 
@@ -54,7 +52,7 @@ class Frame:
         image: NDArray[np.float64] = (points - self._shift) @ self._rotation / self._scale
         return image
 
-    def new_canvas(self) -> Canvas:
+    def new_canvas(self) -> "Canvas":
         """An empty canvas in this frame."""
         return Canvas(self)
 

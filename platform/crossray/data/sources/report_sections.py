@@ -4,14 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from crossray.data.sources.report_headings import (
-    IN_CAPITALS,
-    TEXT,
-    named_section,
-    names_part,
-    only_names_part,
-    section_of,
-)
+from crossray.data.sources import report_headings
 
 # A colon before a digit is a time of day.
 _CAPITALS = re.compile(r"^[ \t]*([A-Z][A-Z0-9 _()/,&-]{0,80}[A-Z0-9_)])[ \t]*:(?!\d)", re.MULTILINE)
@@ -19,7 +12,7 @@ _ANY_CASE = re.compile(
     r"^[ \t]*([A-Za-z][A-Za-z0-9 _()/,&-]{0,80}[A-Za-z0-9_)])[ \t]*:(?!\d)", re.MULTILINE
 )
 _BREAK = re.compile(r"^[ \t]*(?:FINAL (?:REPORT|ADDENDUM)|[_=-]{5,})[ \t]*$", re.MULTILINE)
-_ON_ONE_LINE = re.compile(rf"\s((?:{IN_CAPITALS})[ \t]*:)")
+_ON_ONE_LINE = re.compile(rf"\s((?:{report_headings.IN_CAPITALS})[ \t]*:)")
 _PARAGRAPH_ENDS = re.compile(r"\n[ \t]*\n\Z")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
@@ -43,7 +36,7 @@ def read_sections(report: str, any_case: bool = False) -> dict[str, str]:
     """
     report = _by_line(report)
     marks = list(_marks(report, any_case))
-    found: dict[str, list[str]] = {name: [] for name in TEXT}
+    found: dict[str, list[str]] = {name: [] for name in report_headings.TEXT}
     ends = [*(mark.start for mark in marks), len(report)][1:]
     for mark, end in zip(marks, ends, strict=True):
         text = report[mark.start if mark.part else mark.stop : end].strip()
@@ -74,7 +67,7 @@ def _marks(report: str, any_case: bool) -> Iterator[_Mark]:
     section: str | None = None
     after = 0
     for mark in _headings(report, any_case):
-        if mark.part and section in TEXT:
+        if mark.part and section in report_headings.TEXT:
             continue
         if mark.section is None:
             # Outside the sections of text, an organ opens findings where a paragraph begins.
@@ -96,10 +89,12 @@ def _headings(report: str, any_case: bool) -> Iterator[_Mark]:
             section = "addendum" if "ADDENDUM" in match[0] else "other"
             yield _Mark(match.start(), match.end(), section, part=False)
         elif match[1].isupper():
-            known = section_of(match[1])
-            part = known in (None, "findings") and names_part(match[1])
+            known = report_headings.section_of(match[1])
+            part = known in (None, "findings") and report_headings.names_part(match[1])
             yield _Mark(match.start(), match.end(), known, part)
-        elif (known := named_section(match[1])) or only_names_part(match[1]):
+        elif (known := report_headings.named_section(match[1])) or report_headings.only_names_part(
+            match[1]
+        ):
             yield _Mark(match.start(), match.end(), known, part=known is None)
 
 
@@ -131,7 +126,7 @@ def _is_title(line: str, report: str) -> bool:
     if not line.isupper() or line.endswith((".", "!", "?")) or _CAPITALS.match(line):
         return False
     # In a report all in capitals, only the words can tell.
-    return not report.isupper() or section_of(line) is not None
+    return not report.isupper() or report_headings.section_of(line) is not None
 
 
 def _has_words(text: str) -> bool:

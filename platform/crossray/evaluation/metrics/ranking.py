@@ -10,8 +10,6 @@ Where only the size of each block is known, as for Hamming distances, a `Counted
 column a block instead of one a position. A random ranking is one block that holds all items.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,7 +88,7 @@ class Ranking:
             self.hits_QN[row_Q, first_Q],
         )
 
-    def head(self, depth: int) -> Ranking:
+    def head(self, depth: int) -> "Ranking":
         """Return the first `depth` positions."""
         return Ranking(
             self.start_QN[:, :depth],
@@ -113,7 +111,7 @@ class CountedRanking:
     relevant_QD: Ints
 
     @classmethod
-    def at_random(cls, relevant_Q: Ints, items: int) -> CountedRanking:
+    def at_random(cls, relevant_Q: Ints, items: int) -> "CountedRanking":
         """Return the random order of `items`: one block."""
         return cls(np.full((len(relevant_Q), 1), items), relevant_Q[:, None])
 
@@ -157,7 +155,7 @@ class CountedRanking:
         at_QR = np.stack([np.searchsorted(through_D, rank_R) for through_D in self.through_QD])
         return Ranking(*self._blocks(at_QR), self.relevant_Q)
 
-    def take(self, rows: Bools) -> CountedRanking:
+    def take(self, rows: Bools) -> "CountedRanking":
         """Return the ranking of some of the queries."""
         return CountedRanking(self.items_QD[rows], self.relevant_QD[rows])
 
@@ -181,7 +179,7 @@ class Order:
     start_QN: Ints
     size_QN: Ints
 
-    def take(self, rows: Ints) -> Order:
+    def take(self, rows: Ints) -> "Order":
         """Return the order of some of the queries."""
         return Order(self.item_QN[rows], self.start_QN[rows], self.size_QN[rows])
 

@@ -7,18 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossray.core.errors import CrossRayError
+from crossray.evaluation.metrics import relevance
 from crossray.evaluation.metrics.arrays import Bools, Floats, Ints, as_bools
 from crossray.evaluation.metrics.by_label import ByLabel
 from crossray.evaluation.metrics.metric import Empty
 from crossray.evaluation.metrics.ranking import AnyRanking, CountedRanking
-from crossray.evaluation.metrics.relevance import (
-    graded,
-    own_columns,
-    pair,
-    same_class,
-    share_label,
-    without_own,
-)
 from crossray.evaluation.protocols.protocol import Protocol
 
 RARE = "share_label[rare]"
@@ -73,7 +66,9 @@ def bind_rules(
     everyone_Q = np.ones(len(query_ids), dtype=bool)
     rules: dict[str, BoundRule] = {}
     if "pair" in names:
-        rules["pair"] = BoundRule(lambda rows: pair(query_ids[rows], item_ids), everyone_Q)
+        rules["pair"] = BoundRule(
+            lambda rows: relevance.pair(query_ids[rows], item_ids), everyone_Q
+        )
     if names & {"share_label", "same_class"} or label_subset is not None:
         labels_QC = _labels("queries", query_labels, len(query_ids), protocol)
         labels_NC = _labels("items", item_labels, len(item_ids), protocol)
@@ -83,7 +78,7 @@ def bind_rules(
             class_Q = _classes("queries", labels_QC, protocol)
             class_N = _classes("items", labels_NC, protocol)
             rules["same_class"] = BoundRule(
-                lambda rows: same_class(class_Q[rows], class_N), everyone_Q
+                lambda rows: relevance.same_class(class_Q[rows], class_N), everyone_Q
             )
         if label_subset is not None:
             subset_C = _subset(label_subset, labels_NC.shape[1])
@@ -110,8 +105,12 @@ def bind_gains(
     labels_QC, labels_NC = np.asarray(query_labels), np.asarray(item_labels)
 
     def gains(rows: slice) -> Ints:
-        gains_BN = graded(labels_QC[rows], labels_NC)
-        return without_own(gains_BN, own_columns(rows)) if protocol.leave_one_out else gains_BN
+        gains_BN = relevance.graded(labels_QC[rows], labels_NC)
+        return (
+            relevance.without_own(gains_BN, relevance.own_columns(rows))
+            if protocol.leave_one_out
+            else gains_BN
+        )
 
     return gains
 
@@ -136,7 +135,8 @@ def bind_by_label(
 def _of_others(rule: BoundRule) -> BoundRule:
     """The rule on a database that each query is taken out of."""
     return BoundRule(
-        lambda rows: without_own(rule.relevant(rows), own_columns(rows)), rule.eligible_Q
+        lambda rows: relevance.without_own(rule.relevant(rows), relevance.own_columns(rows)),
+        rule.eligible_Q,
     )
 
 
@@ -165,7 +165,9 @@ def _missing(whose: str, protocol: Protocol) -> str:
 def _by_labels(labels_QC: Bools, labels_NC: Bools) -> BoundRule:
     labelled_Q: Bools = np.any(labels_QC, axis=1)
     labels = labels_QC, labels_NC
-    return BoundRule(lambda rows: share_label(labels_QC[rows], labels_NC), labelled_Q, labels)
+    return BoundRule(
+        lambda rows: relevance.share_label(labels_QC[rows], labels_NC), labelled_Q, labels
+    )
 
 
 def _labels(whose: str, labels: ArrayLike | None, rows: int, protocol: Protocol) -> Bools:

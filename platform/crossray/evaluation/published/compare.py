@@ -1,7 +1,5 @@
 """Our figures and the published ones of the same row."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +29,7 @@ class MeasuredOn:
     @classmethod
     def pairs(
         cls, config: Mapping[str, Any], splits: Mapping[str, int], bits: int | None
-    ) -> MeasuredOn:
+    ) -> "MeasuredOn":
         """From the configuration of a pairs artifact."""
         source = str(config.get("source", ""))
         return cls(_VARIANTS.get((source, str(config.get("split"))), source), splits, bits)

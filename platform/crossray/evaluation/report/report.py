@@ -11,20 +11,11 @@ from crossray.evaluation.evaluate import DirectionMean, DirectionResult, mean_of
 from crossray.evaluation.metrics import is_rank
 from crossray.evaluation.protocols.protocol import CROSS_MODAL, Protocol
 from crossray.evaluation.published import MeasuredOn, published_rows
+from crossray.evaluation.report import plots
 from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.label_section import labels_to_json, labels_to_markdown
 from crossray.evaluation.report.leak_section import LeakFindings, leak_section
 from crossray.evaluation.report.page import render_page
-from crossray.evaluation.report.plots import (
-    TOP_N_CAPTION,
-    TOP_N_PLOT,
-    FirstN,
-    curves_to_json,
-    plot_lookup,
-    plot_precision_recall,
-    plot_recall,
-    plot_top_n,
-)
 from crossray.evaluation.report.protocol_words import protocol_words
 from crossray.evaluation.report.reference_section import (
     Reference,
@@ -119,7 +110,7 @@ def _by_direction(
         "intervals": {name: _lists(table.intervals) for name, table in tables.items()},
         "baseline": {name: table.baseline for name, table in tables.items()},
         "by_label": labels_to_json(results, label_names),
-        "curves": {name: curves_to_json(result) for name, result in results.items()},
+        "curves": {name: plots.curves_to_json(result) for name, result in results.items()},
     }
 
 
@@ -130,17 +121,17 @@ def _plot(results: Mapping[str, DirectionResult], directory: Path) -> dict[str, 
         "Recall at K": directory / RECALL_PLOT,
         "Precision and recall": directory / PRECISION_RECALL_PLOT,
     }
-    plot_recall(curves, directory / RECALL_PLOT)
-    plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
+    plots.plot_recall(curves, directory / RECALL_PLOT)
+    plots.plot_precision_recall(curves, directory / PRECISION_RECALL_PLOT)
     lookups = {name: result.lookup for name, result in results.items() if result.lookup}
     if lookups:
-        return figures | plot_lookup(lookups, directory)
+        return figures | plots.plot_lookup(lookups, directory)
     first = {
-        name: FirstN(curve.k, curve.precision, float(curve.precision[-1]))
+        name: plots.FirstN(curve.k, curve.precision, float(curve.precision[-1]))
         for name, curve in curves.items()
     }
-    plot_top_n(first, directory / TOP_N_PLOT, "model")
-    return figures | {TOP_N_CAPTION: directory / TOP_N_PLOT}
+    plots.plot_top_n(first, directory / plots.TOP_N_PLOT, "model")
+    return figures | {plots.TOP_N_CAPTION: directory / plots.TOP_N_PLOT}
 
 
 def _lists(intervals: dict[str, tuple[float, float]]) -> dict[str, list[float]]:

@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from crossray.evaluation.metrics import show_value
+from crossray.evaluation.report import sweep_plots
 from crossray.evaluation.report.page import Plot, write_pages
 from crossray.evaluation.report.section import Section
 from crossray.evaluation.report.study_report import StudyPoint, tables
-from crossray.evaluation.report.sweep_plots import (
-    importance_of,
-    plot_curves,
-    plot_front,
-    plot_importance,
-    plot_parallel,
-    study_of,
-)
 from crossray.evaluation.report.sweep_trial import SweepTrial, finished, front, picked
 from crossray.evaluation.significance.claims import Values
 from crossray.evaluation.significance.variants import with_differences
@@ -54,8 +47,8 @@ def write_sweep_report(
     The JSON has `trials`, `front` (names), `best`, `knee`, `importance`, `contest` (metrics,
     intervals and differences to the best) and `epochs` (trained by all trials together).
     """
-    study = study_of(trials)
-    importance = importance_of(study)
+    study = sweep_plots.study_of(trials)
+    importance = sweep_plots.importance_of(study)
     best = picked(trials, "best")
     report: dict[str, Any] = {
         **facts,
@@ -68,13 +61,13 @@ def write_sweep_report(
         "contest": with_differences(contest, next(iter(contest)), metrics) if contest else {},
     }
     metric, figures = facts["metric"], [FRONT, CURVES]
-    plot_front(trials, metric, directory / FRONT.name)
-    plot_curves(trials, best, metric, directory / CURVES.name)
+    sweep_plots.plot_front(trials, metric, directory / FRONT.name)
+    sweep_plots.plot_curves(trials, best, metric, directory / CURVES.name)
     if study.trials[0].params:
-        plot_parallel(study, metric, directory / PARALLEL.name)
+        sweep_plots.plot_parallel(study, metric, directory / PARALLEL.name)
         figures.append(PARALLEL)
     if importance:
-        plot_importance(importance, directory / IMPORTANCE.name)
+        sweep_plots.plot_importance(importance, directory / IMPORTANCE.name)
         figures.append(IMPORTANCE)
     title = f"Sweep of {facts['recipe']}: {len(trials)} trials by {metric}"
     sections = _sections(trials, report, contest)

@@ -1,7 +1,5 @@
 """ATH: attention-based triplet hashing of images; float outputs or codes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
@@ -13,12 +11,7 @@ from torch.nn import functional
 from crossray.core.distributed import gather
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower
-from crossray.losses.triplets import (
-    label_roles,
-    margin_term,
-    mean_over_triplets,
-    mean_squared_distances,
-)
+from crossray.losses import triplets
 from crossray.methods.config import Capability, SupervisedConfig
 from crossray.methods.contract import Trainable
 
@@ -45,7 +38,7 @@ class AthConfig(SupervisedConfig):
         """See `MethodConfig.capabilities`."""
         return super().capabilities | {"images_only", "image_search"}
 
-    def build(self, load_weights: bool = True) -> Ath:
+    def build(self, load_weights: bool = True) -> "Ath":
         """See `MethodConfig.build`."""
         return Ath(self, load_weights)
 
@@ -93,11 +86,13 @@ class Ath(Trainable[Batch]):
         """`triplet` over all triplets of the gathered batch, `classes`: binary cross-entropy."""
         assert batch.labels_BC is not None
         outputs_BK, labels_BC = self._outputs(batch.image), batch.labels_BC
-        distances_BB = mean_squared_distances(gather(outputs_BK))
-        term = partial(margin_term, margin=self.config.margin * self.config.bits)
+        distances_BB = triplets.mean_squared_distances(gather(outputs_BK))
+        term = partial(triplets.margin_term, margin=self.config.margin * self.config.bits)
         logits_BC = self.classes(outputs_BK)
         return {
-            "triplet": mean_over_triplets(distances_BB, label_roles(gather(labels_BC)), term),
+            "triplet": triplets.mean_over_triplets(
+                distances_BB, triplets.label_roles(gather(labels_BC)), term
+            ),
             "classes": functional.binary_cross_entropy_with_logits(logits_BC, labels_BC),
         }
 

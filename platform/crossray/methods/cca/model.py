@@ -3,8 +3,6 @@
 The line that every trained method has to beat: no gradient, no epoch, seconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
@@ -52,7 +50,7 @@ class CcaConfig(MethodConfig):
         """See `MethodConfig.capabilities`."""
         return super().capabilities | {"closed_form"}
 
-    def build(self, load_weights: bool = True) -> Cca:
+    def build(self, load_weights: bool = True) -> "Cca":
         """See `MethodConfig.build`."""
         return Cca(self, load_weights)
 

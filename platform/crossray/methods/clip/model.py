@@ -1,7 +1,5 @@
 """CLIP: the plain dual encoder (Radford et al. 2021, "Learning Transferable Visual Models")."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -36,7 +34,7 @@ class ClipConfig(MethodConfig):
     text_pooling: Literal["cls", "mean"] = "mean"
     temperature: float = 0.07
 
-    def build(self, load_weights: bool = True) -> Clip:
+    def build(self, load_weights: bool = True) -> "Clip":
         """See `MethodConfig.build`."""
         return Clip(self, load_weights)
 

@@ -1,7 +1,5 @@
 """CMFG: the dual first stage, the pairwise re-ranker and their losses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -98,7 +96,7 @@ class CmfgConfig(MethodConfig):
                 "them, 1 or more a query, in mode 'both'; leave candidates out, or use that mode."
             )
 
-    def build(self, load_weights: bool = True) -> Cmfg:
+    def build(self, load_weights: bool = True) -> "Cmfg":
         """See `MethodConfig.build`."""
         return Cmfg(self, load_weights)
 

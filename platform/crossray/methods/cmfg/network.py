@@ -1,7 +1,5 @@
 """What is learned in CMFG's graph: edge attention, convolutions, readout; one graph, two modes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal, NamedTuple, cast
 
@@ -9,17 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from crossray.methods.cmfg.graph import (
-    Edges,
-    attention_readout,
-    convolved,
-    edge_logits,
-    edge_weights,
-    joint_neighbours,
-    mean_readout,
-    neighbours,
-    pair_scores,
-)
+from crossray.methods.cmfg import graph
 
 Modality = Literal["image", "text"]
 OTHER: dict[Modality, Modality] = {"image": "text", "text": "image"}
@@ -45,7 +33,7 @@ class Nodes(NamedTuple):
     message: Tensor
     ends: Ends
 
-    def rows(self, index_P: Tensor, width: int | None = None) -> Nodes:
+    def rows(self, index_P: Tensor, width: int | None = None) -> "Nodes":
         """The node sets of P pairs, cut to their first `width` nodes."""
         mask, within, query, key = (part[index_P] for part in self.ends)
         ends = Ends(mask[:, :width], within[..., :width, :width], query[:, :width], key[:, :width])
@@ -79,7 +67,7 @@ class EdgeAttention(nn.Module):
 
     def within(self, states_GVD: Tensor, modality: Modality) -> Tensor:
         """`logits_GHVV` of the edges among nodes of one modality."""
-        return edge_logits(
+        return graph.edge_logits(
             self.queries(states_GVD, modality, modality), self.keys(states_GVD, modality, modality)
         )
 
@@ -94,7 +82,7 @@ class GraphLayer(nn.Module):
 
     def forward(self, states_GVD: Tensor, weights_GVV: Tensor, message_GVD: Tensor) -> Tensor:
         """The next states; `message_GVD` is `self.weight(states_GVD)`."""
-        step_GVD = convolved(weights_GVV, message_GVD)
+        step_GVD = graph.convolved(weights_GVV, message_GVD)
         if self.norm is None:
             return step_GVD
         result: Tensor = self.norm(states_GVD + step_GVD)
@@ -144,16 +132,16 @@ class GraphNetwork(nn.Module):
     def embed(self, nodes: Nodes, modality: Modality) -> Tensor:
         """`z_GD` of single items, mode `dual`: only edges within the item."""
         mask_GV = nodes.ends.mask
-        support_GVV = neighbours(mask_GV)
+        support_GVV = graph.neighbours(mask_GV)
 
         def again(states_GVD: Tensor) -> Tensor:
-            return edge_weights(self.attention.within(states_GVD, modality), support_GVV)
+            return graph.edge_weights(self.attention.within(states_GVD, modality), support_GVV)
 
-        weights_GVV = edge_weights(nodes.ends.within, support_GVV)
+        weights_GVV = graph.edge_weights(nodes.ends.within, support_GVV)
         states_GVD = self._convolve(nodes.states, nodes.message, weights_GVV, again)
         return self._read(states_GVD, mask_GV, modality)
 
-    def embed_pairs(self, images: Nodes, texts: Nodes, edges: Edges) -> tuple[Tensor, Tensor]:
+    def embed_pairs(self, images: Nodes, texts: Nodes, edges: graph.Edges) -> tuple[Tensor, Tensor]:
         """`image_PD` and `text_PD` of P pairs, mode `pairwise`: each has read the other."""
         patches = images.states.shape[1]
         image_mask, text_mask = images.ends.mask, texts.ends.mask
@@ -198,18 +186,21 @@ class GraphNetwork(nn.Module):
 
     def _read(self, states_GVD: Tensor, mask_GV: Tensor, modality: Modality) -> Tensor:
         if modality not in self.readout:
-            return mean_readout(states_GVD, mask_GV)
+            return graph.mean_readout(states_GVD, mask_GV)
         logits_GV = self.readout[modality](states_GVD)[:, :, 0]
-        return attention_readout(states_GVD, logits_GV, mask_GV)
+        return graph.attention_readout(states_GVD, logits_GV, mask_GV)
 
 
-def pair_edges(image: Ends, text: Ends, edges: Edges) -> Tensor:
+def pair_edges(image: Ends, text: Ends, edges: graph.Edges) -> Tensor:
     """`weights_PVV` of the graphs of P images with P texts, patches first."""
-    to_text, to_image = edge_logits(image.query, text.key), edge_logits(text.query, image.key)
+    to_text, to_image = (
+        graph.edge_logits(image.query, text.key),
+        graph.edge_logits(text.query, image.key),
+    )
     upper = torch.cat([image.within, to_text], dim=3)
     lower = torch.cat([to_image, text.within], dim=3)
-    support_PVV = joint_neighbours(image.mask, text.mask, edges)
-    return edge_weights(torch.cat([upper, lower], dim=2), support_PVV)
+    support_PVV = graph.joint_neighbours(image.mask, text.mask, edges)
+    return graph.edge_weights(torch.cat([upper, lower], dim=2), support_PVV)
 
 
 def pairwise_scores(
@@ -217,7 +208,7 @@ def pairwise_scores(
     images: Nodes,
     texts: Nodes,
     pairs_P2: Tensor,
-    edges: Edges,
+    edges: graph.Edges,
     block: int,
 ) -> Tensor:
     """`scores_P`: s(i, t) of the (image, text) pairs, each from its graph.
@@ -231,7 +222,9 @@ def pairwise_scores(
 
     def score(pairs: Tensor, width: int) -> Tensor:
         image, text = pairs.unbind(dim=1)
-        return pair_scores(*network.embed_pairs(images.rows(image), texts.rows(text, width), edges))
+        return graph.pair_scores(
+            *network.embed_pairs(images.rows(image), texts.rows(text, width), edges)
+        )
 
     parts = []
     for pairs in torch.split(pairs_P2[order_P], block):

@@ -2,35 +2,20 @@
 
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import TextTowerConfig
+from crossray.methods import recipe, towers
 from crossray.methods.cmfg.model import CmfgConfig
-from crossray.methods.recipe import (
-    DeepSpeedConfig,
-    OptimizerConfig,
-    Recipe,
-    TokenizerConfig,
-    TrainConfig,
-)
-from crossray.methods.towers import (
-    IMAGENET_MOBILENET,
-    MILD_AUGMENT,
-    MINILM,
-    MINILM_TOKENIZER,
-    SMALL_BERT,
-    SMALL_CNN,
-    SMALL_TOKENIZER,
-)
 
 
-def cmfg_tiny() -> Recipe:
+def cmfg_tiny() -> recipe.Recipe:
     """From scratch on two CPU cores: a small RepVGG-like CNN and a one-layer BERT.
 
     Reports have some hundred tokens, so the re-ranker learns from a part of the batch's pairs.
     """
-    return Recipe(
+    return recipe.Recipe(
         name="cmfg_tiny",
         method=CmfgConfig(
-            image=SMALL_CNN,
-            text=SMALL_BERT,
+            image=towers.SMALL_CNN,
+            text=towers.SMALL_BERT,
             embedding=64,
             grid=4,
             projection="normalised",
@@ -41,25 +26,25 @@ def cmfg_tiny() -> Recipe:
             learn_temperature=True,
             tower_lr=1.0,
         ),
-        tokenizer=SMALL_TOKENIZER,
-        augment=MILD_AUGMENT,
-        optimizer=OptimizerConfig(lr=2e-3),
-        train=TrainConfig(
+        tokenizer=towers.SMALL_TOKENIZER,
+        augment=towers.MILD_AUGMENT,
+        optimizer=recipe.OptimizerConfig(lr=2e-3),
+        train=recipe.TrainConfig(
             batch_size=32, epochs=7, validation_items=128, rerank=16, checkpoint_every=300
         ),
     )
 
 
-def cmfg_pretrained_tiny() -> Recipe:
+def cmfg_pretrained_tiny() -> recipe.Recipe:
     """The graph on frozen MobileNetV2 cells and MiniLM token states; short captions.
 
     Sizes and the sum of both stages are what validation photos chose.
     """
-    return Recipe(
+    return recipe.Recipe(
         name="cmfg_pretrained_tiny",
         method=CmfgConfig(
-            image=IMAGENET_MOBILENET,
-            text=MINILM,
+            image=towers.IMAGENET_MOBILENET,
+            text=towers.MINILM,
             embedding=512,
             grid=4,
             projection="normalised",
@@ -70,22 +55,22 @@ def cmfg_pretrained_tiny() -> Recipe:
             temperature=0.02,
             learn_temperature=True,
         ),
-        tokenizer=MINILM_TOKENIZER,
-        optimizer=OptimizerConfig(lr=1e-3),
-        train=TrainConfig(
+        tokenizer=towers.MINILM_TOKENIZER,
+        optimizer=recipe.OptimizerConfig(lr=1e-3),
+        train=recipe.TrainConfig(
             batch_size=128, epochs=12, select_by="last", checkpoint_every=500,
             validation_items=200, rerank=20,
         ),
     )  # fmt: skip
 
 
-def cmfg_base() -> Recipe:
+def cmfg_base() -> recipe.Recipe:
     """The published system: ViT-B/16 and BERT-base, a graph for every pair of the batch; A100s.
 
     As printed where something is printed; towers learn at a tenth of the graph's rate.
     """
     bert = "hub:google-bert/bert-base-uncased"
-    return Recipe(
+    return recipe.Recipe(
         name="cmfg_base",
         method=CmfgConfig(
             image=ImageTowerConfig(
@@ -96,10 +81,10 @@ def cmfg_base() -> Recipe:
             text=TextTowerConfig(weights=bert),
             pair_block=64,
         ),
-        tokenizer=TokenizerConfig(source=bert, max_tokens=128),
-        optimizer=OptimizerConfig(lr=1e-4, weight_decay=0.01),
-        deepspeed=DeepSpeedConfig(zero_stage=1, bf16=True),
-        train=TrainConfig(
+        tokenizer=recipe.TokenizerConfig(source=bert, max_tokens=128),
+        optimizer=recipe.OptimizerConfig(lr=1e-4, weight_decay=0.01),
+        deepspeed=recipe.DeepSpeedConfig(zero_stage=1, bf16=True),
+        train=recipe.TrainConfig(
             batch_size=32, epochs=20, workers=4, use_gpu=True, cpus_per_worker=8,
             loader_processes=8, rerank=100, checkpoint_every=500,
         ),

@@ -1,7 +1,5 @@
 """GPLDAN: the model, its graph pattern loss and its modality classifier."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -17,15 +15,9 @@ from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.methods.config import MethodConfig
 from crossray.methods.contract import PairScores, Phase, Trainable
+from crossray.methods.gpldan import losses
 from crossray.methods.gpldan.attention import SlotAttention, own_vectors, pair_cosines, slots_of
-from crossray.methods.gpldan.losses import (
-    Deviation,
-    Distances,
-    deception_loss,
-    graph_pattern_loss,
-    modality_loss,
-    original_distances,
-)
+from crossray.methods.gpldan.losses import Distances
 
 CLASSIFIER = "modality_classifier"
 
@@ -61,7 +53,7 @@ class GpldanConfig(MethodConfig):
     noise_image: float = 0.5
     noise_text: float = 0.7
     targets: Literal["clean", "corrupted"] = "clean"
-    deviation: Deviation = "absolute"
+    deviation: losses.Deviation = "absolute"
     alpha: float = 1.0
     beta: float = 0.1
     adversarial: float = 0.01
@@ -91,7 +83,7 @@ class GpldanConfig(MethodConfig):
         """L of the paper, of the features before they are cut into slots."""
         return self.slots * self.embedding
 
-    def build(self, load_weights: bool = True) -> Gpldan:
+    def build(self, load_weights: bool = True) -> "Gpldan":
         """See `MethodConfig.build`."""
         return Gpldan(self, load_weights)
 
@@ -191,17 +183,17 @@ class Gpldan(Trainable[Batch]):
         text_BL = gather(self._project(noisy_text_BW, self.text_layer))
         terms: dict[str, Tensor] = {}
         if modality:
-            terms["modality"] = modality_loss(
+            terms["modality"] = losses.modality_loss(
                 self._logits(image_BL.detach()), self._logits(text_BL.detach())
             )
         if not graph:
             return terms
         if self.config.targets == "corrupted":
             image_BC, text_BW = noisy_image_BC, noisy_text_BW
-        target_BB = original_distances(
+        target_BB = losses.original_distances(
             gather(_precise(image_BC.detach())), gather(_precise(text_BW.detach()))
         )
-        terms |= graph_pattern_loss(
+        terms |= losses.graph_pattern_loss(
             self._distances(self._represent(image_BL, "image"), self._represent(text_BL, "text")),
             target_BB,
             self.config.alpha,
@@ -209,7 +201,7 @@ class Gpldan(Trainable[Batch]):
             self.config.deviation,
         )
         if self.config.adversarial:
-            deceived = deception_loss(self._logits(image_BL), self._logits(text_BL))
+            deceived = losses.deception_loss(self._logits(image_BL), self._logits(text_BL))
             terms["deception"] = self.config.adversarial * deceived
         return terms
 

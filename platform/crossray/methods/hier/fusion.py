@@ -4,8 +4,6 @@ A pair comes in as two sides, each a global vector and the vectors of its parts 
 fusion gives one vector of the same width. `FUSIONS` is the only registry.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple, get_args
 
@@ -27,7 +25,7 @@ class Side(NamedTuple):
     parts: Tensor
     mask: Tensor
 
-    def rows(self, index_P: Tensor) -> Side:
+    def rows(self, index_P: Tensor) -> "Side":
         """The side of each pair."""
         return Side(*(part.index_select(0, index_P) for part in self))
 

@@ -19,25 +19,9 @@ from crossray.methods.contract import (
     logit_scale_parameter,
     same_study,
 )
+from crossray.methods.hier import fusion, regions
 from crossray.methods.hier.config import LEVELS, HierConfig, Level
-from crossray.methods.hier.fusion import (
-    FusionScorer,
-    Side,
-    fusion_scores,
-)
 from crossray.methods.hier.losses import log_variances, uncertainty_weighted
-from crossray.methods.hier.regions import (
-    ZONES,
-    box_regions,
-    boxes_with_whole,
-    grid_regions,
-    mask_corners,
-    mask_regions,
-    masks_with_whole,
-    region_maps,
-    sentence_means,
-    zone_structures,
-)
 from crossray.methods.hier.scores import (
     CoAttention,
     all_pairs,
@@ -76,7 +60,7 @@ class Hier(Trainable[Batch]):
         if config.reads_structures:
             self.structure_projection = PartProjection(channels, config.structure_width, local)
             # A structure's place, likewise: a vector a zone, or a linear map of a mask's corners.
-            places = len(ZONES) if config.structures == "zones" else 4
+            places = len(regions.ZONES) if config.structures == "zones" else 4
             self.structure_name = nn.Parameter(torch.zeros(places, config.structure_width))
             self.sentence_projection = PartProjection(width, config.structure_width, local)
             self.co_attention = CoAttention(
@@ -90,7 +74,9 @@ class Hier(Trainable[Batch]):
             {level: logit_scale_parameter(config.temperature) for level in config.info_nce}
         )
         if config.fusion is not None:
-            self.fusion = FusionScorer(config.fusion, config.embedding, config.fusion_scoring)
+            self.fusion = fusion.FusionScorer(
+                config.fusion, config.embedding, config.fusion_scoring
+            )
         if config.gate:
             self.gate = nn.Linear(config.embedding, len(config.levels))
             nn.init.zeros_(self.gate.weight)
@@ -124,13 +110,13 @@ class Hier(Trainable[Batch]):
 
     def _regions(self, grid_BCYX: Tensor, image: ImageBatch) -> Representation:
         if self.config.regions == "grid":
-            regions_BRC = grid_regions(grid_BCYX, self.config.grids)
+            regions_BRC = regions.grid_regions(grid_BCYX, self.config.grids)
             mask_BR = regions_BRC.new_ones(regions_BRC.shape[:2], dtype=torch.bool)
             regions_BRD = self.region_projection(regions_BRC) + self.region_position
         else:
             if self.config.regions == "boxes":
-                corners_BR4, mask_BR = boxes_with_whole(image)
-                regions_BRC = box_regions(grid_BCYX, corners_BR4)
+                corners_BR4, mask_BR = regions.boxes_with_whole(image)
+                regions_BRC = regions.box_regions(grid_BCYX, corners_BR4)
             else:
                 regions_BRC, corners_BR4, mask_BR = _masked(grid_BCYX, image)
             place_BRD = corners_BR4.to(grid_BCYX.dtype) @ self.region_position
@@ -139,7 +125,7 @@ class Hier(Trainable[Batch]):
 
     def _structures(self, grid_BCYX: Tensor, image: ImageBatch) -> Representation:
         if self.config.structures == "zones":
-            projected_BOD = self.structure_projection(zone_structures(grid_BCYX))
+            projected_BOD = self.structure_projection(regions.zone_structures(grid_BCYX))
             return {"structures": projected_BOD + self.structure_name}
         structures_BOC, corners_BO4, mask_BO = _masked(grid_BCYX, image)
         place_BOD = corners_BO4.to(grid_BCYX.dtype) @ self.structure_name
@@ -155,7 +141,7 @@ class Hier(Trainable[Batch]):
             words_BTD = self.word_projection(states_BTD, parts["word_mask"])
             parts["words"] = functional.normalize(words_BTD, dim=-1)
         if self.config.reads_structures:
-            sentences_BSD, mask_BS = sentence_means(states_BTD, text.sentence_BT)
+            sentences_BSD, mask_BS = regions.sentence_means(states_BTD, text.sentence_BT)
             parts["sentences"] = self.sentence_projection(sentences_BSD, mask_BS)
             parts["sentence_mask"] = mask_BS
         return parts
@@ -170,7 +156,7 @@ class Hier(Trainable[Batch]):
         weight_BWR = region_word_attention(
             regions_BRD, words["words"], words["word_mask"], self.config.smoothing
         )
-        return Alignment(region_maps(weight_BWR, self.config.grids, grid_BCYX.shape[2]))
+        return Alignment(regions.region_maps(weight_BWR, self.config.grids, grid_BCYX.shape[2]))
 
     def score(self, images: Representation, texts: Representation) -> PairScores:
         """The gated sum of levels 1 and 3 for all pairs; `refine` adds level 2 to chosen pairs.
@@ -218,10 +204,10 @@ class Hier(Trainable[Batch]):
         )
 
     def _fused(self, images: Representation, texts: Representation, pairs_P2: Tensor) -> Tensor:
-        return fusion_scores(
+        return fusion.fusion_scores(
             self.fusion,
-            Side(images["z"], images["regions"], images["region_mask"]),
-            Side(texts["z"], texts["words"], texts["word_mask"]),
+            fusion.Side(images["z"], images["regions"], images["region_mask"]),
+            fusion.Side(texts["z"], texts["words"], texts["word_mask"]),
             pairs_P2,
             self.config.pair_block,
         )
@@ -328,5 +314,5 @@ class Hier(Trainable[Batch]):
 
 def _masked(grid_BCYX: Tensor, image: ImageBatch) -> tuple[Tensor, Tensor, Tensor]:
     """Means over the masks of images, `means_BRC`, their `corners_BR4` and which are real."""
-    masks_BRYX, real_BR = masks_with_whole(image)
-    return mask_regions(grid_BCYX, masks_BRYX), mask_corners(masks_BRYX), real_BR
+    masks_BRYX, real_BR = regions.masks_with_whole(image)
+    return regions.mask_regions(grid_BCYX, masks_BRYX), regions.mask_corners(masks_BRYX), real_BR

@@ -1,7 +1,5 @@
 """The three alignment scores and the gate of HIER (docs/methods/hier.md)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -122,7 +120,7 @@ class Projected(NamedTuple):
     key: Tensor
     value: Tensor
 
-    def rows(self, index_P: Tensor) -> Projected:
+    def rows(self, index_P: Tensor) -> "Projected":
         """The side of each pair, [P, A, D] each."""
         return Projected(*(part.index_select(0, index_P) for part in self))
 

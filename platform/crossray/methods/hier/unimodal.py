@@ -1,7 +1,5 @@
 """HIER stage 1: pretext tasks of images and of texts, for which no pair is needed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -93,7 +91,7 @@ class HierUnimodalConfig(MethodConfig):
                 "choose a masking."
             )
 
-    def build(self, load_weights: bool = True) -> HierUnimodal:
+    def build(self, load_weights: bool = True) -> "HierUnimodal":
         """See `MethodConfig.build`."""
         return HierUnimodal(self, load_weights)
 

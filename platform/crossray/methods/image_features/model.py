@@ -3,8 +3,6 @@
 With DenseNet121 the baseline Image-D121; with `pooling="scda"` the descriptor of Wei et al. 2017.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -36,7 +34,7 @@ class ImageFeaturesConfig(MethodConfig):
         """See `MethodConfig.capabilities`."""
         return super().capabilities | {"closed_form", "images_only", "image_search"}
 
-    def build(self, load_weights: bool = True) -> ImageFeatures:
+    def build(self, load_weights: bool = True) -> "ImageFeatures":
         """See `MethodConfig.build`."""
         return ImageFeatures(self, load_weights)
 

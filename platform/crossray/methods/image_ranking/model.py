@@ -1,7 +1,5 @@
 """Fine-tuning of an image tower by a triplet loss on labels, before MMDL (docs/methods/mmdl.md)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,7 +32,7 @@ class ImageRankingConfig(SupervisedConfig):
         """See `MethodConfig.capabilities`."""
         return super().capabilities | {"images_only", "image_search"}
 
-    def build(self, load_weights: bool = True) -> ImageRanking:
+    def build(self, load_weights: bool = True) -> "ImageRanking":
         """See `MethodConfig.build`."""
         return ImageRanking(self, load_weights)
 

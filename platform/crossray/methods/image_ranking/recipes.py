@@ -2,17 +2,9 @@
 
 from dataclasses import replace
 
+from crossray.methods import towers
 from crossray.methods.image_ranking.model import ImageRankingConfig
 from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
-from crossray.methods.towers import (
-    BASE_TOKENIZER,
-    LOCALISED_DENSENET,
-    MILD_AUGMENT,
-    MMDL_BERT,
-    SMALL_BERT,
-    SMALL_CNN,
-    SMALL_TOKENIZER,
-)
 
 _ADAM = OptimizerConfig(
     lr=1e-4, weight_decay=0.0, betas=(0.5, 0.999), warmup=0.0, schedule="constant"
@@ -23,8 +15,8 @@ def image_ranking_base() -> Recipe:
     """The image tower of `mmdl_base`, fine-tuned by the ranking loss; A100s."""
     return Recipe(
         name="image_ranking_base",
-        method=ImageRankingConfig(image=LOCALISED_DENSENET, text=MMDL_BERT),
-        tokenizer=BASE_TOKENIZER,
+        method=ImageRankingConfig(image=towers.LOCALISED_DENSENET, text=towers.MMDL_BERT),
+        tokenizer=towers.BASE_TOKENIZER,
         optimizer=_ADAM,
         deepspeed=DeepSpeedConfig(zero_stage=1, bf16=True),
         train=TrainConfig(
@@ -38,9 +30,9 @@ def image_ranking_tiny() -> Recipe:
     """The image tower of `mmdl_tiny`, trained by the ranking loss; minutes on two cores."""
     return Recipe(
         name="image_ranking_tiny",
-        method=ImageRankingConfig(image=SMALL_CNN, text=SMALL_BERT),
-        tokenizer=SMALL_TOKENIZER,
-        augment=MILD_AUGMENT,
+        method=ImageRankingConfig(image=towers.SMALL_CNN, text=towers.SMALL_BERT),
+        tokenizer=towers.SMALL_TOKENIZER,
+        augment=towers.MILD_AUGMENT,
         optimizer=replace(_ADAM, lr=1e-3, warmup=0.1, schedule="cosine"),
         train=TrainConfig(
             batch_size=32, epochs=7, validation_items=128, select_by="mAP@10[found]",

@@ -12,17 +12,12 @@ from crossray.core.distributed import gather
 from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch
 from crossray.methods.contract import Phase, TrainingSet, Wrapped
+from crossray.methods.mmach import objective
 from crossray.methods.mmach.config import MmachConfig
 from crossray.methods.mmach.label_features import enhanced_labels, fixed_map, label_features
 from crossray.methods.mmach.losses import common_codes, label_cosine_loss
 from crossray.methods.mmach.model import Mmach
 from crossray.methods.mmach.networks import label_network
-from crossray.methods.mmach.objective import (
-    Scale,
-    common_code_loss,
-    image_label_loss,
-    text_label_loss,
-)
 from crossray.methods.mmach.triplets import Triplets, draw_triplets
 
 NETWORKS = ("label", "image", "text")
@@ -59,7 +54,7 @@ class MmachTraining(Wrapped[Batch]):
             )
         self.method, self.seed = method, training.seed
         self.label_network = label_network(width, method.config.label_hidden, method.config.bits)
-        self._scale = Scale(method.config.weight, len(labels_NC), method.config.bits)
+        self._scale = objective.Scale(method.config.weight, len(labels_NC), method.config.bits)
         features_UW, set_N = label_features(method, training)
         self.register_buffer("labels_NC", labels_NC, persistent=False)
         self.register_buffer("label_features_UW", features_UW, persistent=False)
@@ -112,7 +107,7 @@ class MmachTraining(Wrapped[Batch]):
             for other in ("image", "text")
             if phase.name in ("label", other)
         }
-        terms[f"{phase.name}_quantisation"] = common_code_loss(
+        terms[f"{phase.name}_quantisation"] = objective.common_code_loss(
             self.codes_NK, tables[phase.name], rows_B, self.config.alpha, self._scale
         )
         if self.training:
@@ -166,7 +161,9 @@ class MmachTraining(Wrapped[Batch]):
         of_label = self._draw(rows_B, live != "label", f"label {other}")
         of_other = self._draw(rows_B, live == "label", f"{other} label")
         loss, margins = (
-            (image_label_loss, gammas[:2]) if other == "image" else (text_label_loss, gammas[2:])
+            (objective.image_label_loss, gammas[:2])
+            if other == "image"
+            else (objective.text_label_loss, gammas[2:])
         )
         return loss(label_NK, other_NK, of_label, of_other, margins, self._scale)
 

@@ -1,7 +1,5 @@
 """MMDL: images and reports of one label space; images alone are asked and found."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -15,14 +13,7 @@ from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.methods.config import Capability, SupervisedConfig
 from crossray.methods.contract import Trainable
-from crossray.methods.mmdl.layers import (
-    MODALITIES,
-    Modality,
-    OutAct,
-    SharedEncoder,
-    Sharing,
-    coupling_matrix,
-)
+from crossray.methods.mmdl import layers
 
 _EPS = 1e-12
 
@@ -43,11 +34,11 @@ class MmdlConfig(SupervisedConfig):
     """
 
     name: ClassVar[str] = "mmdl"
-    modalities: tuple[Modality, ...] = MODALITIES
+    modalities: tuple[layers.Modality, ...] = layers.MODALITIES
     hidden: int = 1024
     embedding: int = 512
-    sharing: Sharing = "own_first"
-    out_act: OutAct = "relu"
+    sharing: layers.Sharing = "own_first"
+    out_act: layers.OutAct = "relu"
     fixed_coupling: bool = False
     dropout: float = 0.0
     text_pooling: Literal["cls", "mean"] = "mean"
@@ -70,7 +61,7 @@ class MmdlConfig(SupervisedConfig):
         reads_texts = "text" in self.modalities
         return super().capabilities | {"image_search", *(() if reads_texts else ("images_only",))}
 
-    def build(self, load_weights: bool = True) -> Mmdl:
+    def build(self, load_weights: bool = True) -> "Mmdl":
         """See `MethodConfig.build`."""
         return Mmdl(self, load_weights)
 
@@ -88,14 +79,16 @@ class Mmdl(Trainable[Batch]):
         super().__init__()
         self.config = config
         self.image_tower = ImageTower(config.image, load_weights)
-        widths: dict[Modality, int] = {"image": self.image_tower.channels}
+        widths: dict[layers.Modality, int] = {"image": self.image_tower.channels}
         if "text" in config.modalities:
             self.text_tower = TextTower(config.text, load_weights)
             widths["text"] = self.text_tower.width
-        self.encoder = SharedEncoder(
+        self.encoder = layers.SharedEncoder(
             widths, config.hidden, config.embedding, config.sharing, config.out_act, config.dropout
         )
-        self.coupling = coupling_matrix(config.embedding, len(config.labels), config.fixed_coupling)
+        self.coupling = layers.coupling_matrix(
+            config.embedding, len(config.labels), config.fixed_coupling
+        )
 
     def encode_image(self, image: ImageBatch) -> Tensor:
         """`z_BD`: the encoder's output, unit length; zeros where every ReLU is silent."""

@@ -2,21 +2,9 @@
 
 from dataclasses import replace
 
+from crossray.methods import towers
 from crossray.methods.mmdl.model import MmdlConfig
 from crossray.methods.recipe import DeepSpeedConfig, OptimizerConfig, Recipe, TrainConfig
-from crossray.methods.towers import (
-    ATH_IMAGE,
-    BASE_TOKENIZER,
-    IMAGENET_MOBILENET,
-    LOCALISED_DENSENET,
-    MILD_AUGMENT,
-    MINILM,
-    MINILM_TOKENIZER,
-    MMDL_BERT,
-    SMALL_BERT,
-    SMALL_CNN,
-    SMALL_TOKENIZER,
-)
 
 # SDML's settings, with one learning rate because most layers are shared; no weight decay: Adam.
 _ADAM = OptimizerConfig(
@@ -25,8 +13,10 @@ _ADAM = OptimizerConfig(
 _TINY_TRAIN = TrainConfig(
     batch_size=32, epochs=7, validation_items=128, select_by="mAP@10[found]", checkpoint_every=300
 )
-_TINY = MmdlConfig(image=SMALL_CNN, text=SMALL_BERT, hidden=256, embedding=64)
-_PRETRAINED = MmdlConfig(image=IMAGENET_MOBILENET, text=MINILM, hidden=2048, out_act="l2")
+_TINY = MmdlConfig(image=towers.SMALL_CNN, text=towers.SMALL_BERT, hidden=256, embedding=64)
+_PRETRAINED = MmdlConfig(
+    image=towers.IMAGENET_MOBILENET, text=towers.MINILM, hidden=2048, out_act="l2"
+)
 
 
 def mmdl_tiny() -> Recipe:
@@ -34,8 +24,8 @@ def mmdl_tiny() -> Recipe:
     return Recipe(
         name="mmdl_tiny",
         method=_TINY,
-        tokenizer=SMALL_TOKENIZER,
-        augment=MILD_AUGMENT,
+        tokenizer=towers.SMALL_TOKENIZER,
+        augment=towers.MILD_AUGMENT,
         optimizer=replace(_ADAM, lr=1e-3, warmup=0.1, schedule="cosine"),
         train=_TINY_TRAIN,
     )
@@ -50,7 +40,7 @@ def mmdl_pretrained_tiny() -> Recipe:
     return Recipe(
         name="mmdl_pretrained_tiny",
         method=_PRETRAINED,
-        tokenizer=MINILM_TOKENIZER,
+        tokenizer=towers.MINILM_TOKENIZER,
         optimizer=replace(_ADAM, weight_decay=0.1, warmup=0.1, schedule="cosine"),
         train=TrainConfig(
             batch_size=100, epochs=10, select_by="mAP@10[found]", patience=10, checkpoint_every=500
@@ -76,10 +66,10 @@ def mmdl_base() -> Recipe:
     return Recipe(
         name="mmdl_base",
         method=MmdlConfig(
-            image=LOCALISED_DENSENET,
-            text=MMDL_BERT,
+            image=towers.LOCALISED_DENSENET,
+            text=towers.MMDL_BERT,
         ),
-        tokenizer=BASE_TOKENIZER,
+        tokenizer=towers.BASE_TOKENIZER,
         optimizer=_ADAM,
         deepspeed=DeepSpeedConfig(zero_stage=1, bf16=True),
         train=TrainConfig(
@@ -94,5 +84,5 @@ def ath_mmdl_tiny() -> Recipe:
 
     The tower is frozen as it came.
     """
-    method = replace(_TINY, image=replace(ATH_IMAGE, frozen=True))
+    method = replace(_TINY, image=replace(towers.ATH_IMAGE, frozen=True))
     return replace(mmdl_tiny(), name="ath_mmdl_tiny", method=method)

@@ -7,8 +7,6 @@ anchors, items of the training split. Vectors get four dimensions more, with whi
 products are those scores, so that an index ranks by them as it ranks by any other vectors.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -37,7 +35,7 @@ class HubnessConfig(Config):
     images: int
     texts: int
 
-    def build(self, embedding: int) -> Hubness:
+    def build(self, embedding: int) -> "Hubness":
         """The module, whose vectors have `embedding` dimensions, those four included."""
         return Hubness(self, embedding - EXTRA)
 

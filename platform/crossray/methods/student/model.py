@@ -1,7 +1,5 @@
 """The student: one trunk over image patches and sub-words, and a hash head for each of the two."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +58,7 @@ class StudentConfig(HashingConfig):
     balance: float = 0.1
     hubness: Suppress[HubnessConfig | None] = None
 
-    def build(self, load_weights: bool = True) -> Student:
+    def build(self, load_weights: bool = True) -> "Student":
         """See `MethodConfig.build`."""
         return Student(self, load_weights)
 
