@@ -96,10 +96,10 @@ def test_without_cross_edges_pairwise_is_dual(
     with_cross = pair_embeddings(method, batch, all_pairs(4, 4))[0]
 
     def intra_only(image_mask: Tensor, text_mask: Tensor, edges: str) -> Tensor:
-        blocks = [network.neighbours(mask) for mask in (image_mask, text_mask)]
+        blocks = [network.graph.neighbours(mask) for mask in (image_mask, text_mask)]
         return torch.stack([torch.block_diag(*pair) for pair in zip(*blocks, strict=True)])
 
-    monkeypatch.setattr(network, "joint_neighbours", intra_only)
+    monkeypatch.setattr(network.graph, "joint_neighbours", intra_only)
     image_PD, text_PD = pair_embeddings(method, batch, all_pairs(4, 4))
     torch.testing.assert_close(image_PD, images["z"].repeat_interleave(4, dim=0))
     torch.testing.assert_close(text_PD, texts["z"].repeat(4, 1))

@@ -132,7 +132,7 @@ def test_targets_are_of_clean_inputs_unless_asked(
         seen.append(original_distances(image_BC, text_BD))
         return seen[-1]
 
-    monkeypatch.setattr("crossray.methods.gpldan.model.original_distances", spy)
+    monkeypatch.setattr("crossray.methods.gpldan.losses.original_distances", spy)
     method, batch = replace(VECTORS, targets=targets).build(), random_vectors(6)
     for _ in range(2):
         method.losses(batch)

@@ -281,7 +281,7 @@ def test_what_a_protocol_lacks_is_said_before_anything_is_scored(
     store: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], message: str
 ) -> None:
     """Hours of scoring would end in an error, or in a number that means something else."""
-    monkeypatch.setattr("crossray.model_evaluation.evaluate_model.represent_corpus", None)
+    monkeypatch.setattr("crossray.model_evaluation.scoring.represent_corpus", None)
     given = {"model": "student", "pairs": "pairs", **fields}
     paths = {key: str(store / given.pop(key)) for key in ("model", "pairs")}
     with pytest.raises(CrossRayError, match=message) as caught:

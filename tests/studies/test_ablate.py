@@ -137,8 +137,8 @@ def test_cached_features_are_what_is_judged(
     """Frozen towers that ran once need not run again for every variant, nor round otherwise."""
     asked: list[Evaluate] = []
     teacher: Any = SimpleNamespace(uri="teacher")
-    monkeypatch.setattr(study, "train_once", lambda _: teacher)
-    monkeypatch.setattr(study, "evaluate_once", asked.append)
+    monkeypatch.setattr(study.single_runs, "train_once", lambda _: teacher)
+    monkeypatch.setattr(study.single_runs, "evaluate_once", asked.append)
     point = Point(FULL, FULL, small_recipe(), 0)
     replace(job(), features=features).run_point(point, teacher, "runs")
     (evaluate,) = asked
