@@ -20,7 +20,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from crossray.cli import search_job
+from crossray.cli.jobs import search_job
 from crossray.recipes import get_recipe
 from crossray.stages.features import Features
 from photos import photo_pairs

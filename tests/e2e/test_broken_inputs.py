@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from crossray.cli import (
+from crossray.cli import main
+from crossray.cli.jobs import (
     distill_job,
     embed_job,
     evaluate_job,
     features_job,
     index_job,
-    main,
     pretrain_job,
 )
 from crossray.core.artifacts import Kind, create

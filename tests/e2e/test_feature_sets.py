@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossray.cli import evaluate_job, main, pretrain_job
+from crossray.cli import main
+from crossray.cli.jobs import evaluate_job, pretrain_job
 from crossray.core.artifacts import create, open_artifact
 from crossray.evaluation.significance.compare import compare_reports
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crossray.cli import evaluate_job, main
+from crossray.cli import main
+from crossray.cli.jobs import evaluate_job
 from crossray.core.artifacts import open_artifact
 from crossray.methods.gpldan import GpldanConfig
 from crossray.methods.recipe import Recipe

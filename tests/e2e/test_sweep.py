@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from crossray.cli import main, search_job
+from crossray.cli import main
+from crossray.cli.jobs import search_job
 from crossray.core.artifacts import open_artifact
 from crossray.recipes import get_recipe
 from support.sweeps import write_space, write_vectors

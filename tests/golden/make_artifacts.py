@@ -62,7 +62,8 @@ def small_student() -> StudentRecipe:
 
 def make(store: Path) -> None:
     """Run the lineage once, and a sweep and a repeated run."""
-    from crossray.cli import main, search_job
+    from crossray.cli import main
+    from crossray.cli.jobs import search_job
     from support.sweeps import write_space, write_vectors
 
     ingest(PhantomSource(PhantomConfig(items=64, seed=5)), str(store / "pairs"))

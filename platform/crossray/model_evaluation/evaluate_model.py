@@ -8,16 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from crossray import evaluation
 from crossray.core.errors import CrossRayError
 from crossray.data.corpora.corpus import Corpus
-from crossray.evaluation import (
-    Codes,
-    DirectionResult,
-    Protocol,
-    evaluate_direction,
-    hamming_counts,
-    rare_labels,
-)
 from crossray.evaluation.hamming.lookup import counts_of_others, lookup_curves
 from crossray.evaluation.label_accuracy import with_label_accuracy
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE
@@ -45,14 +38,14 @@ Held = Literal["image", "text", "both"]
 class ModelResult:
     """The results in the order of the protocol's directions, and what ranks a query's items."""
 
-    results: tuple[DirectionResult, ...]
+    results: tuple[evaluation.DirectionResult, ...]
     ranked: Mapping[str, RankedRow]
 
 
 def evaluate_model(
     method: Encoder,
     task: RetrievalTask,
-    protocol: Protocol,
+    protocol: evaluation.Protocol,
     rerank: int,
     seed: int,
     device: torch.device | str = "cpu",
@@ -96,20 +89,20 @@ def evaluate_model(
 def evaluate_scores(
     scores: scoring.ScoreMatrices,
     corpus: Corpus,
-    protocol: Protocol,
+    protocol: evaluation.Protocol,
     seed: int,
     query_labels: Sequence[str] = (),
-) -> tuple[DirectionResult, DirectionResult]:
+) -> tuple[evaluation.DirectionResult, evaluation.DirectionResult]:
     """Image to text and text to image under a protocol, by the ids and labels of the corpus.
 
     `query_labels`: see `evaluate_model`.
     """
     images, texts = retrieval_items(corpus, scores.text_rows_C, query_labels)
-    rare_C = None if images.labels_NC is None else rare_labels(images.labels_NC)
+    rare_C = None if images.labels_NC is None else evaluation.rare_labels(images.labels_NC)
 
     def direction(
         scores_QN: Scores, queries: RetrievalItems, items: RetrievalItems
-    ) -> DirectionResult:
+    ) -> evaluation.DirectionResult:
         if query_labels:
             assert queries.labels_NC is not None
             chosen_Q: NDArray[np.bool_] = np.any(queries.labels_NC, axis=1)
@@ -123,19 +116,19 @@ def evaluate_scores(
 
 
 def _evaluated(
-    ranked: ArrayLike | ScoreBlocks | Codes,
+    ranked: ArrayLike | ScoreBlocks | evaluation.Codes,
     queries: RetrievalItems,
     items: RetrievalItems,
-    protocol: Protocol,
+    protocol: evaluation.Protocol,
     seed: int,
     rare_C: NDArray[np.bool_] | None = None,
-) -> DirectionResult:
+) -> evaluation.DirectionResult:
     keys, labels = (queries.keys_N, items.keys_N), (queries.labels_NC, items.labels_NC)
-    return evaluate_direction(ranked, *keys, *labels, protocol, rare_C, seed)
+    return evaluation.evaluate_direction(ranked, *keys, *labels, protocol, rare_C, seed)
 
 
 def check_query_labels(
-    query_labels: Sequence[str], corpus: Corpus, method: Encoder, protocol: Protocol
+    query_labels: Sequence[str], corpus: Corpus, method: Encoder, protocol: evaluation.Protocol
 ) -> None:
     """Refuse queries by labels where codes or images alone are ranked, and labels of no item."""
     if not query_labels:
@@ -155,7 +148,11 @@ def check_query_labels(
 
 
 def _judge_images(
-    represented: scoring.Represented, corpus: Corpus, protocol: Protocol, seed: int, held: Held
+    represented: scoring.Represented,
+    corpus: Corpus,
+    protocol: evaluation.Protocol,
+    seed: int,
+    held: Held,
 ) -> ModelResult:
     """Images as queries for images, by the cosine of their vectors or codes."""
     hashed = "code" in represented.images[0] and held == "image"
@@ -165,7 +162,7 @@ def _judge_images(
         texts_ND = _text_means(represented, len(vectors_ND))
         database_ND = texts_ND if held == "text" else _unit(vectors_ND + texts_ND)
     images, _ = retrieval_items(corpus, represented.text_rows_C)
-    rare_C = None if images.labels_NC is None else rare_labels(images.labels_NC)
+    rare_C = None if images.labels_NC is None else evaluation.rare_labels(images.labels_NC)
 
     def block(start: int, stop: int) -> Scores:
         scores_BN: Scores = vectors_ND[start:stop] @ database_ND.T
@@ -214,7 +211,7 @@ def _with_accuracy(
 
 
 def _judge_codes(
-    represented: scoring.Represented, task: RetrievalTask, protocol: Protocol, seed: int
+    represented: scoring.Represented, task: RetrievalTask, protocol: evaluation.Protocol, seed: int
 ) -> ModelResult:
     """Images as queries for texts and the reverse, by the Hamming distance of their codes."""
     images, texts = retrieval_items(task.corpus, represented.text_rows_C)
@@ -227,8 +224,8 @@ def _judge_codes(
     )
     image_queries, found = _roles(task.queries, np.arange(len(image_NY)))
     text_queries, text_found = _roles(task.queries, represented.text_rows_C)
-    to_text = Codes(image_NY[image_queries], text_CY[text_found])
-    to_image = Codes(text_CY[text_queries], image_NY[found])
+    to_text = evaluation.Codes(image_NY[image_queries], text_CY[text_found])
+    to_image = evaluation.Codes(text_CY[text_queries], image_NY[found])
     return ModelResult(
         (
             _evaluated(to_text, images.take(image_queries), texts.take(text_found), protocol, seed),
@@ -250,16 +247,16 @@ def _roles(queries: int | None, row_N: NDArray[np.int64]) -> tuple[slice, slice]
 
 
 def _looked_up(
-    result: DirectionResult,
+    result: evaluation.DirectionResult,
     codes: tuple[Packed, Packed],
     queries: RetrievalItems,
     items: RetrievalItems,
-    protocol: Protocol,
-) -> DirectionResult:
+    protocol: evaluation.Protocol,
+) -> evaluation.DirectionResult:
     """The result with the curves of hash lookup, if any labels are in common."""
     if queries.labels_NC is None or items.labels_NC is None:
         return result
-    counts = hamming_counts(*codes, queries.labels_NC, items.labels_NC)
+    counts = evaluation.hamming_counts(*codes, queries.labels_NC, items.labels_NC)
     judged_Q: NDArray[np.bool_] = np.any(queries.labels_NC, axis=1)
     if protocol.leave_one_out:
         counts = counts_of_others(counts, judged_Q)

@@ -9,13 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossray.core.artifacts import (
-    Artifact,
-    check_writable,
-    create,
-    inherited_notes,
-    open_artifact,
-)
+from crossray.core import artifacts
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
@@ -29,12 +23,8 @@ from crossray.evaluation.report.gallery import Gallery
 from crossray.evaluation.report.report import write_report
 from crossray.evaluation.significance.compare import PER_QUERY, REFERENCE_PER_QUERY
 from crossray.methods.contract import Encoder
+from crossray.model_evaluation import evaluation_data
 from crossray.model_evaluation.evaluate_model import Held, ModelResult, evaluate_model
-from crossray.model_evaluation.evaluation_data import (
-    RetrievalTask,
-    open_evaluation_data,
-    retrieval_task,
-)
 from crossray.model_evaluation.example_hits import sample_gallery
 from crossray.model_evaluation.leak_report import look_for_leaks
 from crossray.model_evaluation.retrieval_items import label_names
@@ -47,11 +37,11 @@ from crossray.stages.grounding import with_grounding
 class Evaluation(NamedTuple):
     """What a model is worth on a split, and how that was measured."""
 
-    trained: Artifact
-    data: Artifact
+    trained: artifacts.Artifact
+    data: artifacts.Artifact
     protocol: Protocol
     rerank: int
-    task: RetrievalTask
+    task: evaluation_data.RetrievalTask
     found: ModelResult
 
 
@@ -98,10 +88,10 @@ class Evaluate:
     seed: int = 0
     use_gpu: bool = False
 
-    def run(self) -> Artifact:
+    def run(self) -> artifacts.Artifact:
         """Score, judge and publish; prints one line."""
         began = time.monotonic()
-        check_writable(out := resolve(self.out))
+        artifacts.check_writable(out := resolve(self.out))
         trained, data, protocol, rerank, task, found = self.evaluation()
         corpus, results, chosen = task.corpus, found.results, self._chosen_labels()
         leaks = look_for_leaks(data, self.split, trained) if data.kind == "pairs" else None
@@ -111,8 +101,8 @@ class Evaluate:
         if chosen:
             remarks.append(queries_by_label(", ".join(chosen)))
         config = self._config(protocol, rerank, chosen)
-        with create(out, "report", config, (trained, data)) as draft:
-            notes = [*inherited_notes((trained, data)), *remarks]
+        with artifacts.create(out, "report", config, (trained, data)) as draft:
+            notes = [*artifacts.inherited_notes((trained, data)), *remarks]
             lineage: dict[str, dict[str, str]] = {
                 artifact.kind: {"uri": artifact.uri, "id": artifact.id}
                 for artifact in (trained, data)
@@ -142,21 +132,23 @@ class Evaluate:
                 seconds=round(time.monotonic() - began, 1),
                 headline=_headline(report["metrics"], protocol),
             )
-        artifact = open_artifact(out)
+        artifact = artifacts.open_artifact(out)
         print_stage(artifact)
         return artifact
 
     def evaluation(self) -> Evaluation:
         """Score and judge, and write nothing."""
-        trained = open_artifact(resolve(self.model), ("teacher", "student"))
-        method, data, open_split = open_evaluation_data(trained, self.pairs, self.features)
+        trained = artifacts.open_artifact(resolve(self.model), ("teacher", "student"))
+        method, data, open_split = evaluation_data.open_evaluation_data(
+            trained, self.pairs, self.features
+        )
         usual = "hier" if data.manifest.metrics.get("labels") else "flickr"
         usual = "mmdl" if "image_search" in method.config.capabilities else usual
         protocol = get_protocol(self.protocol or usual)
         self._check_ranking(protocol)
         self._check_grounded(data, protocol)
         method, rerank = self._scorer(method, trained)
-        task = retrieval_task(open_split, data, self.split, protocol)
+        task = evaluation_data.retrieval_task(open_split, data, self.split, protocol)
         others = "images" if protocol.directions == IMAGE_TO_IMAGE else "their texts"
         print(f"scoring {len(task.corpus):,} images against {others}", flush=True)
         device, chosen = "cuda" if self.use_gpu else "cpu", self._chosen_labels()
@@ -206,7 +198,7 @@ class Evaluate:
                 "rescore out, or choose a protocol of images and texts that ranks scores."
             )
 
-    def _check_grounded(self, data: Artifact, protocol: Protocol) -> None:
+    def _check_grounded(self, data: artifacts.Artifact, protocol: Protocol) -> None:
         """Refuse heat maps where there are no images, or where they explain no ranking."""
         ranks_pairs = protocol.ranked_by == "scores" and protocol.directions != IMAGE_TO_IMAGE
         vectors = self.codes is None and self.query_labels is None
@@ -216,7 +208,7 @@ class Evaluate:
                 "leave it out, or features, codes, query-labels and protocols of codes or images."
             )
 
-    def _scorer(self, method: Encoder, trained: Artifact) -> tuple[Encoder, int]:
+    def _scorer(self, method: Encoder, trained: artifacts.Artifact) -> tuple[Encoder, int]:
         """What scores pairs, and how many candidates a query are scored again."""
         if self.codes is None:
             return method, self.rerank
@@ -242,7 +234,9 @@ def queries_by_label(labels: str) -> str:
     )
 
 
-def _gallery(found: ModelResult, task: RetrievalTask, data: Artifact, seed: int) -> Gallery | None:
+def _gallery(
+    found: ModelResult, task: evaluation_data.RetrievalTask, data: artifacts.Artifact, seed: int
+) -> Gallery | None:
     """Examples, except of features, which have neither pictures nor words."""
     corpus = task.corpus
     if data.kind != "pairs" or not isinstance(corpus, PairCorpus | JoinedCorpus):

@@ -8,13 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from tyro.conf import arg
 
-from crossray.core.artifacts import (
-    Artifact,
-    check_writable,
-    create,
-    inherited_notes,
-    open_artifact,
-)
+from crossray.core import artifacts
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
@@ -67,9 +61,9 @@ class SingleRun(NamedTuple):
     """A finished run: its point, what it was trained on, its teacher and its report."""
 
     point: Point
-    data: Artifact
-    teacher: Artifact
-    report: Artifact
+    data: artifacts.Artifact
+    teacher: artifacts.Artifact
+    report: artifacts.Artifact
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ class Study(ABC):
         """Raises `CrossRayError` for what makes no sense, before any data is opened."""
 
     @abstractmethod
-    def points(self, data: Artifact) -> Sequence[Point]:
+    def points(self, data: artifacts.Artifact) -> Sequence[Point]:
         """The runs in the order of the report; raises `CrossRayError` for what `data` refuses."""
 
     @abstractmethod
@@ -119,10 +113,10 @@ class Study(ABC):
     def totals(self, report: Mapping[str, Any], runs: Sequence[SingleRun]) -> dict[str, Any]:
         """What the manifest's metrics hold besides items and seconds: headline figures."""
 
-    def run(self) -> Artifact:
+    def run(self) -> artifacts.Artifact:
         """Train, evaluate and publish; prints progress and one line."""
         self.check()
-        check_writable(out := resolve(self.out))
+        artifacts.check_writable(out := resolve(self.out))
         data = self._data()
         runs = []
         for point in self.points(data):
@@ -133,7 +127,7 @@ class Study(ABC):
         print(f"read it: {artifact.uri}/report.html", flush=True)
         return artifact
 
-    def run_point(self, point: Point, data: Artifact, folder: str) -> SingleRun:
+    def run_point(self, point: Point, data: artifacts.Artifact, folder: str) -> SingleRun:
         """The teacher and the report of one run, made now or before."""
         where, pairs, features = f"{folder}/{point.folder}", self.pairs, self.features
         if point.split is not None:
@@ -153,7 +147,7 @@ class Study(ABC):
         return SingleRun(point, data, teacher, single_runs.evaluate_once(evaluation))
 
     def evaluation(
-        self, point: Point, teacher: Artifact, pairs: str | None, where: str
+        self, point: Point, teacher: artifacts.Artifact, pairs: str | None, where: str
     ) -> Evaluate:
         """The evaluation of a run, whose folder is `where`, on the test split of its pairs."""
         name = "report" if self.protocol is None else f"report-{self.protocol}"
@@ -162,19 +156,24 @@ class Study(ABC):
             query_labels=point.query_labels, use_gpu=point.recipe.train.use_gpu,
         )  # fmt: skip
 
-    def _data(self) -> Artifact:
+    def _data(self) -> artifacts.Artifact:
         """What is trained and tested on."""
         if self.pairs is not None:
-            return open_artifact(resolve(self.pairs), "pairs")
+            return artifacts.open_artifact(resolve(self.pairs), "pairs")
         if self.features is None:
             raise CrossRayError("a study needs data; give --pairs, --features or both.")
-        return open_artifact(resolve(self.features), "features")
+        return artifacts.open_artifact(resolve(self.features), "features")
 
-    def _publish(self, out: str, data: Artifact, runs: Sequence[SingleRun]) -> Artifact:
+    def _publish(
+        self, out: str, data: artifacts.Artifact, runs: Sequence[SingleRun]
+    ) -> artifacts.Artifact:
         """The report over all runs, with its lineage and totals."""
         reports = {run.point.name: run.report for run in runs}
         first, labels = single_runs.report_content(runs[0].report), runs[0].point.query_labels
-        notes = [*inherited_notes((data,)), *([queries_by_label(labels)] if labels else [])]
+        notes = [
+            *artifacts.inherited_notes((data,)),
+            *([queries_by_label(labels)] if labels else []),
+        ]
         facts = {
             "protocol": first["protocol"],
             "baseline": first["baseline"],
@@ -186,7 +185,7 @@ class Study(ABC):
         }
         terms = {"split": "test", "protocol": first["protocol"]["name"]}
         parents = (data, *reports.values())
-        with create(out, "report", {**self.config(runs), **terms}, parents) as draft:
+        with artifacts.create(out, "report", {**self.config(runs), **terms}, parents) as draft:
             report = self.write(draft.path, runs, facts)
             stages = [stage.manifest.metrics for run in runs for stage in (run.teacher, run.report)]
             draft.notes.extend(notes)
@@ -195,7 +194,7 @@ class Study(ABC):
                 seconds=round(sum(stage["seconds"] for stage in stages), 1),
             )
             draft.metrics.update(self.totals(report, runs))
-        return open_artifact(out)
+        return artifacts.open_artifact(out)
 
 
 def by_row(runs: Sequence[SingleRun]) -> dict[str, list[SingleRun]]:

@@ -8,13 +8,7 @@ from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
 from crossray.data.image_file import MAX_BYTES, check_size
-from crossray.data.images.deep import (
-    ORIENTATION,
-    PNG_SIGNATURE,
-    DeepImage,
-    deep_image,
-    without_text,
-)
+from crossray.data.images import deep
 from crossray.data.images.file_kinds import unread_kind
 from crossray.data.images.grey_range import GreyRange, Range
 from crossray.data.rejection import Rejected
@@ -52,21 +46,21 @@ def admitted_image(data: bytes, grey_range: GreyRange = "auto") -> StoredImage:
     """
     if len(data) > MAX_BYTES:
         raise Rejected("image too large", f"{len(data):,} bytes, the limit is {MAX_BYTES:,}")
-    if (deep := _deep(data)) is not None:
-        image, used = deep.shown(grey_range)
+    if (parsed := _deep(data)) is not None:
+        image, used = parsed.shown(grey_range)
         return StoredImage(_png(image), used)
     try:
         return StoredImage(_stored(data))
     except Rejected as error:
-        if error.reason != "broken image" or not data.startswith(PNG_SIGNATURE):
+        if error.reason != "broken image" or not data.startswith(deep.PNG_SIGNATURE):
             raise
-        return StoredImage(_stored(without_text(data)))
+        return StoredImage(_stored(deep.without_text(data)))
 
 
 def shown_shape(data: bytes) -> tuple[int, int]:
     """Rows and columns of a stored image as it is shown; only its header is read."""
     with Image.open(io.BytesIO(data), formats=_KEPT) as image:
-        turned = image.getexif().get(ORIENTATION, 1) >= 5
+        turned = image.getexif().get(deep.ORIENTATION, 1) >= 5
         return (image.width, image.height) if turned else (image.height, image.width)
 
 
@@ -81,8 +75,8 @@ def stored_mask(data: bytes, shape: tuple[int, int]) -> bytes:
 
     Raises `Rejected` for what `stored_image` rejects, and for a mask of another size.
     """
-    if (deep := _deep(data)) is not None:
-        mask, _ = deep.shown(Range(0, max(1.0, float(deep.values_YXC.max()))))
+    if (parsed := _deep(data)) is not None:
+        mask, _ = parsed.shown(Range(0, max(1.0, float(parsed.values_YXC.max()))))
     else:
         with _open(data) as image:
             mask = _upright(image)
@@ -103,10 +97,10 @@ def _stored(data: bytes) -> bytes:
         return _png(upright)
 
 
-def _deep(data: bytes) -> DeepImage | None:
+def _deep(data: bytes) -> deep.DeepImage | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return deep_image(data)
+        return deep.deep_image(data)
 
 
 def _png(image: Image.Image) -> bytes:
@@ -145,7 +139,7 @@ def _upright(image: Image.Image) -> Image.Image:
             warnings.simplefilter("ignore")
             image.load()
             _mend_palette(image)
-            if image.getexif().get(ORIENTATION, 1) in range(2, 9):
+            if image.getexif().get(deep.ORIENTATION, 1) in range(2, 9):
                 return ImageOps.exif_transpose(image)
             return image
     except Exception as error:  # decoders of hostile bytes raise almost anything

@@ -6,19 +6,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from crossray.core.errors import CrossRayError
+from crossray.data.sources import layout
 from crossray.data.sources.drawing import retrieval_split
-from crossray.data.sources.layout import (
-    Layout,
-    Row,
-    broken,
-    counted,
-    integer,
-    is_broken,
-    lines,
-    listed,
-    numeric,
-    unmatched,
-)
 from crossray.data.sources.source import FolderSource, Plan
 
 ANNOTATIONS = "annotations_complete_eng"
@@ -65,39 +54,41 @@ class IaprTc12Source(FolderSource):
 
     def plan(self) -> Plan:
         """Read all annotations."""
-        layout = Layout(self.folder, _REMEDY)
-        folder = layout.find(ANNOTATIONS)
-        layout.find("images")
-        files = sorted(folder.glob("*/*.eng"), key=lambda path: numeric(path.name))
+        tree = layout.Layout(self.folder, _REMEDY)
+        folder = tree.find(ANNOTATIONS)
+        tree.find("images")
+        files = sorted(folder.glob("*/*.eng"), key=lambda path: layout.numeric(path.name))
         if not files:
             raise CrossRayError(f"{folder} has no annotation such as 00/25.eng; {_REMEDY}.")
         labels, rest = ({}, []) if self.regions is None else _labels(Path(self.regions))
         parts = _TEXTS[self.text]
         rows = [_row(path, labels.get(path.stem, []), parts) for path in files]
-        notes = counted(len(rows), PHOTOS, "photos")
-        notes += unmatched(labels, (path.stem for path in files), "photos with labels")
+        notes = layout.counted(len(rows), PHOTOS, "photos")
+        notes += layout.unmatched(labels, (path.stem for path in files), "photos with labels")
         if self.split == "mmach":
             if self.regions is None:
                 raise CrossRayError(f"--split mmach needs labels; {_REGIONS}.")
-            rows = [row for row in rows if row.get("labels") or is_broken(row)]
+            rows = [row for row in rows if row.get("labels") or layout.is_broken(row)]
             notes.append(f"{len(rows):,} photos have a label; 19,999 are published")
             splits = retrieval_split((row["item_id"] for row in rows), QUERIES, TRAINING)
             rows = [{**row, "split": splits[row["item_id"]]} for row in rows]
-        return listed(rows + rest, folder.parent, _LICENCE, notes)
+        return layout.listed(rows + rest, folder.parent, _LICENCE, notes)
 
 
-def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
+def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> layout.Row:
     """The pair of an annotation: tags in capitals, but not XML: ampersands are not escaped."""
     name = f"{path.parent.name}/{path.stem}"
     try:
         text = path.read_bytes().decode("latin-1")
     except OSError as error:
-        return broken(name, "malformed row", f"the annotation cannot be read: {error.strerror}")
+        return layout.broken(
+            name, "malformed row", f"the annotation cannot be read: {error.strerror}"
+        )
     fields = {field[1]: " ".join(field[2].split()) for field in _FIELD.finditer(text)}
     if not fields.get("IMAGE"):
-        return broken(name, "malformed row", "the annotation names no image")
+        return layout.broken(name, "malformed row", "the annotation names no image")
     if not fields.get("DESCRIPTION"):
-        return broken(name, "missing text", "the description is blank")
+        return layout.broken(name, "missing text", "the description is blank")
     return {
         "item_id": name,
         "image": fields["IMAGE"],
@@ -107,7 +98,7 @@ def _row(path: Path, labels: list[str], parts: tuple[str, ...]) -> Row:
     }
 
 
-def _labels(regions: Path) -> tuple[dict[str, list[str]], list[Row]]:
+def _labels(regions: Path) -> tuple[dict[str, list[str]], list[layout.Row]]:
     """Labels by photo, from the rows `photo region label` of every folder's labels.txt.
 
     And the lines that are no such row.
@@ -116,15 +107,15 @@ def _labels(regions: Path) -> tuple[dict[str, list[str]], list[Row]]:
     if not files:
         raise CrossRayError(f"{regions} has no 00/labels.txt; {_REGIONS}.")
     numbers: dict[str, set[int]] = {}
-    rest: list[Row] = []
+    rest: list[layout.Row] = []
     for path in files:
-        for count, line in enumerate(lines(path), start=1):
+        for count, line in enumerate(layout.lines(path), start=1):
             cells = line.split()
-            label = integer(cells[-1])
-            if len(cells) != 3 or label is None or None in map(integer, cells):
+            label = layout.integer(cells[-1])
+            if len(cells) != 3 or label is None or None in map(layout.integer, cells):
                 where = f"{path.parent.name}/{path.name} line {count}"
                 detail = f"{line[:40]!r} is not three numbers (photo, region, label)"
-                rest.append(broken(where, "malformed row", detail))
+                rest.append(layout.broken(where, "malformed row", detail))
                 continue
             numbers.setdefault(cells[0], set()).add(label)
     labels = {

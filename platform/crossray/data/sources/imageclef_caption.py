@@ -5,17 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from crossray.core.errors import CrossRayError
-from crossray.data.sources.layout import (
-    Layout,
-    Row,
-    broken,
-    counted,
-    listed,
-    numeric,
-    read_text,
-    records,
-    unmatched,
-)
+from crossray.data.sources import layout
 from crossray.data.sources.source import FolderSource, Plan
 from crossray.data.split import Split
 
@@ -45,20 +35,20 @@ class ImageclefCaptionSource(FolderSource):
 
     def plan(self) -> Plan:
         """Read the tables."""
-        layout = Layout(self.folder, _REMEDY)
-        root = layout.find("train").parent
-        mapping = layout.find_if_any(NAMES)
-        rest: list[Row] = []
+        tree = layout.Layout(self.folder, _REMEDY)
+        root = tree.find("train").parent
+        mapping = tree.find_if_any(NAMES)
+        rest: list[layout.Row] = []
         names = _cells(mapping, rest) if mapping is not None else {}
-        rows: list[Row] = []
+        rows: list[layout.Row] = []
         notes = []
         for part, (split, published) in PARTS.items():
-            layout.find(part)
-            captions = _cells(layout.find(TABLE.format("caption_prediction", part)), rest)
-            concepts = _cells(layout.find(TABLE.format("concept_detection", part)), rest)
-            notes += counted(len(captions), published, f"images in {part}")
-            notes += unmatched(concepts, captions, f"images with concepts in {part}")
-            for name in sorted(captions, key=numeric):
+            tree.find(part)
+            captions = _cells(tree.find(TABLE.format("caption_prediction", part)), rest)
+            concepts = _cells(tree.find(TABLE.format("concept_detection", part)), rest)
+            notes += layout.counted(len(captions), published, f"images in {part}")
+            notes += layout.unmatched(concepts, captions, f"images with concepts in {part}")
+            for name in sorted(captions, key=layout.numeric):
                 cuis = [cui.strip() for cui in concepts.get(name, "").split(";") if cui]
                 known = "|".join(names[cui] for cui in cuis if cui in names)
                 rows.append(
@@ -71,16 +61,16 @@ class ImageclefCaptionSource(FolderSource):
                         "meta": {"concepts": known} if known else {},
                     }
                 )
-        return listed(rows + rest, root, _LICENCE, notes)
+        return layout.listed(rows + rest, root, _LICENCE, notes)
 
 
-def _cells(path: Path, rest: list[Row]) -> dict[str, str]:
+def _cells(path: Path, rest: list[layout.Row]) -> dict[str, str]:
     """The second column by the first; rows of another kind are added to `rest`.
 
     The tables are tab-separated although their names say csv.
     """
-    delimiter = "\t" if "\t" in read_text(path).split("\n", 1)[0] else ","
-    rows = records(path, delimiter)
+    delimiter = "\t" if "\t" in layout.read_text(path).split("\n", 1)[0] else ","
+    rows = layout.records(path, delimiter)
     if len(header := next(rows, [])) != 2:
         raise CrossRayError(
             f"{path} has {len(header)} columns, not an id and a text; use the file as distributed."
@@ -90,10 +80,10 @@ def _cells(path: Path, rest: list[Row]) -> dict[str, str]:
         key = row[0].strip()
         if len(row) != 2:
             detail = f"{len(row)} columns, not an id and a text"
-            rest.append(broken(f"{path.name} row {count}", "malformed row", detail))
+            rest.append(layout.broken(f"{path.name} row {count}", "malformed row", detail))
         elif key in cells:
             detail = f"an earlier row has the id {key!r:.60}"
-            rest.append(broken(f"{path.name} row {count}", "duplicate id", detail))
+            rest.append(layout.broken(f"{path.name} row {count}", "duplicate id", detail))
         else:
             cells[key] = row[1].strip()
     return cells

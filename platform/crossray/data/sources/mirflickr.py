@@ -5,20 +5,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from crossray.data.rejection import Rejected
+from crossray.data.sources import layout
 from crossray.data.sources.drawing import retrieval_split, shuffled
-from crossray.data.sources.layout import (
-    Layout,
-    Row,
-    broken,
-    counted,
-    integer,
-    is_broken,
-    lines,
-    listed,
-    numeric,
-    text_file,
-    unmatched,
-)
 from crossray.data.sources.source import FolderSource, Plan
 
 ANNOTATIONS = ("mirflickr25k_annotations_v080", "annotations")
@@ -58,18 +46,20 @@ class MirflickrSource(FolderSource):
 
     def plan(self) -> Plan:
         """Read annotations and tags."""
-        layout = Layout(self.folder, _REMEDY)
-        tags = layout.find("meta/tags")
+        tree = layout.Layout(self.folder, _REMEDY)
+        tags = tree.find("meta/tags")
         photos = tags.parent.parent
-        labels, rest = _labels(layout)
+        labels, rest = _labels(tree)
         found = {path.stem.removeprefix("im") for path in photos.glob("im*.jpg")}
         found |= {path.stem.removeprefix("tags") for path in tags.glob("tags*.txt")}
-        names = sorted(found, key=numeric)
-        rows = [_row(tags, number, labels.get(integer(number), [])) for number in names]
-        notes = counted(len(rows), PHOTOS, "photos")
-        notes += unmatched(labels, map(integer, names), "numbers with labels")
+        names = sorted(found, key=layout.numeric)
+        rows = [_row(tags, number, labels.get(layout.integer(number), [])) for number in names]
+        notes = layout.counted(len(rows), PHOTOS, "photos")
+        notes += layout.unmatched(labels, map(layout.integer, names), "numbers with labels")
         if self.split == "mmach":
-            common = {line.rsplit(None, 1)[0] for line in lines(layout.find("doc/common_tags.txt"))}
+            common = {
+                line.rsplit(None, 1)[0] for line in layout.lines(tree.find("doc/common_tags.txt"))
+            }
             rows = _with_common_tags(rows, common)
             notes.append(
                 f"{len(rows):,} photos have a label and a common tag; 20,015 are published"
@@ -81,51 +71,51 @@ class MirflickrSource(FolderSource):
             rows = [
                 {**row, "split": "train" if row["item_id"] in training else "test"} for row in rows
             ]
-        return listed([_joined(row) for row in rows] + rest, photos, _LICENCE, notes)
+        return layout.listed([_joined(row) for row in rows] + rest, photos, _LICENCE, notes)
 
 
-def _labels(layout: Layout) -> tuple[dict[int | None, list[str]], list[Row]]:
+def _labels(tree: layout.Layout) -> tuple[dict[int | None, list[str]], list[layout.Row]]:
     """Labels by number of the photo, and the lines that are no number."""
-    folder = layout.find(*ANNOTATIONS)
+    folder = tree.find(*ANNOTATIONS)
     labels: dict[int | None, list[str]] = {}
-    rest: list[Row] = []
+    rest: list[layout.Row] = []
     for label in LABELS:
-        path = Layout(str(folder), _REMEDY).find(f"{label}.txt")
-        for count, line in enumerate(lines(path), start=1):
-            number = integer(line)
+        path = layout.Layout(str(folder), _REMEDY).find(f"{label}.txt")
+        for count, line in enumerate(layout.lines(path), start=1):
+            number = layout.integer(line)
             if number is None:
                 detail = f"{line[:40]!r} is no photo's number"
-                rest.append(broken(f"{path.name} line {count}", "malformed row", detail))
+                rest.append(layout.broken(f"{path.name} line {count}", "malformed row", detail))
             else:
                 labels.setdefault(number, []).append(label)
     return labels, rest
 
 
-def _row(tags: Path, number: str, labels: list[str]) -> Row:
+def _row(tags: Path, number: str, labels: list[str]) -> layout.Row:
     """The pair with its tags one by one."""
     name = f"im{number}"
     try:
-        text = text_file(tags, f"tags{number}.txt")
+        text = layout.text_file(tags, f"tags{number}.txt")
     except Rejected as error:
-        return broken(name, error.reason, error.detail)
+        return layout.broken(name, error.reason, error.detail)
     # Not `splitlines`: it also breaks at characters that tags may contain.
     words = [line.strip() for line in text.split("\n") if line.strip()]
     return {"item_id": name, "image": f"{name}.jpg", "labels": labels, "tags": words}
 
 
-def _with_common_tags(rows: list[Row], common: set[str]) -> list[Row]:
+def _with_common_tags(rows: list[layout.Row], common: set[str]) -> list[layout.Row]:
     """The rows with labels, restricted to the common tags; rows that are broken stay."""
     kept = []
     for row in rows:
         tags = [tag for tag in row.get("tags", ()) if tag in common]
-        if is_broken(row):
+        if layout.is_broken(row):
             kept.append(row)
         elif row["labels"] and tags:
             kept.append({**row, "tags": tags})
     return kept
 
 
-def _joined(row: Row) -> Row:
+def _joined(row: layout.Row) -> layout.Row:
     """The row with its tags as one text."""
     tags = row.pop("tags", [])
     return {**row, "texts": [" ".join(tags)] if tags else []}

@@ -8,16 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from crossray.data.rejection import Rejected
-from crossray.data.sources.layout import (
-    Layout,
-    Row,
-    broken,
-    counted,
-    integer,
-    lines,
-    listed,
-    text_file,
-)
+from crossray.data.sources import layout
 from crossray.data.sources.source import FolderSource, Plan
 
 LISTS = {"trainset_txt_img_cat.list": ("train", 2_173), "testset_txt_img_cat.list": ("test", 693)}
@@ -49,15 +40,15 @@ class WikipediaSource(FolderSource):
 
     def plan(self) -> Plan:
         """Read the lists and all texts."""
-        layout = Layout(self.folder, _REMEDY)
-        categories = lines(layout.find("categories.list"))
-        images, texts = layout.find("images"), layout.find("texts")
-        rows: list[Row] = []
+        tree = layout.Layout(self.folder, _REMEDY)
+        categories = layout.lines(tree.find("categories.list"))
+        images, texts = tree.find("images"), tree.find("texts")
+        rows: list[layout.Row] = []
         notes = []
         for name, (split, published) in LISTS.items():
-            path = layout.find(name)
-            pairs = lines(path)
-            notes += counted(len(pairs), published, f"pairs in {name}")
+            path = tree.find(name)
+            pairs = layout.lines(path)
+            notes += layout.counted(len(pairs), published, f"pairs in {name}")
             for at, line in enumerate(pairs):
                 row = _row(f"{name} line {at + 1}", line, categories, texts)
                 article = row["item_id"].rpartition("-")[0] or row["item_id"]
@@ -68,7 +59,7 @@ class WikipediaSource(FolderSource):
                 else:
                     row |= {"split": split}
                 rows.append({**row, "meta": {"article": article}})
-        return listed(rows, images, _LICENCE, notes)
+        return layout.listed(rows, images, _LICENCE, notes)
 
 
 def category_line(line: str, categories: Sequence[str]) -> tuple[str, str, str]:
@@ -77,21 +68,21 @@ def category_line(line: str, categories: Sequence[str]) -> tuple[str, str, str]:
     Raises `Rejected` for any other line.
     """
     cells = line.split("\t")
-    number = integer(cells[-1])
+    number = layout.integer(cells[-1])
     if len(cells) != 3 or number is None or not 1 <= number <= len(categories):
         known = f"text, image and category (1 to {len(categories)})"
         raise Rejected("malformed row", f"{line[:80]!r} is not {known}")
     return cells[0], cells[1], categories[number - 1]
 
 
-def _row(where: str, line: str, categories: list[str], texts: Path) -> Row:
+def _row(where: str, line: str, categories: list[str], texts: Path) -> layout.Row:
     """The pair of a list's line."""
     name = where
     try:
         name, image, category = category_line(line, categories)
-        page = text_file(texts, f"{name}.xml")
+        page = layout.text_file(texts, f"{name}.xml")
     except Rejected as error:
-        return broken(name, error.reason, error.detail)
+        return layout.broken(name, error.reason, error.detail)
     # Not by an XML parser: the texts hold what only HTML allows, such as `&nbsp;`.
     parts = [html.unescape(part) for part in _TEXT.findall(page)]
     return {

@@ -4,13 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.metrics.arrays import (
-    Floats,
-    Ints,
-    check_cutoff,
-    check_same_shape,
-    row_blocks,
-)
+from crossray.evaluation.metrics import arrays
+from crossray.evaluation.metrics.arrays import Floats, Ints
 from crossray.evaluation.metrics.metric import Metric
 from crossray.evaluation.metrics.ranking import Order, Ties, order
 
@@ -32,9 +27,9 @@ def ndcg(
     tie rules.
     """
     if k is not None:
-        check_cutoff("k", k)
+        arrays.check_cutoff("k", k)
     scores, gains = np.asarray(scores_QN), np.asarray(gains_QN)
-    check_same_shape(scores, gains)
+    arrays.check_same_shape(scores, gains)
     counted = gains.dtype.kind in "iub" and gains.ndim == 2 and gains.size > 0
     if not counted or gains.min() < 0:
         raise CrossRayError(
@@ -45,7 +40,7 @@ def ndcg(
     return np.concatenate(
         [
             ndcg_of(order(scores[rows], ties), gains[rows].astype(np.int64), k)
-            for rows in row_blocks(*scores.shape)
+            for rows in arrays.row_blocks(*scores.shape)
         ]
     )
 

@@ -19,16 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.metrics.arrays import (
-    Bools,
-    Floats,
-    Ints,
-    as_bools,
-    as_scores,
-    check_choice,
-    check_same_shape,
-    row_blocks,
-)
+from crossray.evaluation.metrics import arrays
+from crossray.evaluation.metrics.arrays import Bools, Floats, Ints
 
 Ties = Literal["stable", "expected"]
 TIES: tuple[Ties, ...] = ("stable", "expected")
@@ -200,8 +192,8 @@ def order(scores: ArrayLike, ties: Ties = "stable") -> Order:
 
     Raises CrossRayError for scores that are no numeric matrix or hold NaN, and an unknown rule.
     """
-    check_choice("the tie rule", ties, TIES)
-    scores_QN = as_scores(scores)
+    arrays.check_choice("the tie rule", ties, TIES)
+    scores_QN = arrays.as_scores(scores)
     item_QN = np.argsort(-scores_QN, axis=1, kind="stable")
     position_QN = np.broadcast_to(np.arange(scores_QN.shape[1]), scores_QN.shape)
     if ties == "stable":
@@ -223,14 +215,14 @@ def per_query(
 
     Raises CrossRayError for shapes that do not fit, NaN, non-boolean relevance or unknown rules.
     """
-    scores_QN, relevant_QN = np.asarray(scores), as_bools("the relevance", relevant)
-    check_same_shape(scores_QN, relevant_QN)
+    scores_QN, relevant_QN = np.asarray(scores), arrays.as_bools("the relevance", relevant)
+    arrays.check_same_shape(scores_QN, relevant_QN)
     if scores_QN.shape[0] == 0:
         raise CrossRayError("there is no query to evaluate: pass at least one row of scores.")
     return np.concatenate(
         [
             metric(order(scores_QN[rows], ties).place(relevant_QN[rows]))
-            for rows in row_blocks(*scores_QN.shape)
+            for rows in arrays.row_blocks(*scores_QN.shape)
         ]
     )
 
@@ -243,7 +235,7 @@ def at_random(metric: Callable[[CountedRanking], Floats], relevant_Q: Ints, item
     counts_U, of_Q = np.unique(relevant_Q, return_inverse=True)
     values = [
         metric(CountedRanking.at_random(counts_U[rows], items))
-        for rows in row_blocks(len(counts_U), items)
+        for rows in arrays.row_blocks(len(counts_U), items)
     ]
     values_Q: Floats = np.concatenate(values)[of_Q]
     return values_Q

@@ -8,15 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.metrics.arrays import (
-    BLOCK_ELEMENTS,
-    Bools,
-    Floats,
-    Ints,
-    check_choice,
-    check_cutoff,
-    paired_difference,
-)
+from crossray.evaluation.metrics import arrays
+from crossray.evaluation.metrics.arrays import Bools, Floats, Ints
 
 Statistic = Literal["mean", "median"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "median")
@@ -72,7 +65,7 @@ def paired_bootstraps(
             f"a paired test needs the same metrics of both systems, not {', '.join(a)} and "
             f"{', '.join(b)}: evaluate both under one protocol."
         )
-    differences = {name: paired_difference(a[name], b[name]) for name in a}
+    differences = {name: arrays.paired_difference(a[name], b[name]) for name in a}
     results = {}
     for name, kept_Q, means in _resampled(differences, {}, resamples, seed, groups):
         observed = float(kept_Q.mean())
@@ -105,7 +98,7 @@ def ratio_of_means(
     `paired_bootstrap`. Raises what that raises, and CrossRayError where b's mean is 0, of which
     nothing is a share, in the values or in a resample.
     """
-    paired_difference(a_Q, b_Q)
+    arrays.paired_difference(a_Q, b_Q)
     drawn = {name: (kept_Q.mean(), means) for name, kept_Q, means in _resampled(
         {"a": a_Q, "b": b_Q}, {}, resamples, seed, groups
     )}  # fmt: skip
@@ -146,7 +139,7 @@ def confidence_intervals(
     queries share their resamples. Raises what `confidence_interval` raises.
     """
     for statistic in statistics.values():
-        check_choice("the statistic", statistic, STATISTICS)
+        arrays.check_choice("the statistic", statistic, STATISTICS)
     drawn = _resampled(values, statistics, resamples, seed, groups)
     intervals = {name: _percentiles(resampled) for name, _, resampled in drawn}
     return {name: intervals[name] for name in values}
@@ -160,7 +153,7 @@ def _resampled(
     groups: ArrayLike | None,
 ) -> Iterator[tuple[str, Floats, Floats]]:
     """Yield each metric's name, its values that are not NaN and its statistic of each resample."""
-    check_cutoff("the number of resamples", resamples)
+    arrays.check_cutoff("the number of resamples", resamples)
     kept = {name: _kept(value, groups) for name, value in values.items()}
     # Metrics that miss other queries have other groups to draw from.
     shared: dict[bytes, list[str]] = {}
@@ -193,7 +186,11 @@ def _kept(values: ArrayLike, groups: ArrayLike | None) -> tuple[Floats, Bools, I
 
 
 def _statistics(
-    values_QM: Floats, cluster_Q: Ints, statistics: list[Statistic], resamples: int, seed: int
+    values_QM: Floats,
+    cluster_Q: Ints,
+    statistics: list[Statistic],
+    resamples: int,
+    seed: int,
 ) -> Floats:
     """Return [M, resamples] statistics of resamples of clusters, the same for all metrics.
 
@@ -221,7 +218,7 @@ def _statistics(
 def _draws(clusters: int, values: int, resamples: int, seed: int) -> Iterator[Ints]:
     """Yield blocks [S, G] of how often each resample drew each cluster."""
     rng = np.random.default_rng(seed)
-    rows = max(1, BLOCK_ELEMENTS // max(clusters, values))
+    rows = max(1, arrays.BLOCK_ELEMENTS // max(clusters, values))
     for start in range(0, resamples, rows):
         block = min(rows, resamples - start)
         drawn_SG = rng.integers(clusters, size=(block, clusters))

@@ -8,11 +8,7 @@ import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
-from crossray.evaluation.significance.bootstrap import (
-    BootstrapResult,
-    confidence_intervals,
-    paired_bootstraps,
-)
+from crossray.evaluation.significance import bootstrap
 from crossray.evaluation.significance.claims import Values
 from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.corrections import holm
@@ -66,7 +62,7 @@ def _measured(
             name: float((np.nanmedian if name == MEDIAN_RANK else np.nanmean)(column))
             for name, column in columns.items()
         }
-        intervals = confidence_intervals(
+        intervals = bootstrap.confidence_intervals(
             columns, {MEDIAN_RANK: "median"}, seed=seed, groups=table[QUERY_ID].to_numpy()
         )
         found["intervals"][direction] = {name: list(ends) for name, ends in intervals.items()}
@@ -81,10 +77,10 @@ def _paired_differences(
     Paired bootstrap over queries; the p-values of all are one family for Holm.
     """
     tested = [name for name in metrics if name != MEDIAN_RANK]
-    results: dict[tuple[str, str, str], BootstrapResult] = {}
+    results: dict[tuple[str, str, str], bootstrap.BootstrapResult] = {}
     for variant, base in bases.items():
         for direction, table in values[variant].items():
-            found = paired_bootstraps(
+            found = bootstrap.paired_bootstraps(
                 _columns(table, tested), _columns(values[base][direction], tested),
                 seed=seed, groups=table[QUERY_ID].to_numpy(),
             )  # fmt: skip

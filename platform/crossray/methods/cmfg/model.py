@@ -15,18 +15,10 @@ from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower
 from crossray.losses.hard_negatives import ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
+from crossray.methods import contract
 from crossray.methods.cmfg.graph import Edges, all_scores
 from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
 from crossray.methods.config import MethodConfig
-from crossray.methods.contract import (
-    Alignment,
-    PairScores,
-    Phase,
-    Trainable,
-    logit_scale,
-    logit_scale_parameter,
-    same_study,
-)
 
 Stage = Literal["dual", "pairwise"]
 _RAGGED = ("tokens", "token_mask")
@@ -113,7 +105,7 @@ class CmfgConfig(MethodConfig):
         return ("dual", "pairwise") if self.mode == "both" else (self.mode,)
 
 
-class Cmfg(Trainable[Batch]):
+class Cmfg(contract.Trainable[Batch]):
     """Patches and sub-words as nodes of a graph whose edges are attention."""
 
     config: CmfgConfig
@@ -139,7 +131,7 @@ class Cmfg(Trainable[Batch]):
         )
         self.logit_scale = nn.ParameterDict(
             {
-                stage: logit_scale_parameter(config.temperature).requires_grad_(
+                stage: contract.logit_scale_parameter(config.temperature).requires_grad_(
                     config.learn_temperature
                 )
                 for stage in config.stages
@@ -147,7 +139,7 @@ class Cmfg(Trainable[Batch]):
             }
         )
 
-    def phases(self) -> tuple[Phase, ...]:
+    def phases(self) -> tuple[contract.Phase, ...]:
         """Graph and projections; towers that learn at another rate have a separate phase."""
         towers = {"image_tower.": self.image_tower, "text_tower.": self.text_tower}
         learning = tuple(
@@ -156,9 +148,11 @@ class Cmfg(Trainable[Batch]):
             if any(parameter.requires_grad for parameter in tower.parameters())
         )
         if not learning or self.config.tower_lr == 1:
-            return (Phase(),)
+            return (contract.Phase(),)
         rest = ("patch_projection.", "token_projection.", "graph.", "logit_scale.")
-        return Phase("graph", rest), Phase("towers", learning, lr_scale=self.config.tower_lr)
+        return contract.Phase("graph", rest), contract.Phase(
+            "towers", learning, lr_scale=self.config.tower_lr
+        )
 
     def encode_image(self, image: ImageBatch) -> Tensor:
         """`z_BD`: the pooled nodes of the graph of the image alone, unit length (mode `dual`)."""
@@ -193,7 +187,7 @@ class Cmfg(Trainable[Batch]):
         parts = {"tokens": tokens_BTD * mask_BT[:, :, None], "token_mask": mask_BT}
         return {"z": self.graph.embed(self._text_nodes(parts), "text"), **parts}
 
-    def score(self, images: Representation, texts: Representation) -> PairScores:
+    def score(self, images: Representation, texts: Representation) -> contract.PairScores:
         """The first stage's cosines of all pairs; in mode `pairwise`, of the pairs' graphs."""
         if self.config.mode != "pairwise":
             scores_BC = all_scores(images["z"], texts["z"])
@@ -201,11 +195,11 @@ class Cmfg(Trainable[Batch]):
             scores_BC = self._pairwise(images, texts, _all_pairs(images, texts)).view(
                 len(images["z"]), len(texts["z"])
             )
-        return PairScores(scores_BC, scores_BC)
+        return contract.PairScores(scores_BC, scores_BC)
 
     def refine(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
-    ) -> PairScores | None:
+    ) -> contract.PairScores | None:
         """What turns the first stage's scores of the chosen pairs into the re-ranker's.
 
         With all pairs chosen, the ranking is the exhaustive one of the pairs' graphs.
@@ -216,9 +210,9 @@ class Cmfg(Trainable[Batch]):
         if self.config.reranked == "pairwise":
             image, text = pairs_P2.unbind(dim=1)
             added_P = added_P - all_scores(images["z"], texts["z"])[image, text]
-        return PairScores(added_P, added_P)
+        return contract.PairScores(added_P, added_P)
 
-    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+    def alignment(self, image: ImageBatch, text: TextBatch) -> contract.Alignment | None:
         """What each token reads of the patches in the pair's graph; see `Encoder.alignment`.
 
         The edges from a token to patches, as shares of their sum.
@@ -231,7 +225,7 @@ class Cmfg(Trainable[Batch]):
         weights_BTR = self.node_attention(images, self.represent_text(text))[:, count:, :count]
         total_BT1 = weights_BTR.sum(dim=2, keepdim=True)
         share_BTR = weights_BTR / total_BT1.masked_fill(total_BT1 == 0, 1)
-        return Alignment(patch_maps(share_BTR, self.config.grid, grid_BCYX.shape[2:]))
+        return contract.Alignment(patch_maps(share_BTR, self.config.grid, grid_BCYX.shape[2:]))
 
     def node_attention(self, images: Representation, texts: Representation) -> Tensor:
         """`weights_BVV`: how much node u of image i and text i reads of node v.
@@ -255,7 +249,7 @@ class Cmfg(Trainable[Batch]):
             for name, part in self.represent_text(batch.text).items()
         }
         keys_C = gather(batch.keys_B)
-        same_BB, own_BC = same_study(keys_C), batch.keys_B[:, None] == keys_C
+        same_BB, own_BC = contract.same_study(keys_C), batch.keys_B[:, None] == keys_C
         terms: dict[str, Tensor] = {}
         chosen_BC = torch.ones_like(own_BC)
         if "dual" in self.config.stages:
@@ -278,7 +272,9 @@ class Cmfg(Trainable[Batch]):
     def _loss(self, stage: Stage, scores_BB: Tensor, ignored_BB: Tensor) -> Tensor:
         """The loss of a stage's scores; `ignored_BB` is True where a pair is no negative."""
         if self.config.loss == "info_nce":
-            return symmetric_info_nce(logit_scale(self.logit_scale[stage]) * scores_BB, ignored_BB)
+            return symmetric_info_nce(
+                contract.logit_scale(self.logit_scale[stage]) * scores_BB, ignored_BB
+            )
         return ranking_loss(scores_BB, ignored_BB, self.config.margin, 1) + ranking_loss(
             scores_BB.T, ignored_BB.T, self.config.margin, 1
         )

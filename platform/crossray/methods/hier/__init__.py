@@ -7,35 +7,24 @@ them together.
 """
 
 from crossray.methods.entry import MethodEntry
+from crossray.methods.hier import recipes
 from crossray.methods.hier.ablation import HIER, HIER_PRETEXT
 from crossray.methods.hier.config import HierConfig
 from crossray.methods.hier.model import Hier
-from crossray.methods.hier.recipes import (
-    FIRST_STAGES,
-    hier_base,
-    hier_large,
-    hier_pretrained_tiny,
-    hier_tiny,
-    hier_unimodal_base,
-    hier_unimodal_tiny,
-)
 from crossray.methods.hier.unimodal import HierUnimodal, HierUnimodalConfig
 
 __all__ = ["METHOD", "Hier", "HierConfig", "HierUnimodal", "HierUnimodalConfig"]
 
 METHOD = MethodEntry(
-    configs=(
-        HierConfig,
-        HierUnimodalConfig,
-    ),
+    configs=(HierConfig, HierUnimodalConfig),
     recipes=(
-        hier_tiny,
-        hier_pretrained_tiny,
-        hier_base,
-        hier_large,
-        hier_unimodal_tiny,
-        hier_unimodal_base,
+        recipes.hier_tiny,
+        recipes.hier_pretrained_tiny,
+        recipes.hier_base,
+        recipes.hier_large,
+        recipes.hier_unimodal_tiny,
+        recipes.hier_unimodal_base,
     ),
     ablations={"hier": HIER, "hier-pretext": HIER_PRETEXT},
-    first_stages=FIRST_STAGES,
+    first_stages=recipes.FIRST_STAGES,
 )

@@ -11,31 +11,15 @@ from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
-from crossray.methods.contract import (
-    Alignment,
-    PairScores,
-    Trainable,
-    logit_scale,
-    logit_scale_parameter,
-    same_study,
-)
-from crossray.methods.hier import fusion, regions
+from crossray.methods import contract
+from crossray.methods.hier import fusion, regions, scores
 from crossray.methods.hier.config import LEVELS, HierConfig, Level
 from crossray.methods.hier.losses import log_variances, uncertainty_weighted
-from crossray.methods.hier.scores import (
-    CoAttention,
-    all_pairs,
-    gated,
-    global_scores,
-    region_word_attention,
-    region_word_scores,
-    structure_sentence_scores,
-)
 
 _RAGGED = ("words", "word_mask", "sentences", "sentence_mask")
 
 
-class Hier(Trainable[Batch]):
+class Hier(contract.Trainable[Batch]):
     """Alignment of regions with words, structures with sentences and image with text."""
 
     config: HierConfig
@@ -63,7 +47,7 @@ class Hier(Trainable[Batch]):
             places = len(regions.ZONES) if config.structures == "zones" else 4
             self.structure_name = nn.Parameter(torch.zeros(places, config.structure_width))
             self.sentence_projection = PartProjection(width, config.structure_width, local)
-            self.co_attention = CoAttention(
+            self.co_attention = scores.CoAttention(
                 config.structure_width, config.structure_heads, config.structure_feed_forward
             )
         used = [config.level_weights[LEVELS.index(level)] for level in config.levels]
@@ -71,7 +55,7 @@ class Hier(Trainable[Batch]):
             log_variances(used), requires_grad=config.level_weighting == "uncertainty"
         )
         self.logit_scale = nn.ParameterDict(
-            {level: logit_scale_parameter(config.temperature) for level in config.info_nce}
+            {level: contract.logit_scale_parameter(config.temperature) for level in config.info_nce}
         )
         if config.fusion is not None:
             self.fusion = fusion.FusionScorer(
@@ -146,19 +130,21 @@ class Hier(Trainable[Batch]):
             parts["sentence_mask"] = mask_BS
         return parts
 
-    def alignment(self, image: ImageBatch, text: TextBatch) -> Alignment | None:
+    def alignment(self, image: ImageBatch, text: TextBatch) -> contract.Alignment | None:
         """Which cells of the grids each word attends at level 1; see `Encoder.alignment`."""
         if "region_word" not in self.config.levels or self.config.regions != "grid":
             return None
         grid_BCYX = self.image_grid(image)
         regions_BRD = self._regions(grid_BCYX, image)["regions"]
         words = self.represent_text(text)
-        weight_BWR = region_word_attention(
+        weight_BWR = scores.region_word_attention(
             regions_BRD, words["words"], words["word_mask"], self.config.smoothing
         )
-        return Alignment(regions.region_maps(weight_BWR, self.config.grids, grid_BCYX.shape[2]))
+        return contract.Alignment(
+            regions.region_maps(weight_BWR, self.config.grids, grid_BCYX.shape[2])
+        )
 
-    def score(self, images: Representation, texts: Representation) -> PairScores:
+    def score(self, images: Representation, texts: Representation) -> contract.PairScores:
         """The gated sum of levels 1 and 3 for all pairs; `refine` adds level 2 to chosen pairs.
 
         When level 2 is the only one, it is scored for all pairs.
@@ -180,25 +166,27 @@ class Hier(Trainable[Batch]):
 
     def refine(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
-    ) -> PairScores | None:
+    ) -> contract.PairScores | None:
         """What level 2 and the fusion add to the chosen pairs' scores; see `Encoder.refine`."""
         added = []
         if self.refines:
             added.append(self._refined(images, texts, pairs_P2))
         if self.config.fusion is not None:
             fused_P = self.config.fusion_weight * self._fused(images, texts, pairs_P2)
-            added.append(PairScores(fused_P, fused_P))
+            added.append(contract.PairScores(fused_P, fused_P))
         if not added:
             return None
-        return PairScores(*(torch.stack(parts).sum(dim=0) for parts in zip(*added, strict=True)))
+        return contract.PairScores(
+            *(torch.stack(parts).sum(dim=0) for parts in zip(*added, strict=True))
+        )
 
     def _refined(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
-    ) -> PairScores:
+    ) -> contract.PairScores:
         added_P = self._structure_sentence(images, texts, pairs_P2)
         image, text = pairs_P2.unbind(dim=1)
         level = self.config.levels.index("structure_sentence")
-        return PairScores(
+        return contract.PairScores(
             self.gate_weights(images["z"])[image, level] * added_P,
             self.gate_weights(texts["z"])[text, level] * added_P,
         )
@@ -215,9 +203,9 @@ class Hier(Trainable[Batch]):
     def level_scores(self, level: Level, images: Representation, texts: Representation) -> Tensor:
         """`scores_BC` of one level for all pairs."""
         if level == "global":
-            return global_scores(images["z"], texts["z"])
+            return scores.global_scores(images["z"], texts["z"])
         if level == "region_word":
-            return region_word_scores(
+            return scores.region_word_scores(
                 images["regions"],
                 texts["words"],
                 texts["word_mask"],
@@ -225,13 +213,13 @@ class Hier(Trainable[Batch]):
                 self.config.both_directions,
                 images["region_mask"] if self.config.regions != "grid" else None,
             )
-        pairs_P2 = all_pairs(images, texts)
+        pairs_P2 = scores.all_pairs(images, texts)
         return self._structure_sentence(images, texts, pairs_P2).view(len(images["z"]), -1)
 
     def _structure_sentence(
         self, images: Representation, texts: Representation, pairs_P2: Tensor
     ) -> Tensor:
-        return structure_sentence_scores(
+        return scores.structure_sentence_scores(
             self.co_attention,
             images["structures"],
             texts["sentences"],
@@ -249,9 +237,11 @@ class Hier(Trainable[Batch]):
         levels = len(self.config.levels)
         return query_BD.new_full((len(query_BD), levels), 1 / levels)
 
-    def _gated(self, levels_LBC: Tensor, image_BD: Tensor, text_CD: Tensor) -> PairScores:
-        text_to_image_CB = gated(levels_LBC.mT, self.gate_weights(text_CD))
-        return PairScores(gated(levels_LBC, self.gate_weights(image_BD)), text_to_image_CB.T)
+    def _gated(self, levels_LBC: Tensor, image_BD: Tensor, text_CD: Tensor) -> contract.PairScores:
+        text_to_image_CB = scores.gated(levels_LBC.mT, self.gate_weights(text_CD))
+        return contract.PairScores(
+            scores.gated(levels_LBC, self.gate_weights(image_BD)), text_to_image_CB.T
+        )
 
     def level_weights(self) -> dict[Level, float]:
         """The weights of the level losses as they stand."""
@@ -273,7 +263,7 @@ class Hier(Trainable[Batch]):
             name: gather_ragged(part) if name in _RAGGED else gather(part)
             for name, part in self.represent_text(batch.text).items()
         }
-        same_BB = same_study(gather(batch.keys_B))
+        same_BB = contract.same_study(gather(batch.keys_B))
         rows_BLC = torch.stack(
             [self.level_scores(level, images, texts) for level in self.config.levels], dim=1
         )
@@ -281,16 +271,16 @@ class Hier(Trainable[Batch]):
         terms: dict[str, Tensor] = {}
         for number, level in enumerate(self.config.levels):
             if level in self.config.info_nce:
-                scale = logit_scale(self.logit_scale[level])
+                scale = contract.logit_scale(self.logit_scale[level])
                 loss = symmetric_info_nce(scale * levels_LBB[number], same_BB)
             else:
                 loss = self._ranking_loss(levels_LBB[number], levels_LBB[number], same_BB)
             terms[level] = self._weighted(loss, number)
         if self.config.gate and self.config.loss_on_gated:
-            scores = self._gated(levels_LBB, gather(images["z"]), texts["z"])
-            terms["gated"] = self.config.loss_on_gated * self._ranking_loss(*scores, same_BB)
+            gated_scores = self._gated(levels_LBB, gather(images["z"]), texts["z"])
+            terms["gated"] = self.config.loss_on_gated * self._ranking_loss(*gated_scores, same_BB)
         if self.config.fusion is not None:
-            fused_P = self._fused(images, texts, all_pairs(images, texts))
+            fused_P = self._fused(images, texts, scores.all_pairs(images, texts))
             fused_BB = gather(fused_P.view(len(images["z"]), -1))
             terms["fusion"] = self._ranking_loss(fused_BB, fused_BB, same_BB)
         return terms

@@ -18,16 +18,7 @@ from crossray.encoders.momentum import MomentumEncoder
 from crossray.encoders.text import TextTower
 from crossray.methods.config import Capability, MethodConfig
 from crossray.methods.contract import Unimodal
-from crossray.methods.hier.losses import (
-    byol_loss,
-    enqueued,
-    inpainting_losses,
-    masked_token_losses,
-    queue_info_nce,
-    rising_momentum,
-    rotation_loss,
-    sentence_order_losses,
-)
+from crossray.methods.hier import losses
 
 ImageTask = Literal["rotation", "inpainting", "contrast"]
 IMAGE_TASKS: tuple[ImageTask, ...] = ("rotation", "inpainting", "contrast")
@@ -182,7 +173,7 @@ class HierUnimodal(Unimodal):
         terms: dict[str, Tensor] = {}
         if "rotation" in self.config.image_tasks:
             logits_B4 = gather(self._rotation_logits(batch))
-            loss = rotation_loss(logits_B4, gather(batch.turns_B))
+            loss = losses.rotation_loss(logits_B4, gather(batch.turns_B))
             terms["rotation"] = self.config.rotation_weight * loss
         if "inpainting" in self.config.image_tasks:
             losses_B = gather(self._inpainting_losses(batch))
@@ -194,10 +185,10 @@ class HierUnimodal(Unimodal):
         self._count_texts(batch)
         states_BTD = self.text_states(batch.text)
         if self.config.masking != "none":
-            losses_M = masked_token_losses(*self._masked_tokens(states_BTD, batch))
+            losses_M = losses.masked_token_losses(*self._masked_tokens(states_BTD, batch))
             terms["masked_terms"] = _mean(losses_M, len(losses_M))
         if self.config.sentence_order:
-            losses_B = sentence_order_losses(self._order_logits(states_BTD), batch.ordered_B)
+            losses_B = losses.sentence_order_losses(self._order_logits(states_BTD), batch.ordered_B)
             loss = _mean(losses_B, int((batch.ordered_B >= 0).sum()))
             terms["sentence_order"] = self.config.sentence_order * loss
         return terms
@@ -213,7 +204,7 @@ class HierUnimodal(Unimodal):
         assert pixels_BCYX is not None
         visible_BCYX = pixels_BCYX * ~batch.hidden_BYX[:, None]
         painted_BCYX = self.inpainting_decoder(self.image_tower(visible_BCYX))
-        return inpainting_losses(pixels_BCYX, painted_BCYX, batch.hidden_BYX)
+        return losses.inpainting_losses(pixels_BCYX, painted_BCYX, batch.hidden_BYX)
 
     def _contrast(self, views_BVCYX: Tensor) -> Tensor:
         one_BCYX, other_BCYX = views_BVCYX.unbind(dim=1)
@@ -223,12 +214,12 @@ class HierUnimodal(Unimodal):
         key_BD = gather(self.slow_encoder(other_BCYX))
         if self.training:
             self._keys.append(key_BD)
-        return queue_info_nce(query_BD, key_BD, self.queue_ND, self.config.temperature)
+        return losses.queue_info_nce(query_BD, key_BD, self.queue_ND, self.config.temperature)
 
     def _byol(self, seen_BCYX: Tensor, target_BCYX: Tensor) -> Tensor:
         projected_BD = self.projection(self.image_tower(seen_BCYX).mean(dim=(2, 3)))
         predicted_BD = gather(self.predictor(projected_BD))
-        return byol_loss(predicted_BD, gather(self.slow_encoder(target_BCYX)))
+        return losses.byol_loss(predicted_BD, gather(self.slow_encoder(target_BCYX)))
 
     def _masked_tokens(self, states_BTD: Tensor, batch: PretextBatch) -> tuple[Tensor, Tensor]:
         """`logits_MV` and `target_M` of the masked tokens."""
@@ -253,10 +244,10 @@ class HierUnimodal(Unimodal):
             return
         momentum = config.momentum
         if config.objective == "byol":
-            momentum = rising_momentum(config.byol_momentum, progress)
+            momentum = losses.rising_momentum(config.byol_momentum, progress)
         self.slow_encoder.follow(self.image_tower, self.projection, momentum)
         for key_BD in self._keys:
-            self.queue_ND.copy_(enqueued(self.queue_ND, key_BD))
+            self.queue_ND.copy_(losses.enqueued(self.queue_ND, key_BD))
         self._keys.clear()
 
     @torch.no_grad()
@@ -328,9 +319,9 @@ def turned(pixels_BCYX: Tensor, turns_B: Tensor) -> Tensor:
     return turned_BCYX
 
 
-def _mean(losses: Tensor, count: int) -> Tensor:
+def _mean(losses_N: Tensor, count: int) -> Tensor:
     """The mean over the losses of all processes, of which each has another number."""
-    parts_P2 = gather(torch.stack([losses.sum(), losses.new_tensor(float(count))])[None])
+    parts_P2 = gather(torch.stack([losses_N.sum(), losses_N.new_tensor(float(count))])[None])
     return parts_P2[:, 0].sum() / parts_P2[:, 1].sum().clamp(min=1)
 
 

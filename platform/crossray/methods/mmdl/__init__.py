@@ -1,26 +1,20 @@
 """MMDL: multimodal multitask deep learning for X-ray image retrieval."""
 
 from crossray.methods.entry import MethodEntry
+from crossray.methods.mmdl import recipes
 from crossray.methods.mmdl.ablation import MMDL
 from crossray.methods.mmdl.model import Mmdl, MmdlConfig
-from crossray.methods.mmdl.recipes import (
-    ath_mmdl_tiny,
-    image_mmdl_pretrained_tiny,
-    mmdl_base,
-    mmdl_pretrained_tiny,
-    mmdl_tiny,
-)
 
 __all__ = ["METHOD", "Mmdl", "MmdlConfig"]
 
 METHOD = MethodEntry(
     configs=(MmdlConfig,),
     recipes=(
-        mmdl_tiny,
-        mmdl_pretrained_tiny,
-        mmdl_base,
-        image_mmdl_pretrained_tiny,
-        ath_mmdl_tiny,
+        recipes.mmdl_tiny,
+        recipes.mmdl_pretrained_tiny,
+        recipes.mmdl_base,
+        recipes.image_mmdl_pretrained_tiny,
+        recipes.ath_mmdl_tiny,
     ),
     ablations={"mmdl": MMDL},
 )

@@ -11,16 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from crossray.core.version import __version__
 from crossray.serving.catalogue import image_link
 from crossray.serving.config import Limits
+from crossray.serving.http import openapi
 from crossray.serving.http.auth import TokenGate
 from crossray.serving.http.body import JSON, Bodies, kind_of, parse_request
-from crossray.serving.http.openapi import (
-    SEARCH_PATH,
-    answered,
-    describe,
-    docs_page,
-    failing,
-    recall_sentence,
-)
 from crossray.serving.http.page import search_page
 from crossray.serving.items import media_type
 from crossray.serving.metrics import timed
@@ -38,7 +31,7 @@ def build_gateway(searcher: Searcher, limits: Limits, token_digest: str) -> Fast
         title="CrossRay",
         version=__version__,
         summary="Search images by text and texts by image.",
-        description=recall_sentence(searcher.recall),
+        description=openapi.recall_sentence(searcher.recall),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -68,7 +61,7 @@ def _add_search(app: FastAPI, searcher: Searcher, limits: Limits) -> None:
                 with timed("answer"):
                     return Response(to_json(answer), media_type=JSON, headers=_PRIVATE)
 
-    app.add_route(SEARCH_PATH, search, methods=["POST"])
+    app.add_route(openapi.SEARCH_PATH, search, methods=["POST"])
 
 
 def _add_items(app: FastAPI, searcher: Searcher) -> None:
@@ -80,7 +73,7 @@ def _add_items(app: FastAPI, searcher: Searcher) -> None:
         response_class=Response,
         responses={
             200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The image"},
-            **failing(401, 404, 500),
+            **openapi.failing(401, 404, 500),
         },
     )
     async def image(item_id: str) -> Response:
@@ -95,7 +88,7 @@ def _add_items(app: FastAPI, searcher: Searcher) -> None:
         "/v1/items/{item_id:path}",
         summary="An item: its texts, labels, split and what else is known of it",
         response_class=Response,
-        responses=answered(ItemAnswer, 401, 404, 500),
+        responses=openapi.answered(ItemAnswer, 401, 404, 500),
     )
     async def item(item_id: str) -> Response:
         if (row := items.row(item_id)) is None:
@@ -119,7 +112,7 @@ def _add_health(app: FastAPI, searcher: Searcher) -> None:
     @app.get(
         "/readyz",
         summary="Whether every part answers, and what is served",
-        responses=answered(Readiness, 503),
+        responses=openapi.answered(Readiness, 503),
         openapi_extra={"security": []},
         response_class=Response,
     )
@@ -132,8 +125,8 @@ def _add_health(app: FastAPI, searcher: Searcher) -> None:
 
 def _add_pages(app: FastAPI) -> None:
     page, headers = search_page()
-    described = describe(app)
-    docs, docs_headers = docs_page(described)
+    described = openapi.describe(app)
+    docs, docs_headers = openapi.docs_page(described)
     document = to_json(described)
 
     @app.get("/", include_in_schema=False)
@@ -141,7 +134,7 @@ def _add_pages(app: FastAPI) -> None:
         return Response(page, media_type="text/html", headers=headers)
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
+    async def openapi_json() -> Response:
         return Response(document, media_type=JSON)
 
     @app.get("/docs", include_in_schema=False)

@@ -11,20 +11,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from crossray.serving import schema
 from crossray.serving.http.body import FORM, JSON
 from crossray.serving.http.page import closed_headers, hash_source
 from crossray.serving.problem import MEDIA_TYPE, ProblemDocument
-from crossray.serving.schema import (
-    ItemAnswer,
-    Readiness,
-    SearchAnswer,
-    SearchRequest,
-    form_schema,
-)
 
 SEARCH_PATH = "/v1/search"
 _REFERENCE = "#/components/schemas/{model}"
-_ANSWERS = (SearchAnswer, ItemAnswer, Readiness, ProblemDocument)
+_ANSWERS = (schema.SearchAnswer, schema.ItemAnswer, schema.Readiness, ProblemDocument)
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}"
     "code,pre{font-family:ui-monospace,monospace;font-size:.9em}"
@@ -40,7 +34,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary=app.summary,
         description=app.description, routes=app.routes,
     )  # fmt: skip
-    _, request = models_json_schema([(SearchRequest, "validation")], ref_template=_REFERENCE)
+    _, request = models_json_schema([(schema.SearchRequest, "validation")], ref_template=_REFERENCE)
     _, schemas = models_json_schema(
         [(model, "serialization") for model in _ANSWERS], ref_template=_REFERENCE
     )
@@ -85,8 +79,11 @@ def failing(*problems: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _search_operation() -> dict[str, Any]:
-    content = {JSON: {"schema": _reference(SearchRequest)}, FORM: {"schema": form_schema()}}
-    answers = answered(SearchAnswer, 400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
+    content = {
+        JSON: {"schema": _reference(schema.SearchRequest)},
+        FORM: {"schema": schema.form_schema()},
+    }
+    answers = answered(schema.SearchAnswer, 400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
     return {
         "summary": "Search",
         "operationId": "search",
@@ -137,6 +134,6 @@ def _named(content: dict[str, Any]) -> str:
     return f'<a href="#{name}">{name}</a>' if name else ""
 
 
-def _schema(name: str, schema: dict[str, Any]) -> str:
-    text = escape(json.dumps(schema, indent=2, ensure_ascii=False))
+def _schema(name: str, content: dict[str, Any]) -> str:
+    text = escape(json.dumps(content, indent=2, ensure_ascii=False))
     return f'<h3 id="{escape(name)}">{escape(name)}</h3><pre>{text}</pre>'

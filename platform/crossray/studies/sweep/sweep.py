@@ -14,13 +14,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from crossray.cluster.room import wait_for_room
 from crossray.cluster.start import ensure_ray
-from crossray.core.artifacts import (
-    Artifact,
-    check_writable,
-    create,
-    inherited_notes,
-    open_artifact,
-)
+from crossray.core import artifacts
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve, store_root
@@ -29,21 +23,12 @@ from crossray.evaluation.report.sweep_trial import SweepTrial, finished, picked
 from crossray.methods.recipe import Recipe
 from crossray.stages.recipe_files import recipe_to_dict
 from crossray.studies.single_runs import evaluate_once, report_content
+from crossray.studies.sweep import strategy
 from crossray.studies.sweep.progress import SweepProgress
 from crossray.studies.sweep.recipes import write_recipes
 from crossray.studies.sweep.request import Request, write_request
 from crossray.studies.sweep.results import compare_over_seeds, evaluation, trial_results
 from crossray.studies.sweep.space import PAIRS, Space, load_space
-from crossray.studies.sweep.strategy import (
-    EpochBudget,
-    SchedulerName,
-    SearchMethod,
-    check_strategy,
-    scheduler,
-    searcher,
-    trial_resources,
-    trials_at_a_time,
-)
 from crossray.studies.sweep.trial import Trials, train_trial
 from crossray.training.workers import worker_need
 
@@ -93,8 +78,8 @@ class Sweep:
     space: Annotated[Fixed[Suppress[Space]], _SPACE]
     features: str | None = None
     teacher: str | None = None
-    search: SearchMethod = "tpe"
-    scheduler: SchedulerName = "asha"
+    search: strategy.SearchMethod = "tpe"
+    scheduler: strategy.SchedulerName = "asha"
     trials: int | None = None
     epochs: int | None = None
     hours: float | None = None
@@ -104,12 +89,12 @@ class Sweep:
     pick: Literal["best", "knee"] = "best"
     resumed: Fixed[Suppress[bool]] = False
 
-    def run(self) -> Artifact:
+    def run(self) -> artifacts.Artifact:
         """Search, measure and publish; prints progress and one line."""
         began = time.monotonic()
         out = resolve(self.out)
         self._check()
-        check_writable(out)
+        artifacts.check_writable(out)
         data = self._data()
         folder = f"{out}-trials"
         common = Trials(
@@ -117,7 +102,7 @@ class Sweep:
             exploiting=self.scheduler == "pbt",
         )  # fmt: skip
         ensure_ray(training=True, silent=True)
-        at_a_time = self.concurrent or trials_at_a_time(self.recipe.train)
+        at_a_time = self.concurrent or strategy.trials_at_a_time(self.recipe.train)
         wait_for_room(worker_need(self.recipe.train))
         if not self.resumed:
             write_request(folder, Request(self.space, self.recipe, self.options()))
@@ -156,7 +141,7 @@ class Sweep:
                 "each value in turn."
             )
         epochs = self.recipe.train.epochs
-        check_strategy(self.search, self.scheduler, self.space, epochs)
+        strategy.check_strategy(self.search, self.scheduler, self.space, epochs)
         for name, least in (("trials", 1), ("epochs", 1), ("concurrent", 1), ("seeds", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -170,20 +155,20 @@ class Sweep:
     def _count(self) -> int:
         return self.space.size() if self.search == "grid" else self.trials or _DRAWN
 
-    def _data(self) -> Artifact:
+    def _data(self) -> artifacts.Artifact:
         """What is trained on."""
         for name in self.space.listed(PAIRS):
-            open_artifact(resolve(name), "pairs")
+            artifacts.open_artifact(resolve(name), "pairs")
         if self.pairs is not None:
-            return open_artifact(resolve(self.pairs), "pairs")
+            return artifacts.open_artifact(resolve(self.pairs), "pairs")
         if self.features is None:
             raise CrossRayError("a sweep needs data; give --pairs, --features or both.")
-        return open_artifact(resolve(self.features), "features")
+        return artifacts.open_artifact(resolve(self.features), "features")
 
     def _tuner(self, common: Trials, at_a_time: int) -> tune.Tuner:
         """A new search, or the one that was stopped."""
         trainable = tune.with_resources(
-            partial(train_trial, trials=common), trial_resources(at_a_time)
+            partial(train_trial, trials=common), strategy.trial_resources(at_a_time)
         )
         grid = self.search == "grid"
         train, name = self.recipe.train, self.out.rsplit("/", 1)[-1]
@@ -195,8 +180,8 @@ class Sweep:
             trainable,
             param_space=values,
             tune_config=tune.TuneConfig(
-                search_alg=searcher(self.search, train.seed),
-                scheduler=scheduler(self.scheduler, self.space, train.epochs),
+                search_alg=strategy.searcher(self.search, train.seed),
+                scheduler=strategy.scheduler(self.scheduler, self.space, train.epochs),
                 num_samples=1 if grid else self._count(),
                 # Optuna needs the result of a trial before it proposes the next one.
                 max_concurrent_trials=None if self.search in ("grid", "random") else at_a_time,
@@ -206,7 +191,7 @@ class Sweep:
             run_config=tune.RunConfig(
                 name=_TUNE,
                 storage_path=common.folder,
-                stop=None if self.epochs is None else EpochBudget(self.epochs),
+                stop=None if self.epochs is None else strategy.EpochBudget(self.epochs),
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 callbacks=[SweepProgress(train.select_by, train.epochs, self._count(), name)],
                 verbose=0,
@@ -226,20 +211,20 @@ class Sweep:
     def _publish(
         self,
         out: str,
-        data: Artifact,
+        data: artifacts.Artifact,
         found: Sequence[SweepTrial],
         common: Trials,
         tables: dict[str, dict[str, pa.Table]],
         began: float,
-    ) -> Artifact:
+    ) -> artifacts.Artifact:
         """The artifact with its report; here the final pick meets the test split."""
         pick = picked(found, self.pick)
         assert pick.model is not None
-        model = open_artifact(pick.model)
+        model = artifacts.open_artifact(pick.model)
         protocol = self.space.protocol
         test = evaluate_once(evaluation(model, common, f"{model.uri}-test", "test", protocol))
         content = report_content(test)
-        notes = inherited_notes((data,))
+        notes = artifacts.inherited_notes((data,))
         facts = {
             "recipe": self.recipe.name,
             "metric": self.recipe.train.select_by,
@@ -258,7 +243,7 @@ class Sweep:
             "recipe": recipe_to_dict(self.recipe),
             **self.options(),
         }
-        with create(out, "sweep", config, (data, model, test)) as draft:
+        with artifacts.create(out, "sweep", config, (data, model, test)) as draft:
             metrics = content["protocol"]["headline"]
             report = write_sweep_report(draft.path, found, tables, metrics, facts)
             write_recipes(draft.path, self.recipe, finished(found))
@@ -270,7 +255,7 @@ class Sweep:
                 seconds=round(time.monotonic() - began, 1),
                 headline={f"best {self.recipe.train.select_by}": finished(found)[0].quality},
             )
-        return open_artifact(out)
+        return artifacts.open_artifact(out)
 
 
 def _name(trial: Any) -> str:
