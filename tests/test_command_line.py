@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import pytest
 
-from crossray import cli
+from crossray.cli import jobs, main
 from crossray.cli.artifacts import Check, Compare, Inspect, Summary
 from crossray.cli.explain import Explain, ExplainCheck
 from crossray.cli.ingest import Ingest, Split
@@ -53,18 +53,18 @@ from crossray.studies import Ablate, AnnotationEfficiency, FewShots, Repeat
 
 GOLDEN = Path(__file__).parent / "golden" / "command_line.txt"
 PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
-    "crossray": cli.main,
-    "python jobs/pretrain.py": cli.pretrain_job,
-    "python jobs/repeat.py": cli.repeat_job,
-    "python jobs/ablate.py": cli.ablate_job,
-    "python jobs/annotation_efficiency.py": cli.annotation_efficiency_job,
-    "python jobs/few_shot.py": cli.few_shot_job,
-    "python jobs/features.py": cli.features_job,
-    "python jobs/evaluate.py": cli.evaluate_job,
-    "python jobs/distill.py": cli.distill_job,
-    "python jobs/embed.py": cli.embed_job,
-    "python jobs/index.py": cli.index_job,
-    "python tune/search.py": cli.search_job,
+    "crossray": main,
+    "python jobs/pretrain.py": jobs.pretrain_job,
+    "python jobs/repeat.py": jobs.repeat_job,
+    "python jobs/ablate.py": jobs.ablate_job,
+    "python jobs/annotation_efficiency.py": jobs.annotation_efficiency_job,
+    "python jobs/few_shot.py": jobs.few_shot_job,
+    "python jobs/features.py": jobs.features_job,
+    "python jobs/evaluate.py": jobs.evaluate_job,
+    "python jobs/distill.py": jobs.distill_job,
+    "python jobs/embed.py": jobs.embed_job,
+    "python jobs/index.py": jobs.index_job,
+    "python tune/search.py": jobs.search_job,
 }
 ROOT = Path(__file__).parents[1]
 SPACES = sorted(path.relative_to(ROOT) for path in ROOT.glob("tune/spaces/*.py"))

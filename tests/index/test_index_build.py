@@ -13,7 +13,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from crossray import cli
+from crossray.cli import jobs
 from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
 from crossray.index import MODALITIES, load_rows, load_shard, load_shards, search, shard_of
@@ -294,7 +294,7 @@ def test_the_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "index")
     arguments = ["--vectors", str(tmp_path / "vectors"), "--out", out, "--shards", "2"]
     with patch.object(sys, "argv", ["jobs/index.py"]):
-        cli.index_job([*arguments, "--target-recall", "0.9", "--memory", "1MiB"])
+        jobs.index_job([*arguments, "--target-recall", "0.9", "--memory", "1MiB"])
     config = open_artifact(out, "index").manifest.config
     assert (config["shards"], config["target_recall"], config["memory"]) == (2, 0.9, "1MiB")
     assert "recall@10 float 1.000 / 1.000" in capsys.readouterr().out
