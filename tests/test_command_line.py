@@ -22,7 +22,7 @@ import pytest
 from crossray.cli import jobs, main
 from crossray.cli.artifacts import Check, Compare, Inspect, Summary
 from crossray.cli.explain import Explain, ExplainCheck
-from crossray.cli.ingest import Ingest, Split
+from crossray.cli.ingest import Ingest, SplitPairs
 from crossray.cli.recipes import PlanRecipe
 from crossray.cli.serving import Dashboards, Search, Serve
 from crossray.data.feature_sets.file import FeatureFileSource
@@ -173,20 +173,20 @@ CONTRACT = {
     "--out PAIRS": Ingest(
         HuggingFaceSource("PATH_OR_ID", image_column="image", text_columns="text"), out="PAIRS"
     ),
-    "crossray split PAIRS --out SPLIT groups --val 0.1 --test 0.2": Split(
+    "crossray split PAIRS --out SPLIT groups --val 0.1 --test 0.2": SplitPairs(
         GroupShares(val=0.1, test=0.2), "PAIRS", "SPLIT"
     ),
-    "crossray split PAIRS --out SPLIT zero-shot": Split(ZeroShot(), "PAIRS", "SPLIT"),
+    "crossray split PAIRS --out SPLIT zero-shot": SplitPairs(ZeroShot(), "PAIRS", "SPLIT"),
     "crossray split PAIRS --out SPLIT few-shot --held-out Edema Fracture --shots 5 --draw 0": (
-        Split(FewShot(held_out=("Edema", "Fracture"), shots=5, draw=0), "PAIRS", "SPLIT")
+        SplitPairs(FewShot(held_out=("Edema", "Fracture"), shots=5, draw=0), "PAIRS", "SPLIT")
     ),
-    "crossray split PAIRS --out SPLIT annotation --fraction 0.3": Split(
+    "crossray split PAIRS --out SPLIT annotation --fraction 0.3": SplitPairs(
         AnnotatedFraction(0.3), "PAIRS", "SPLIT"
     ),
-    "crossray split PAIRS --out SPLIT coverage --coverage 0.5": Split(
+    "crossray split PAIRS --out SPLIT coverage --coverage 0.5": SplitPairs(
         ReportCoverage(0.5), "PAIRS", "SPLIT"
     ),
-    "crossray split PAIRS --out SPLIT fold --fold 1 --folds 5": Split(
+    "crossray split PAIRS --out SPLIT fold --fold 1 --folds 5": SplitPairs(
         Fold(1, folds=5), "PAIRS", "SPLIT"
     ),
     "crossray ingest features FILE --image-key I_tr --text-key T_tr --label-key L_tr "

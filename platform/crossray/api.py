@@ -18,6 +18,7 @@ from torch import Tensor
 from crossray.core.artifacts import Artifact, Kind, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import lineage
+from crossray.core.modality import other
 from crossray.core.store import resolve
 from crossray.data.images.grey_range import parse_grey_range
 from crossray.data.sources.dicom import SHORT_SIDE
@@ -28,11 +29,10 @@ from crossray.evaluation.evaluate import DirectionMean, mean_of_directions
 from crossray.index import MODALITIES, Hits, Modality, Mode, load_shards, mix, search
 from crossray.index.arrays import Codes
 from crossray.index.hits import NO_ROW
-from crossray.index.modality import other
 from crossray.models.encoder import Encoded, ModelEncoder
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.image_process import Reading
-from crossray.serving.items import Items
+from crossray.serving.items import ServedItems
 from crossray.serving.lineage import open_lineage
 from crossray.serving.schema import Hit, Target
 
@@ -154,7 +154,7 @@ class Index:
         self._origin, self._device = open_lineage(uri), device
         self.artifact = self._origin.index
         self._shards = load_shards(self.artifact)
-        self._catalogue = Catalogue(self.artifact, Items(self._origin.pairs))
+        self._catalogue = Catalogue(self.artifact, ServedItems(self._origin.pairs))
 
     @cached_property
     def model(self) -> Model:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.core.inspection import describe, print_stage, summary
+from crossray.core.inspection import describe_artifact, print_stage, summary
 
 
 def publish(uri: Path, kind: str, parents: tuple[Artifact, ...], text: str = "x") -> Artifact:
@@ -32,7 +32,7 @@ def test_inspect_shows_everything_that_made_an_artifact(tmp_path: Path) -> None:
     """Kind, id, parents as a tree, configuration, metrics and notes."""
     pairs = publish(tmp_path / "p", "pairs", ())
     teacher = publish(tmp_path / "t", "teacher", (pairs,))
-    text = shown(describe(teacher))
+    text = shown(describe_artifact(teacher))
     assert teacher.id in text
     assert f"pairs {pairs.id[:12]}" in text
     assert '"lr": 0.5' in text
@@ -45,9 +45,9 @@ def test_inspect_says_what_became_of_a_parent(tmp_path: Path) -> None:
     pairs = publish(tmp_path / "p", "pairs", ())
     teacher = publish(tmp_path / "t", "teacher", (pairs,))
     (tmp_path / "p").rename(tmp_path / "gone")
-    assert "no longer there" in shown(describe(teacher))
+    assert "no longer there" in shown(describe_artifact(teacher))
     other = publish(tmp_path / "p", "pairs", (), "other")
-    assert f"replaced since by {other.id[:12]}" in shown(describe(teacher))
+    assert f"replaced since by {other.id[:12]}" in shown(describe_artifact(teacher))
 
 
 def test_summary_has_one_line_a_stage(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from crossray.core import pretrained
 from crossray.core.errors import CrossRayError
-from crossray.core.pretrained import Package, check_digest, download, locate_package, parse
+from crossray.core.pretrained import Package, check_digest, download, locate_package, parse_source
 
 
 class Fake:
@@ -40,14 +40,14 @@ def known(content: bytes) -> dict[str, Package]:
 )
 def test_kind_and_name(source: str, expected: tuple[str, str]) -> None:
     """Weights would be sought in the wrong place."""
-    assert parse(source, "weights", "scratch") == expected
+    assert parse_source(source, "weights", "scratch") == expected
 
 
 @pytest.mark.parametrize("source", ["", "hub", "hub:", "s3:x", "path:here.bin", "scratch"])
 def test_other_words_are_refused(source: str) -> None:
     """A job runs elsewhere, so a relative path, like a typing error, must stop before it starts."""
     with pytest.raises(CrossRayError, match=r"not a source of weights; use 'scratch'.*absolute"):
-        parse(source, "weights", "scratch")
+        parse_source(source, "weights", "scratch")
 
 
 def test_download_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from crossray.core.errors import CrossRayError
-from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig, stable_hash, words_of
+from crossray.data.doc2vec import Doc2Vec, Doc2VecConfig, plain_words, stable_hash
 
 pytest.importorskip("gensim")
 CONFIG = Doc2VecConfig(width=8, min_count=2, epochs=10)
@@ -58,7 +58,7 @@ def test_texts_of_other_words_have_other_vectors() -> None:
 
 def test_vocabulary_is_that_of_the_given_texts() -> None:
     """Words of the test split would leak into training."""
-    assert Doc2Vec(TRAIN, CONFIG).vocabulary == {w for text in TRAIN for w in words_of(text)}
+    assert Doc2Vec(TRAIN, CONFIG).vocabulary == {w for text in TRAIN for w in plain_words(text)}
 
 
 @pytest.mark.parametrize("algorithm", ["pv_dm", "pv_dbow"])
@@ -73,7 +73,7 @@ def test_inference_is_that_of_gensim(algorithm: Any, monkeypatch: pytest.MonkeyP
     )
     ours_W, theirs = model.vector(text), model._model
     theirs.random.seed(np.random.SeedSequence(seed).generate_state(1)[0])
-    np.testing.assert_allclose(ours_W, theirs.infer_vector(words_of(text)), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(ours_W, theirs.infer_vector(plain_words(text)), rtol=1e-4, atol=1e-7)
 
 
 def test_too_few_words_are_refused() -> None:

@@ -26,7 +26,7 @@ from crossray.data.phantom import (
 )
 from crossray.data.phantom.labels import FINDINGS, study_labels
 from crossray.data.phantom.render import render
-from crossray.data.phantom.report import write_report
+from crossray.data.phantom.report import write_phantom_report
 
 CONFIG = PhantomConfig(items=1500)
 COLUMNS = [
@@ -87,7 +87,7 @@ def test_the_seed_decides():
 def test_version_pins_words_and_pixels():
     """Two artifacts of one version would differ; if this is intended, raise VERSION."""
     config = PhantomConfig(items=100)
-    reports = [write_report(sample_study(config, row)).sentences for row in range(100)]
+    reports = [write_phantom_report(sample_study(config, row)).sentences for row in range(100)]
     words = hashlib.sha256(repr(reports).encode()).hexdigest()[:16]
     picture = Image.open(io.BytesIO(rows(config, 5, 6)[0]["image"]))
     blocks = np.asarray(picture, float).reshape(4, 56, 4, 56).mean(axis=(1, 3))

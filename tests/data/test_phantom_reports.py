@@ -9,7 +9,7 @@ import pytest
 
 from crossray.data.phantom import PhantomConfig, sample_study
 from crossray.data.phantom.labels import study_labels
-from crossray.data.phantom.report import write_captions, write_report
+from crossray.data.phantom.report import write_captions, write_phantom_report
 
 MENTIONS = {
     "Enlarged Cardiomediastinum": r"mediastin\w+ widening|widening of the mediastinum|widened",
@@ -51,7 +51,7 @@ def test_reports_say_what_the_labels_say(config):
     """Texts and labels would disagree, so text retrieval by label would be wrong."""
     for row in range(config.items):
         study = sample_study(config, row)
-        sentences = write_report(study).sentences
+        sentences = write_phantom_report(study).sentences
         affirmed = [s for s in sentences if not NEGATED.search(s) and not HEDGED.search(s)]
         denied = [s for s in sentences if NEGATED.search(s) and not HEDGED.search(s)]
         doubted = [s for s in sentences if HEDGED.search(s)]
@@ -74,7 +74,7 @@ def test_qualifiers_are_reported():
                 continue
             said = [
                 s.lower()
-                for s in write_report(study).sentences
+                for s in write_phantom_report(study).sentences
                 if re.search(MENTIONS[finding.name], s.lower()) and not NEGATED.search(s)
             ]
             wanted = [finding.side, f"{finding.zone} zone" if finding.zone else ""]
@@ -84,7 +84,7 @@ def test_qualifiers_are_reported():
 
 def test_reports_tell_studies_apart():
     """Retrieval of a report's own image could not succeed if most reports were alike."""
-    reports = [write_report(sample_study(CONFIG, row)).sentences for row in range(1000)]
+    reports = [write_phantom_report(sample_study(CONFIG, row)).sentences for row in range(1000)]
     assert len(set(reports)) > 980
     assert {len(r) for r in reports} <= set(range(5, 30))
     assert all(s[0].isupper() or s[0].isdigit() for r in reports for s in r)
@@ -96,7 +96,7 @@ def test_wording_varies():
     wordings = defaultdict(set)
     for row in range(CONFIG.items):
         study = sample_study(CONFIG, row)
-        for sentence in write_report(study).sentences:
+        for sentence in write_phantom_report(study).sentences:
             for name in named([sentence]):
                 wordings[name].add(sentence)
     assert all(len(sentences) >= 8 for sentences in wordings.values())

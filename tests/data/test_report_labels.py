@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crossray.data.phantom import PhantomConfig, sample_study
 from crossray.data.phantom.labels import FINDINGS
 from crossray.data.phantom.labels import study_labels as phantom_labels
-from crossray.data.phantom.report import write_report
+from crossray.data.phantom.report import write_phantom_report
 from crossray.data.report_labels.lexicon import Status, compile_phrases, lexicon, normal_form
 from crossray.data.report_labels.report import (
     finding_names,
@@ -74,7 +74,7 @@ def test_generated_reports() -> None:
     right = wrong = 0
     for row in range(config.items):
         study = sample_study(config, row)
-        found = labels_of(report_findings(write_report(study).sentences), "zeros")
+        found = labels_of(report_findings(write_phantom_report(study).sentences), "zeros")
         known = {label.split("/")[0] for label in phantom_labels(study.findings, study.uncertain)}
         right += len(known & set(found))
         wrong += len(known ^ set(found))

@@ -20,7 +20,7 @@ from crossray.core.errors import CrossRayError
 from crossray.data import transforms
 from crossray.data.transforms import (
     AugmentConfig,
-    decode,
+    decode_image,
     evaluation_transform,
     evaluation_view,
     training_transform,
@@ -46,7 +46,7 @@ def photo(height: int = 60, width: int = 80) -> bytes:
 def test_colours_come_back_exactly() -> None:
     """Swapped channels or axes would feed every tower a picture it never saw."""
     values = np.random.default_rng().integers(0, 256, (5, 7, 3), np.uint8)
-    decoded = decode(encode(Image.fromarray(values)))
+    decoded = decode_image(encode(Image.fromarray(values)))
     assert decoded.dtype == torch.uint8
     assert np.array_equal(decoded.permute(1, 2, 0).numpy(), values)
 
@@ -55,19 +55,19 @@ def test_grey_of_8_and_16_bits() -> None:
     """Radiographs are 16-bit greys: clipped instead of scaled, they come out white."""
     narrow = np.random.default_rng().integers(0, 256, (4, 6), np.uint8)
     expected = np.broadcast_to(narrow, (3, 4, 6))
-    assert np.array_equal(decode(encode(Image.fromarray(narrow))), expected)
+    assert np.array_equal(decode_image(encode(Image.fromarray(narrow))), expected)
     wide = narrow.astype(np.uint16) * 257
-    assert np.array_equal(decode(encode(Image.fromarray(wide))), expected)
+    assert np.array_equal(decode_image(encode(Image.fromarray(wide))), expected)
 
 
 def test_transparency_becomes_white() -> None:
     """What nobody sees in the picture must not be seen by the model either."""
     clear = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
     clear.putpixel((1, 0), (10, 20, 30, 255))
-    assert decode(encode(clear))[:, 0].T.tolist() == [[255, 255, 255], [10, 20, 30]]
+    assert decode_image(encode(clear))[:, 0].T.tolist() == [[255, 255, 255], [10, 20, 30]]
     palette = Image.new("P", (1, 1), 0)
     palette.putpalette([9, 9, 9])
-    assert decode(encode(palette, transparency=0)).flatten().tolist() == [255] * 3
+    assert decode_image(encode(palette, transparency=0)).flatten().tolist() == [255] * 3
 
 
 def test_exif_orientation_is_applied() -> None:
@@ -76,7 +76,7 @@ def test_exif_orientation_is_applied() -> None:
     image.paste("white", (0, 0, 8, 8))
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = decode(encode(image, "JPEG", exif=exif, quality=95))
+    turned = decode_image(encode(image, "JPEG", exif=exif, quality=95))
     assert turned.shape == (3, 16, 8)
     assert turned[:, :8].float().mean() > 240
     assert turned[:, 8:].float().mean() < 15
@@ -87,13 +87,13 @@ def test_broken_and_huge_images_are_one_sentence(monkeypatch: pytest.MonkeyPatch
     whole = photo()
     for data in (b"", b"not an image", whole[: len(whole) // 2], whole[:40]):
         with pytest.raises(CrossRayError, match="cannot be decoded"):
-            decode(data)
+            decode_image(data)
     floats = encode(Image.fromarray(np.zeros((2, 2), np.float32)), "TIFF")
     with pytest.raises(CrossRayError, match="floating-point"):
-        decode(floats)
+        decode_image(floats)
     monkeypatch.setattr(transforms, "MAX_PIXELS", 100)
     with pytest.raises(CrossRayError, match="80 x 60 pixels"):
-        decode(whole)
+        decode_image(whole)
 
 
 def test_evaluation_crop_against_pillow() -> None:

@@ -12,7 +12,7 @@ from crossray.core.types import Representation
 from crossray.distill import Distillation, DistillationConfig
 from crossray.distill.teacher_outputs import image_outputs
 from crossray.encoders.image import ImageTower, ImageTowerConfig
-from crossray.encoders.layers import Layers
+from crossray.encoders.tower import Layers
 from crossray.recipes import STUDENTS, get_recipe
 from support.tiny import SHAPE, STUDENT, TEXT, TINY, batch_of, taught
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
-from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation, resolve
+from crossray.encoders.image import ImageTower, ImageTowerConfig, normalisation, resolve_image
 
 TINY_VIT = {"depth": 3, "embed_dim": 48, "num_heads": 3}
 TOWERS = [
@@ -149,7 +149,7 @@ def test_state_of_an_artifact_loads_without_the_source(tmp_path: Path) -> None:
     """A served model must not need the place its first weights came from."""
     file = tmp_path / "weights.pth"
     torch.save(timm.create_model("resnet10t", num_classes=0).state_dict(), file)
-    config = resolve(ImageTowerConfig("resnet10t", f"path:{file}", image_size=32, level=2))
+    config = resolve_image(ImageTowerConfig("resnet10t", f"path:{file}", image_size=32, level=2))
     tower = ImageTower(config).eval()
     file.unlink()
     read_back = from_dict(ImageTowerConfig, to_dict(config))

@@ -21,7 +21,7 @@ from transformers import (
 from crossray.core.config import from_dict, to_dict
 from crossray.core.errors import CrossRayError
 from crossray.encoders import text
-from crossray.encoders.text import BertShape, TextTower, TextTowerConfig, pool, resolve
+from crossray.encoders.text import BertShape, TextTower, TextTowerConfig, pool, resolve_text
 
 SMALL = TextTowerConfig(shape=BertShape(2, 32, 4, 64), vocab_size=50, max_tokens=16)
 SIZES = {
@@ -102,7 +102,7 @@ def test_weights_of_a_folder_survive_its_removal(tmp_path: Path) -> None:
     """A language-model checkpoint loads as an encoder, and its artifact needs no folder."""
     source = BertForMaskedLM(BertConfig(**SIZES)).eval()
     source.save_pretrained(tmp_path / "model")
-    config = resolve(replace(SMALL, weights=f"path:{tmp_path / 'model'}"))
+    config = resolve_text(replace(SMALL, weights=f"path:{tmp_path / 'model'}"))
     tower = TextTower(config).eval()
     batch = some_tokens()
     expected = source.bert(batch[0], attention_mask=batch[1].long()).last_hidden_state
@@ -110,7 +110,7 @@ def test_weights_of_a_folder_survive_its_removal(tmp_path: Path) -> None:
     (tmp_path / "model").rename(tmp_path / "gone")
     read_back = from_dict(TextTowerConfig, to_dict(config))
     assert read_back == config
-    assert resolve(config) is config
+    assert resolve_text(config) is config
     again = TextTower(read_back, load_weights=False).eval()
     again.load_state_dict(tower.state_dict(), strict=True)
     assert torch.equal(again(*batch), tower(*batch))

@@ -10,8 +10,8 @@ import pytest
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import (
-    Codes,
     DirectionResult,
+    PackedCodes,
     average_precision,
     evaluate_direction,
     get_protocol,
@@ -54,7 +54,7 @@ def distances(data: dict[str, np.ndarray]) -> np.ndarray:
 
 def evaluate_codes(query_codes: Any, item_codes: Any, **rest: Any) -> DirectionResult:
     """Codes as they are."""
-    return evaluate_direction(Codes(query_codes, item_codes), **rest)
+    return evaluate_direction(PackedCodes(query_codes, item_codes), **rest)
 
 
 def as_scores(data: dict[str, np.ndarray], **change: Any) -> DirectionResult:

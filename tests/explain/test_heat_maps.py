@@ -12,7 +12,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation
 from crossray.encoders.image import given_images
 from crossray.encoders.text import given_texts
-from crossray.explain.explainer import pair_scores, repeated
+from crossray.explain.explainer import matched_scores, repeated
 from crossray.explain.heat_maps import Cam, grad_cam, heat_maps, hires_cam, upsampled
 from crossray.methods.cca import CcaConfig
 from crossray.methods.config import MethodConfig
@@ -54,7 +54,7 @@ def explained(name: str) -> tuple[Encoder, ImageBatch, Callable[[Representation]
         for parameter in method.parameters():  # HIER's gate starts at zero
             parameter += 0.05 * torch.randn_like(parameter)
         texts = method.represent_text(batch.text)
-    return method, batch.image, lambda images: pair_scores(method, images, texts, "score")
+    return method, batch.image, lambda images: matched_scores(method, images, texts, "score")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -74,7 +74,7 @@ def test_gradients_are_those_of_small_changes_of_the_map(name: str, level: int |
         texts = method.represent_text(batch_of(3).text)
 
     def score_of(images: Representation) -> Tensor:
-        return pair_scores(method, images, texts, "score")
+        return matched_scores(method, images, texts, "score")
 
     def at(changed: Tensor) -> Tensor:
         return score_of(method.represent_image(ImageBatch(grid_BCYX=changed)))
@@ -99,7 +99,7 @@ def test_a_map_does_not_depend_on_the_batch(name: str, level: int | None) -> Non
     assert pixels is not None
 
     def score(images: Representation) -> Tensor:
-        return pair_scores(method, images, repeated(text, len(images["z"])), "score")
+        return matched_scores(method, images, repeated(text, len(images["z"])), "score")
 
     for cam in ("grad-cam", "hires-cam"):
         whole = heat_maps(method, image, score, cam, level)
@@ -135,13 +135,13 @@ def test_refined_scores_are_explained() -> None:
     batch = batch_of(3)
     with torch.no_grad():
         images, texts = method.represent_image(image), method.represent_text(batch.text)
-        scores = pair_scores(method, images, texts, "score")
+        scores = matched_scores(method, images, texts, "score")
         rows = torch.arange(3)
         added = method.refine(images, texts, torch.stack([rows, rows], dim=1))
         plain = method.score(images, texts).text_to_image_BC.diagonal()
     assert added is not None
     torch.testing.assert_close(scores, plain + added.text_to_image_BC)
-    cosine = pair_scores(method, images, texts, "cosine")
+    cosine = matched_scores(method, images, texts, "cosine")
     torch.testing.assert_close(cosine, (images["z"] @ texts["z"].T).diagonal())
 
 

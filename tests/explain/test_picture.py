@@ -11,17 +11,17 @@ from PIL import Image
 
 from crossray.core.errors import CrossRayError
 from crossray.data.words import Word
-from crossray.explain.explainer import Explanation, Words, save_arrays
+from crossray.explain.explainer import Explanation, WordContributions, save_arrays
 from crossray.explain.picture import MAPS, chosen_parts, place_words, save_picture
 
 
-def words(count: int) -> Words:
+def words(count: int) -> WordContributions:
     """Words of different lengths, of which the last five were not read."""
     rng = np.random.default_rng(0)
     shares = rng.normal(size=count)
     shares[-5:] = np.nan
     lengths = rng.integers(1, 14, count)
-    return Words([Word("w" * n, (), at > 0) for at, n in enumerate(lengths)], shares)
+    return WordContributions([Word("w" * n, (), at > 0) for at, n in enumerate(lengths)], shares)
 
 
 def explanation(count: int, bits: int | None = None, parts: int = 0) -> Explanation:
@@ -46,7 +46,7 @@ def test_words_neither_overlap_nor_leave_the_page() -> None:
         else:
             assert (after.line, after.left) == (before.line + 1, 0)
     assert max(at.left + at.width for at in placed) <= 10
-    wide = Words([Word("w" * 400, (0,), False), Word("x", (1,), True)], np.zeros(2))
+    wide = WordContributions([Word("w" * 400, (0,), False), Word("x", (1,), True)], np.zeros(2))
     assert [at.line for at in place_words(wide, 10)] == [0, 1]
 
 

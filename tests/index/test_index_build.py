@@ -16,11 +16,11 @@ import pytest
 from crossray.cli import jobs
 from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import other
 from crossray.index import MODALITIES, load_rows, load_shard, load_shards, search, shard_of
 from crossray.index.arrays import map_array
 from crossray.index.floats import kinds_to_try
 from crossray.index.kinds import KINDS, IndexKind
-from crossray.index.modality import other
 from crossray.index.staging import Sample, sample_rows
 from crossray.index.vectors import codes_of, vectors_of
 from support.bruteforce import code_scores, distances, float_scores, ranked, rescored

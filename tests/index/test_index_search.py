@@ -23,7 +23,7 @@ from crossray.index import (
     mix,
     search,
 )
-from crossray.index.hits import without
+from crossray.index.hits import without_rows
 from crossray.index.kinds import IndexKind
 from crossray.index.threads import one_thread
 from support.bruteforce import code_scores, distances, float_scores, ranked, rescored
@@ -235,9 +235,9 @@ def test_mixed_hits_come_in_turn(seed: int, k: int) -> None:
 def test_rows_that_are_left_out() -> None:
     """The item that was asked with would be its own first hit, or leave a hole in the answer."""
     hits = Hits(np.array([[4.0, 3.0, 2.0, -np.inf]], np.float32), np.array([[7, 2, 9, -1]]))
-    found = without(hits, np.array([7]), 2)
+    found = without_rows(hits, np.array([7]), 2)
     assert found.rows_QK.tolist() == [[2, 9]]
-    found = without(hits, np.array([2, 9]), 3)
+    found = without_rows(hits, np.array([2, 9]), 3)
     assert found.rows_QK.tolist() == [[7, -1, -1]]
     assert found.scores_QK.tolist() == [[4.0, -np.inf, -np.inf]]
 

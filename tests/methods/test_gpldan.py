@@ -20,7 +20,7 @@ from crossray.encoders.text import given_texts
 from crossray.evaluation import average_precision
 from crossray.methods.gpldan import Gpldan, GpldanConfig
 from crossray.methods.gpldan.losses import (
-    Distances,
+    PairDistances,
     deception_loss,
     graph_pattern_loss,
     modality_loss,
@@ -86,7 +86,7 @@ def test_losses_are_those_of_the_printed_pipeline(attention: Any, deviation: Any
         a = one[1] + two[1]
         return 1 - cosine_similarity(one[0] @ a, two[0] @ a, dim=0)
 
-    distances = Distances(
+    distances = PairDistances(
         *(torch.stack([torch.stack([l_p(x, y) for y in ys]) for x in xs])
           for xs, ys in ((images, texts), (images, images), (texts, texts)))
     )  # fmt: skip

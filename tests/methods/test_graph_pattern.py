@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity
 
 from crossray.methods.gpldan.losses import (
     Deviation,
-    Distances,
+    PairDistances,
     cosine_distances,
     graph_pattern_loss,
     mutual_distance_loss,
@@ -26,11 +26,11 @@ ALL = list(product(range(N), repeat=2))
 OTHERS = [(i, j) for i, j in ALL if i != j]
 
 
-def matrices() -> Distances:
+def matrices() -> PairDistances:
     """Random distances with gradient; those within a modality are symmetric."""
     parts = [torch.rand(N, N, dtype=torch.float64) for _ in range(3)]
     parts[1:] = [(part + part.T).fill_diagonal_(0.0) for part in parts[1:]]
-    return Distances(*(part.requires_grad_() for part in parts))
+    return PairDistances(*(part.requires_grad_() for part in parts))
 
 
 def inputs() -> tuple[Tensor, Tensor]:
@@ -38,7 +38,7 @@ def inputs() -> tuple[Tensor, Tensor]:
     return torch.randn(N, 9, dtype=torch.float64), torch.randn(N, 4, dtype=torch.float64)
 
 
-def agree(ours: Tensor, loop: Tensor, of: Distances) -> None:
+def agree(ours: Tensor, loop: Tensor, of: PairDistances) -> None:
     """Equal in value and in every gradient."""
     torch.testing.assert_close(ours, loop)
     for fast, slow in zip(
@@ -141,10 +141,10 @@ def test_whole_loss_is_the_weighted_sum_and_leaves_out_what_weighs_nothing() -> 
 def test_mutual_distance_of_equal_matrices_is_zero_and_order_does_not_matter() -> None:
     """The term asks for agreement, whatever the order of a batch (test 7)."""
     l_p = matrices()
-    same = Distances(*[l_p.image_text_BB] * 3)
+    same = PairDistances(*[l_p.image_text_BB] * 3)
     assert mutual_distance_loss(same).item() == 0.0
     order = torch.randperm(N)
-    permuted = Distances(*(part[order][:, order] for part in l_p))
+    permuted = PairDistances(*(part[order][:, order] for part in l_p))
     torch.testing.assert_close(mutual_distance_loss(permuted), mutual_distance_loss(l_p))
 
 

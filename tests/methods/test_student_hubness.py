@@ -15,8 +15,8 @@ from torch.testing import assert_close
 
 from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch
+from crossray.distill.anchors import NEIGHBOURS, with_fewer_hubs
 from crossray.distill.distillation import DistillationConfig
-from crossray.distill.hubness import NEIGHBOURS, with_fewer_hubs
 from crossray.methods.student.hubness import EXTRA, Hubness, HubnessConfig
 from crossray.methods.student.model import StudentConfig
 from crossray.models.artifact import WEIGHTS, load_model

@@ -15,7 +15,7 @@ from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.shards import PairWriter
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.methods.config import SupervisedConfig
-from crossray.models.fitting import check_selection, fitted, labelled, training_texts
+from crossray.models.fitting import check_selection, fitted, training_texts, with_label_vocabulary
 from crossray.recipes import get_recipe
 
 
@@ -62,17 +62,17 @@ def test_a_supervised_method_is_given_the_labels_of_the_data(tmp_path: Path) -> 
     """Columns in another order than the model's mix the labels up."""
     data = data_with(tmp_path, {"fracture": 3, "edema": 5})
     recipe = replace(get_recipe("hier_tiny"), method=Taught())
-    method = labelled(recipe, data).method
+    method = with_label_vocabulary(recipe, data).method
     assert isinstance(method, Taught)
     assert method.labels == ("edema", "fracture")
-    assert labelled(get_recipe("hier_tiny"), data) == get_recipe("hier_tiny")
+    assert with_label_vocabulary(get_recipe("hier_tiny"), data) == get_recipe("hier_tiny")
 
 
 def test_a_supervised_method_on_data_without_labels_is_refused(tmp_path: Path) -> None:
     """It would train on nothing and look as if it had been trained."""
     recipe = replace(get_recipe("hier_tiny"), method=Taught())
     with pytest.raises(CrossRayError, match="learns from labels"):
-        labelled(recipe, data_with(tmp_path, {}))
+        with_label_vocabulary(recipe, data_with(tmp_path, {}))
 
 
 def test_texts_of_other_splits_are_not_learned_from(tmp_path: Path) -> None:

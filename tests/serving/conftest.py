@@ -18,7 +18,7 @@ from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import Limits, ServingConfig
 from crossray.serving.encoding import QueryEncoder
 from crossray.serving.http.gateway import build_gateway
-from crossray.serving.items import Items
+from crossray.serving.items import ServedItems
 from crossray.serving.lineage import open_lineage
 from crossray.serving.replicas.fused import LocalBackend
 from crossray.serving.searching import Searcher
@@ -66,7 +66,7 @@ def searcher_of(index: Artifact) -> Searcher:
     encoder = QueryEncoder(lineage, config, "cpu")
     asyncio.run(encoder.image(encoded_image(0), False))  # its process takes its time to start
     backend = LocalBackend(encoder, load_shards(lineage.index), config)
-    catalogue = Catalogue(lineage.index, Items(lineage.pairs))
+    catalogue = Catalogue(lineage.index, ServedItems(lineage.pairs))
     return Searcher(backend, catalogue, lineage, LIMITS)
 
 

@@ -29,7 +29,7 @@ from crossray.model_evaluation.retrieval_items import label_flags
 from crossray.model_evaluation.validation import validate
 from crossray.models.artifact import TOKENIZER, WEIGHTS, method_to_dict, save_weights
 from crossray.models.corpora import training_corpora
-from crossray.models.fitting import fitted, labelled, make_tokenizer, training_texts
+from crossray.models.fitting import fitted, make_tokenizer, training_texts, with_label_vocabulary
 from crossray.recipes import get_recipe
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.features import Doc2VecReader, TokenReader, Towers
@@ -75,7 +75,7 @@ def test_lonely_films_are_trained_on_and_judged(pairs: Artifact, tmp_path: Path)
     """Phase B of incomplete reports: batches without texts, then figures of images alone."""
     recipe = image_mmdl()
     tokenizer = make_tokenizer(recipe.tokenizer, pairs)
-    recipe = labelled(fitted(recipe, tokenizer), pairs)
+    recipe = with_label_vocabulary(fitted(recipe, tokenizer), pairs)
     assert isinstance(recipe.method, MmdlConfig)
     training, validation = training_corpora(recipe, pairs, tokenizer)
     assert len(training) == LONELY

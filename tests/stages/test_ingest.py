@@ -23,7 +23,7 @@ from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
 from crossray.data.sources.dicom import DicomSource
 from crossray.data.split import SPLITS
-from crossray.data.transforms import decode
+from crossray.data.transforms import decode_image
 from crossray.stages import ingest as engine
 from crossray.stages.ingest import ingest
 from support.dicom import film, ramp, save
@@ -277,7 +277,7 @@ def test_range_of_deep_greys_is_told(write_table: WriteTable, tmp_path: Path) ->
         assert manifest.metrics["grey_range"] == grey_range
         assert manifest.config.get("grey_range", "auto") == grey_range
         stored = read_pairs(artifact).to_pylist()
-        seen[grey_range] = [int(decode(row["image"])[0].max()) for row in stored[1:]]
+        seen[grey_range] = [int(decode_image(row["image"])[0].max()) for row in stored[1:]]
         notes[grey_range] = manifest.notes
         told = [dict(row["meta"]).get("grey_range") for row in stored]
         counts = manifest.metrics["grey_ranges"]

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import torch
 
 from crossray.core.artifacts import Artifact, create, open_artifact
+from crossray.core.modality import MODALITIES, Modality
 from crossray.data import shards as pair_shards
 from crossray.data.schema import PAIR_SCHEMA, row_groups
 from crossray.data.tokenization import Tokenizer, train_wordpiece
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
-from crossray.index.modality import MODALITIES, Modality
 from crossray.index.representations import Keep
 from crossray.methods.clip import ClipConfig
 from crossray.methods.cmfg import CmfgConfig

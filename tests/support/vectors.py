@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crossray.core.artifacts import Artifact, create, open_artifact
-from crossray.index.kinds import IndexKind, build
+from crossray.core.modality import MODALITIES, Modality
+from crossray.index import kinds
 from crossray.index.layout import shard_of
-from crossray.index.modality import MODALITIES, Modality
 from crossray.index.part import Part
 from crossray.index.representations import Parts, to_batch, writing
 from crossray.index.shard import Shard
@@ -82,7 +82,7 @@ def make_queries(
 
 
 def make_shards(
-    corpus: Corpus, shards: int, kind: IndexKind = "flat", effort: int = 8
+    corpus: Corpus, shards: int, kind: kinds.IndexKind = "flat", effort: int = 8
 ) -> list[Shard]:
     """The shards of a corpus, in memory."""
 
@@ -94,7 +94,9 @@ def make_shards(
             codes = faiss.IndexBinaryFlat(bits)
             codes.add(side.codes_NY[rows])
         vectors = side.vectors_ND[rows]
-        return Part(vectors, rows, build(kind, vectors, 0, lambda done: None), codes, effort)
+        return Part(
+            vectors, rows, kinds.build_index(kind, vectors, 0, lambda done: None), codes, effort
+        )
 
     some = corpus["image"]
     return [

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from crossray.core.artifacts import Artifact
+from crossray.core.modality import Modality
 from crossray.core.types import ImageBatch, Representation
 from crossray.data.transforms import evaluation_transform
 from crossray.encoders.image import normalisation
-from crossray.index.modality import Modality
 from crossray.models.artifact import load_model
 
 Rows = list[Representation]

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 from crossray.cli.running import say
 from crossray.core.artifacts import open_artifact, verify
 from crossray.core.errors import CrossRayError
-from crossray.core.inspection import describe, print_summary
+from crossray.core.inspection import describe_artifact, print_summary
 from crossray.core.store import resolve
 
 
@@ -31,7 +31,7 @@ class Inspect:
         """Print what the artifact is."""
         found = open_artifact(resolve(self.artifact, Path.cwd()))
         verify(found)
-        Console().print(describe(found))
+        Console().print(describe_artifact(found))
 
 
 @dataclass(frozen=True)

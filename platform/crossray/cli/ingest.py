@@ -122,7 +122,7 @@ class Ingest:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitPairs:
     """Split a `pairs` artifact anew, into another.
 
     Attributes:

@@ -79,7 +79,7 @@ class FromSweep:
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedRecipe:
     """A recipe that CrossRay brings.
 
     Attributes:
@@ -106,7 +106,8 @@ class WriteRecipe:
     """
 
     source: Annotated[
-        Annotated[FromSweep, subcommand("from-sweep")] | Annotated[Named, subcommand("named")],
+        Annotated[FromSweep, subcommand("from-sweep")]
+        | Annotated[NamedRecipe, subcommand("named")],
         arg(name=""),
     ]
     out: Path | None = None

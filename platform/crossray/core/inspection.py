@@ -27,7 +27,7 @@ _SUMMARY: tuple[tuple[str, Literal["left", "right"]], ...] = (
 )
 
 
-def describe(artifact: Artifact) -> RenderableType:
+def describe_artifact(artifact: Artifact) -> RenderableType:
     """Kind, id, lineage as a tree, files, configuration, metrics and notes of an artifact."""
     manifest = artifact.manifest
     facts = Table.grid(padding=(0, 2))

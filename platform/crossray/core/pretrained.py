@@ -33,7 +33,7 @@ class Package(NamedTuple):
     digests: Mapping[str, str]
 
 
-def parse(source: str, what: str, without: str) -> PretrainedSource:
+def parse_source(source: str, what: str, without: str) -> PretrainedSource:
     """Split `kind:name`; raises `CrossRayError` for anything else.
 
     The sentence names `what` the source is for (`weights`) and the word that does `without` one.

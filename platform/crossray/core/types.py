@@ -117,10 +117,10 @@ class PretextBatch:
         return move(self, device, dtype)
 
 
-Part = TypeVar("Part")
+PartT = TypeVar("PartT")
 
 
-def move(part: Part, device: torch.device | str, dtype: torch.dtype | None = None) -> Part:
+def move(part: PartT, device: torch.device | str, dtype: torch.dtype | None = None) -> PartT:
     """A batch or a part of one on `device`, its floating-point tensors cast to `dtype`."""
     moved: Any = part
     if isinstance(part, Tensor):
@@ -130,4 +130,4 @@ def move(part: Part, device: torch.device | str, dtype: torch.dtype | None = Non
     elif is_dataclass(part) and not isinstance(part, type):
         values = {field.name: getattr(part, field.name) for field in fields(part)}
         moved = replace(part, **move(values, device, dtype))
-    return cast(Part, moved)
+    return cast(PartT, moved)

@@ -39,7 +39,7 @@ class Doc2VecConfig(Config):
     seed: int = 0
 
 
-def words_of(text: str) -> list[str]:
+def plain_words(text: str) -> list[str]:
     """Lower-case words without accents and punctuation."""
     from gensim.utils import simple_preprocess
 
@@ -67,7 +67,7 @@ class Doc2Vec:
             raise CrossRayError(
                 "Doc2Vec needs gensim, which is not installed; install crossray[doc2vec]."
             ) from None
-        documents = [TaggedDocument(words_of(text), [n]) for n, text in enumerate(texts)]
+        documents = [TaggedDocument(plain_words(text), [n]) for n, text in enumerate(texts)]
         self.config = config
         self._model: Any = Gensim(
             vector_size=config.width,
@@ -93,7 +93,7 @@ class Doc2Vec:
 
     def vector(self, text: str) -> NDArray[np.float32]:
         """`vector_W`, the mean over the inferences; words that were not learned are passed over."""
-        words = words_of(text)
+        words = plain_words(text)
         found = [self._inferred(words, number) for number in range(self.config.inferences)]
         mean_W: NDArray[np.float64] = np.stack(found).mean(axis=0, dtype=np.float64)
         return mean_W.astype(np.float32)

@@ -268,7 +268,7 @@ def load_tokenizer(
     """
     if source == WORDPIECE:
         return Tokenizer(train_wordpiece(texts, vocab_size, min_frequency))
-    kind, name = pretrained.parse(source, "a tokenizer", WORDPIECE)
+    kind, name = pretrained.parse_source(source, "a tokenizer", WORDPIECE)
     if kind == "hub":
         path = pretrained.download(name, "tokenizer", [_FILE])
     elif kind == "package":

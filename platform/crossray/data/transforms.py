@@ -70,7 +70,7 @@ class AugmentConfig(Config):
                 )
 
 
-def decode(data: bytes) -> Tensor:
+def decode_image(data: bytes) -> Tensor:
     """An encoded image as uint8 RGB, shape CYX.
 
     The EXIF orientation is applied, grey is repeated over the channels, 16 bits are scaled to 8,
@@ -81,7 +81,7 @@ def decode(data: bytes) -> Tensor:
 
 
 def _decode(data: bytes) -> Tensor:
-    """`decode`, but of one channel where the image is grey: all that follows costs a third."""
+    """`decode_image`, but one channel for a grey image: all that follows costs a third."""
     try:
         with Image.open(BytesIO(data), formats=_FORMATS) as image:
             _check_size(image)

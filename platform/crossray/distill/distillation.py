@@ -12,7 +12,7 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import ImageBatch, Representation, TaughtBatch, TextBatch
 from crossray.distill import losses
 from crossray.distill.teacher_outputs import attention_name, hidden_name
-from crossray.encoders.layers import Layers
+from crossray.encoders.tower import Layers
 from crossray.methods.contract import Encoder, PairScores, Wrapped, same_study
 from crossray.methods.student.model import Student, gathered
 

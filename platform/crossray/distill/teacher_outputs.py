@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from crossray.core.types import ImageBatch, Representation, TextBatch
-from crossray.encoders.layers import Layers
+from crossray.encoders.tower import Layers
 from crossray.methods.contract import Encoder
 
 _ATTENTION = "attention_"

@@ -18,9 +18,8 @@ from torch.func import functional_call
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.encoders import attention_trunk, torchvision_names, weights
-from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.scda import crop_to_object
-from crossray.encoders.tower import Tower
+from crossray.encoders.tower import Layers, Tower, recorded
 
 Channels = tuple[float, float, float]
 
@@ -64,7 +63,7 @@ def given_images(width: int) -> ImageTowerConfig:
     )
 
 
-def resolve(config: ImageTowerConfig) -> ImageTowerConfig:
+def resolve_image(config: ImageTowerConfig) -> ImageTowerConfig:
     """The configuration with the channel statistics of its weights written in.
 
     A resolved configuration describes tower and input without the source of the weights.
@@ -86,7 +85,7 @@ def normalisation(config: ImageTowerConfig) -> tuple[Channels, Channels]:
     known = timm.get_pretrained_cfg(config.name)
     statistics = {"mean": known.mean, "std": known.std} if known else {}
     if config.weights != weights.SCRATCH and (path := weights.locate(config.weights)).is_dir():
-        statistics |= weights.read_json(path, "config.json").get("pretrained_cfg", {})
+        statistics |= weights.read_config(path, "config.json").get("pretrained_cfg", {})
     mean, std = config.mean or statistics.get("mean"), config.std or statistics.get("std")
     if mean is None or std is None:
         raise CrossRayError(

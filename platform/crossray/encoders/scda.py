@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-class Box(NamedTuple):
+class CellBox(NamedTuple):
     """Rows `top` to `bottom` and columns `left` to `right`, the last ones not included."""
 
     top: int
@@ -61,11 +61,11 @@ def descriptor(grid_CYX: Tensor, mask_YX: Tensor) -> Tensor:
     return torch.cat([selected_CN.mean(dim=1), selected_CN.amax(dim=1)])
 
 
-def bounding_box(mask_YX: Tensor, height: int, width: int) -> Box:
+def bounding_box(mask_YX: Tensor, height: int, width: int) -> CellBox:
     """The box around a mask that is enlarged to the image's size by its nearest cells."""
     rows, columns = mask_YX.any(dim=1).nonzero(), mask_YX.any(dim=0).nonzero()
     tall, wide = height / mask_YX.shape[0], width / mask_YX.shape[1]
-    return Box(
+    return CellBox(
         math.ceil(int(rows[0]) * tall),
         math.ceil((int(rows[-1]) + 1) * tall),
         math.ceil(int(columns[0]) * wide),

@@ -13,8 +13,7 @@ from tyro.conf import Suppress
 from crossray.core.config import Config
 from crossray.core.errors import CrossRayError
 from crossray.encoders import weights
-from crossray.encoders.layers import Layers
-from crossray.encoders.tower import Tower
+from crossray.encoders.tower import Layers, Tower
 
 if TYPE_CHECKING:  # it takes seconds, and most processes of a run read only its configuration
     import transformers
@@ -63,7 +62,7 @@ class TextTowerConfig(Config):
         frozen: keep the weights as they are.
         vocab_size: of the tokenizer, filled in by the trainer.
         max_tokens: of the longest text, special tokens included, filled in by the trainer.
-        architecture: transformers' configuration of pretrained weights, filled in by `resolve`.
+        architecture: transformers' configuration of pretrained weights, from `resolve_text`.
     """
 
     weights: str = weights.SCRATCH
@@ -79,14 +78,14 @@ def given_texts(width: int) -> TextTowerConfig:
     return TextTowerConfig(weights=weights.GIVEN, frozen=True, shape=BertShape(width=width))
 
 
-def resolve(config: TextTowerConfig) -> TextTowerConfig:
+def resolve_text(config: TextTowerConfig) -> TextTowerConfig:
     """The configuration with the architecture of its weights written in.
 
     A resolved configuration describes the tower without the source of the weights.
     """
     if config.weights == weights.SCRATCH or config.architecture is not None:
         return config
-    values = weights.read_json(weights.locate(config.weights), "config.json")
+    values = weights.read_config(weights.locate(config.weights), "config.json")
     if "model_type" not in values or "auto_map" in values:
         raise CrossRayError(
             f"the text weights {config.weights!r} have no config.json of an architecture that "
@@ -112,7 +111,7 @@ class TextTower(Tower):
         if config.weights == weights.GIVEN:
             self.config, self.trunk, self.width, self.depth = config, None, config.shape.width, 0
             return
-        self.config = resolve(config)
+        self.config = resolve_text(config)
         shape = _bert(self.config) if self.config.architecture is None else _known(self.config)
         _check_sizes(self.config, shape)
         if load_weights and config.weights != weights.SCRATCH:

@@ -57,7 +57,7 @@ def locate(source: str) -> Path:
 
     Raises `CrossRayError` when it cannot be had or is not what is pinned.
     """
-    kind, name = pretrained.parse(source, "weights", SCRATCH)
+    kind, name = pretrained.parse_source(source, "weights", SCRATCH)
     if kind == "hub":
         return _download(name)
     if kind == "package":
@@ -94,7 +94,7 @@ def weight_files(folder: Path) -> list[Path]:
     return tensors or sorted(f for f in folder.iterdir() if f.suffix in _PICKLED)
 
 
-def read_json(folder: Path, name: str) -> dict[str, Any]:
+def read_config(folder: Path, name: str) -> dict[str, Any]:
     """A JSON object next to the weights, or an empty dictionary where there is none."""
     file = folder / name
     if not file.is_file():

@@ -21,7 +21,7 @@ from crossray.evaluation.hamming.lookup import (
     hamming_top_n_precision,
 )
 from crossray.evaluation.label_accuracy import label_accuracy
-from crossray.evaluation.metrics import METRICS, parse
+from crossray.evaluation.metrics import METRICS, parse_metric
 from crossray.evaluation.metrics.average_precision import average_precision
 from crossray.evaluation.metrics.by_label import LabelTable
 from crossray.evaluation.metrics.energy_in_box import energy_in_box, energy_lift
@@ -39,7 +39,7 @@ from crossray.evaluation.metrics.recall_fraction import recall_fraction
 from crossray.evaluation.metrics.reciprocal_rank import reciprocal_rank
 from crossray.evaluation.metrics.relevance import graded, pair, rare_labels, same_class, share_label
 from crossray.evaluation.protocols.protocol import PROTOCOLS, Protocol, get_protocol
-from crossray.evaluation.ranked import Codes
+from crossray.evaluation.ranked import PackedCodes
 from crossray.evaluation.significance.bootstrap import (
     BootstrapResult,
     confidence_interval,
@@ -57,13 +57,13 @@ __all__ = [
     "PROTOCOLS",
     "BootstrapResult",
     "BoundMetric",
-    "Codes",
     "CountedRanking",
     "Curves",
     "DirectionResult",
     "LabelTable",
     "LookupCurves",
     "Metric",
+    "PackedCodes",
     "PermutationResult",
     "Protocol",
     "RadiusCurve",
@@ -93,7 +93,7 @@ __all__ = [
     "paired_bootstraps",
     "paired_permutation",
     "paired_t_test",
-    "parse",
+    "parse_metric",
     "precision_at_k",
     "rare_labels",
     "recall_at_k",

@@ -31,7 +31,13 @@ from crossray.evaluation.protocols.rules import (
     bind_gains,
     bind_rules,
 )
-from crossray.evaluation.ranked import Codes, OrderedScores, Ranked, ScoreBlocks, ranked_blocks
+from crossray.evaluation.ranked import (
+    OrderedScores,
+    PackedCodes,
+    Ranked,
+    ScoreBlocks,
+    ranked_blocks,
+)
 from crossray.evaluation.significance.bootstrap import RESAMPLES, confidence_intervals
 
 TABLE = "by label"
@@ -76,7 +82,7 @@ class DirectionResult:
 
 
 def evaluate_direction(
-    ranked: ArrayLike | ScoreBlocks | Codes,
+    ranked: ArrayLike | ScoreBlocks | PackedCodes,
     query_ids: ArrayLike,
     item_ids: ArrayLike,
     query_labels: ArrayLike | None,
@@ -89,10 +95,11 @@ def evaluate_direction(
     """Judge the ranking of a database for a set of queries.
 
     `ranked` are scores [Q, N], larger = better, or a function of (start, stop) that returns the
-    rows of these queries, so that the matrix never exists as one; or `Codes`, where every metric is
-    the expectation over the random order of equal distances. `query_ids` [Q] and `item_ids` [N]
-    name the pair each belongs to: the captions of an image share its id. `query_labels` [Q, C] and
-    `item_labels` [N, C] are boolean over one vocabulary, or None where the protocol needs none;
+    rows of these queries, so that the matrix never exists as one; or `PackedCodes`, where every
+    metric is the expectation over the random order of equal distances. `query_ids` [Q] and
+    `item_ids` [N] name the pair each belongs to: the captions of an image share its id.
+    `query_labels` [Q, C] and `item_labels` [N, C] are boolean over one vocabulary, or None where
+    the protocol needs none;
     `label_subset` [C], for instance `rare_labels(item_labels)`, adds two metrics over these labels
     only, with their expectations under a random ranking: in `mAP@all[rare]` an item is relevant
     when it shares any of them, `mAP@all[rare, by label]` judges each label alone (`ByLabel`). The
@@ -149,7 +156,7 @@ def evaluate_direction(
 
 
 def metric_values(
-    ranked: ArrayLike | ScoreBlocks | Codes,
+    ranked: ArrayLike | ScoreBlocks | PackedCodes,
     query_ids: ArrayLike,
     item_ids: ArrayLike,
     query_labels: ArrayLike | None,

@@ -18,7 +18,7 @@ from crossray.evaluation.protocols.rules import BoundRule
 ScoreBlocks = Callable[[int, int], ArrayLike]
 
 
-class Codes(NamedTuple):
+class PackedCodes(NamedTuple):
     """Packed codes of queries [Q, K / 8] and items [N, K / 8], eight bits a byte."""
 
     query_QY: ArrayLike
@@ -69,7 +69,7 @@ Ranked = OrderedScores | RankedCodes
 
 
 def ranked_blocks(
-    ranked: ArrayLike | ScoreBlocks | Codes,
+    ranked: ArrayLike | ScoreBlocks | PackedCodes,
     query_Q: NDArray[Any],
     item_N: NDArray[Any],
     protocol: Protocol,
@@ -85,14 +85,14 @@ def ranked_blocks(
             f"there is nothing to evaluate in {queries} queries and {items} items: check the split "
             f"that was chosen."
         )
-    if isinstance(ranked, Codes) != (protocol.ranked_by == "hamming"):
+    if isinstance(ranked, PackedCodes) != (protocol.ranked_by == "hamming"):
         raise CrossRayError(
             f"protocol {protocol.name!r} ranks scores, not codes: give a matrix of scores."
-            if isinstance(ranked, Codes)
+            if isinstance(ranked, PackedCodes)
             else f"protocol {protocol.name!r} ranks codes by their Hamming distance, not scores: "
-            f"give `Codes`."
+            f"give `PackedCodes`."
         )
-    if isinstance(ranked, Codes):
+    if isinstance(ranked, PackedCodes):
         codes = RankedCodes(np.asarray(ranked.query_QY), np.asarray(ranked.item_NY))
         return iter([(slice(0, queries), codes)])
     if protocol.leave_one_out:

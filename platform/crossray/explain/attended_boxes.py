@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from crossray.data.transforms import decode
+from crossray.data.transforms import decode_image
 from crossray.explain.explainer import Explainer
 from crossray.explain.heat_maps import upsampled
 from crossray.explain.visible_area import inside_boxes
@@ -36,7 +36,7 @@ def attended_overlaps(explainer: Explainer, cases: Iterable[BoxedText]) -> Itera
         images = explainer.images([case.image for case in block])
         maps_BYX = upsampled(explainer.heat(images, [case.text for case in block]), explainer.side)
         for case, map_YX in zip(block, maps_BYX.double().numpy(), strict=True):
-            height, width = decode(case.image).shape[1:]
+            height, width = decode_image(case.image).shape[1:]
             true = [inside_boxes([box], height, width, explainer.side) for box in case.boxes]
             overlaps = [overlap(attended_box(map_YX), box_YX) for box_YX in true if box_YX.any()]
             yield max(overlaps, default=np.nan)

@@ -11,11 +11,11 @@ from torch.nn.utils.rnn import pad_sequence
 from crossray.core.types import TextBatch
 from crossray.data.words import Word
 
-Values = NDArray[np.float64]
+Scores = NDArray[np.float64]
 AT_A_TIME = 32
 
 
-def dimension_contributions(image_D: NDArray[np.floating], text_D: NDArray[np.floating]) -> Values:
+def dimension_contributions(image_D: NDArray[np.floating], text_D: NDArray[np.floating]) -> Scores:
     r"""`c_D` in [-1, 1], whose sum is the cosine of two vectors of unit length.
 
     $$\cos(v, t) = \sum_d v_d t_d$$
@@ -23,12 +23,12 @@ def dimension_contributions(image_D: NDArray[np.floating], text_D: NDArray[np.fl
     return image_D.astype(np.float64) * text_D.astype(np.float64)
 
 
-def bit_contributions(image_K: NDArray[np.bool_], text_K: NDArray[np.bool_]) -> Values:
+def bit_contributions(image_K: NDArray[np.bool_], text_K: NDArray[np.bool_]) -> Scores:
     r"""`c_K`, each +1/K or -1/K, whose sum is the similarity of two codes.
 
     $$1 - \frac{2 d_H(b, b')}{K} = \frac1K \sum_k b_k b'_k, \qquad b_k \in \{-1, +1\}$$
     """
-    agree_K: Values = np.where(image_K == text_K, 1.0, -1.0)
+    agree_K: Scores = np.where(image_K == text_K, 1.0, -1.0)
     return agree_K / len(agree_K)
 
 
@@ -52,11 +52,13 @@ def word_shares(
     full = float(score(text)[0])
     for start in range(0, len(read), AT_A_TIME):
         some = read[start : start + AT_A_TIME]
-        shares_W[some] = full - score(without(text, [words[word].tokens for word in some])).cpu()
+        shares_W[some] = (
+            full - score(without_tokens(text, [words[word].tokens for word in some])).cpu()
+        )
     return shares_W
 
 
-def without(text: TextBatch, left_out: Sequence[Sequence[int]]) -> TextBatch:
+def without_tokens(text: TextBatch, left_out: Sequence[Sequence[int]]) -> TextBatch:
     """One text B times, each time without some of its tokens, as if they had not been written."""
     assert text.tokens_BT is not None
     length = text.tokens_BT.shape[1]

@@ -29,7 +29,9 @@ Of = Literal["score", "cosine"]
 Arrays = NDArray[np.floating]
 
 
-def pair_scores(method: Encoder, images: Representation, texts: Representation, of: Of) -> Tensor:
+def matched_scores(
+    method: Encoder, images: Representation, texts: Representation, of: Of
+) -> Tensor:
     """`scores_B` of image i with text i.
 
     `score` is the model's where the text asks for the image, the costlier part of `refine`
@@ -49,7 +51,7 @@ def repeated(part: Representation, count: int) -> Representation:
 
 
 @dataclass(frozen=True)
-class Words:
+class WordContributions:
     """The words of a text and what each adds to the score, NaN for those that were cut off."""
 
     words: Sequence[Word]
@@ -78,7 +80,7 @@ class Explanation:
     phrase: str | None
     picture_YXC: NDArray[np.uint8]
     heat_YX: Arrays
-    words: Words
+    words: WordContributions
     dimensions_D: NDArray[np.float64]
     parts: Sequence[str] = ()
     maps_PYX: Arrays = field(default_factory=lambda: np.zeros((0, 1, 1)))
@@ -182,13 +184,14 @@ class Explainer:
         heat_YX = self.heat(image, [sentences], rest)[0]
         parts, maps_PYX = _named(aligned, words)
         return Explanation(
-            self.of, score, phrase, picture_YXC, heat_YX.numpy(), Words(words, shares_W.numpy()),
+            self.of, score, phrase, picture_YXC, heat_YX.numpy(),
+            WordContributions(words, shares_W.numpy()),
             dimension_contributions(*(part["z"][0].numpy() for part in (images, texts))),
             parts, maps_PYX, _bits(images, texts),
         )  # fmt: skip
 
     def _scores(self, images: Representation, texts: Representation) -> Tensor:
-        return pair_scores(self.method, images, texts, self.of)
+        return matched_scores(self.method, images, texts, self.of)
 
     def _scores_of(self, image: Representation, texts: TextBatch) -> Tensor:
         """Scores of one image with several texts."""

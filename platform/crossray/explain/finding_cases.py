@@ -14,7 +14,7 @@ from crossray.data.report_labels.report import read_sentences
 from crossray.data.report_labels.sentence import sentence_findings
 from crossray.data.schema import iter_pairs
 from crossray.data.split import Split
-from crossray.data.transforms import decode
+from crossray.data.transforms import decode_image
 from crossray.explain.visible_area import inside_boxes
 
 _COLUMNS = ("group_id", "image", "texts", "sections", "boxes")
@@ -76,7 +76,7 @@ def finding_cases(
             ]
             if not wanted:
                 continue
-            height, width = decode(row["image"]).shape[1:]
+            height, width = decode_image(row["image"]).shape[1:]
             for label in wanted:
                 boxes = [box for box in row["boxes"] if box["label"] == label]
                 inside_YX = inside_boxes(boxes, height, width, side)

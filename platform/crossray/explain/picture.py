@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from crossray.core.errors import CrossRayError
-from crossray.explain.explainer import Arrays, Explanation, Words
+from crossray.explain.explainer import Arrays, Explanation, WordContributions
 
 WIDTH = 12.0  # inches
 _TOP, _MAPS, _MARGIN = 4.25, 2.0, 0.5
@@ -202,7 +202,7 @@ class Placed(NamedTuple):
     line: int
 
 
-def place_words(words: Words, width: float) -> list[Placed]:
+def place_words(words: WordContributions, width: float) -> list[Placed]:
     """Words set into lines of `width` inches; one that is wider has a line to itself."""
     agg: Any = backend_agg  # untyped
     renderer = agg.RendererAgg(72, 72, dpi=72)
@@ -226,7 +226,9 @@ def scale(shares_W: Arrays) -> Normalize:
     return Normalize(-(largest or 1.0), largest or 1.0)
 
 
-def draw_words(axes: Axes, words: Words, placed: Sequence[Placed], width: float) -> None:
+def draw_words(
+    axes: Axes, words: WordContributions, placed: Sequence[Placed], width: float
+) -> None:
     """Draw words on axes that are `width` inches wide and as many lines high as are needed."""
     lines = placed[-1].line + 1
     axes.set_xlim(0, width)

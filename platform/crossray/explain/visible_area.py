@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional
 
-from crossray.data.transforms import decode
+from crossray.data.transforms import decode_image
 
 
 def seen_square(data: bytes) -> NDArray[np.uint8]:
@@ -14,7 +14,7 @@ def seen_square(data: bytes) -> NDArray[np.uint8]:
 
     Raises `CrossRayError` for what is not a complete image of an allowed size.
     """
-    image_CYX = decode(data)
+    image_CYX = decode_image(data)
     side = min(image_CYX.shape[1:])
     square: NDArray[np.uint8] = functional.center_crop(image_CYX, [side, side]).numpy()
     return square.transpose(1, 2, 0)

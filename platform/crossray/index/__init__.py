@@ -1,9 +1,9 @@
 """Indexes of vectors and codes in shards; arrays only, never models."""
 
+from crossray.core.modality import MODALITIES, Modality
 from crossray.index.candidates import Candidates, merge_candidates
 from crossray.index.hits import Hits, MixedHits, merge, mix
 from crossray.index.layout import shard_of
-from crossray.index.modality import MODALITIES, Modality
 from crossray.index.queries import MAX_CANDIDATES, MAX_K, MODES, Mode
 from crossray.index.rows import load_rows
 from crossray.index.search import search

@@ -15,12 +15,12 @@ from typing import Literal
 import faiss
 
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import MODALITIES, Modality, direction
 from crossray.index.arrays import Halves, map_array
 from crossray.index.hits import merge
-from crossray.index.kinds import KINDS, Advance, IndexKind, build
+from crossray.index.kinds import KINDS, Advance, IndexKind, build_index
 from crossray.index.layout import FLOATS, VECTORS
 from crossray.index.memory import format_memory
-from crossray.index.modality import MODALITIES, Modality, direction
 from crossray.index.part import Part, open_part
 from crossray.index.recall import Trial, recall
 from crossray.index.settings import Settings
@@ -120,7 +120,7 @@ def write_floats(folders: Sequence[Path], kind: IndexKind, seed: int, advance: A
     """
 
     def write(folder: Path, vectors_ND: Halves) -> None:
-        index = build(kind, vectors_ND, seed, advance)
+        index = build_index(kind, vectors_ND, seed, advance)
         (folder / FLOATS).unlink(missing_ok=True)
         faiss.write_index(index, str(folder / FLOATS))
 

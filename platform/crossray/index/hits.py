@@ -76,7 +76,7 @@ def mix(images: Hits, texts: Hits, k: int) -> MixedHits:
     )
 
 
-def without(hits: Hits, rows_R: Rows, k: int) -> Hits:
+def without_rows(hits: Hits, rows_R: Rows, k: int) -> Hits:
     """The `k` best hits that are not among some rows."""
     left_QK = np.where(np.isin(hits.rows_QK, rows_R), NO_ROW, hits.rows_QK)
     scores_QK = np.where(left_QK == NO_ROW, np.float32(-np.inf), hits.scores_QK)

@@ -42,7 +42,7 @@ class FloatKind:
     usual_effort: int | None = None
 
 
-def build(kind: IndexKind, vectors_ND: Halves, seed: int, advance: Advance) -> faiss.Index:
+def build_index(kind: IndexKind, vectors_ND: Halves, seed: int, advance: Advance) -> faiss.Index:
     """An index over all rows, the same bytes in every run; `advance` is called with rows done."""
     with one_thread():
         index = KINDS[kind].empty(vectors_ND, seed)

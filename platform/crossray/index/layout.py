@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
-from crossray.index.modality import Modality
+from crossray.core.modality import Modality
 
 VECTORS = "vectors.npy"
 ROWS = "rows.npy"

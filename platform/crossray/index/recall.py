@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crossray.core.modality import Modality, direction
 from crossray.index.arrays import Floats, Rows, map_array
 from crossray.index.hits import Hits, merge
-from crossray.index.kinds import build
+from crossray.index.kinds import build_index
 from crossray.index.layout import ROWS, VECTORS
-from crossray.index.modality import Modality, direction
 from crossray.index.part import Part, row_numbers
 from crossray.index.proposals import nearest
 from crossray.index.queries import Queries, modes_of
@@ -32,7 +32,7 @@ def exact_hits(folders: Sequence[Path], queries_QD: Floats, k: int = K) -> Hits:
     hits = []
     for folder in folders:
         vectors_ND = map_array(folder / VECTORS)
-        flat = build("flat", vectors_ND, seed=0, advance=lambda rows: None)
+        flat = build_index("flat", vectors_ND, seed=0, advance=lambda rows: None)
         found = nearest(flat, None, vectors_ND, queries_QD, k)
         numbers_QK = row_numbers(map_array(folder / ROWS), found.rows_QK)
         hits.append(Hits(found.scores_QK, numbers_QK))
@@ -52,7 +52,7 @@ def recall(parts: Sequence[Part], queries_QD: Floats, rows_QK: Rows, exact: Hits
     return float(np.mean(right_Q / (exact.rows_QK >= 0).sum(axis=1)))
 
 
-def measure(
+def measure_recall(
     shards: Sequence[Shard], trials: Mapping[Modality, Trial]
 ) -> dict[str, dict[str, float]]:
     """Recall by direction and mode, over all shards."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import MODALITIES, Modality, check_modality
 from crossray.index.layout import damaged, require_index, rows_file, shard_of
-from crossray.index.modality import MODALITIES, Modality, check_modality
-from crossray.index.vectors import Vectors, of_modality
+from crossray.index.vectors import VectorsInfo, of_modality
 
 ROWS_SCHEMA = pa.schema({"item_id": pa.string(), "number": pa.int32(), "split": pa.string()})
 Assignment = dict[Modality, NDArray[np.uint16]]
@@ -35,7 +35,7 @@ def load_rows(artifact: Artifact, modality: Modality) -> pa.Table:
 
 
 def write_rows(
-    vectors: Vectors, root: Path, shards: int, advance: Callable[[int], None]
+    vectors: VectorsInfo, root: Path, shards: int, advance: Callable[[int], None]
 ) -> Assignment:
     """Write the tables of both modalities; gives the shard of every row.
 

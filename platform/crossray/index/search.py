@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
+from crossray.core.modality import Modality
 from crossray.index.arrays import Codes, Floats
 from crossray.index.candidates import merge_candidates
 from crossray.index.hits import Hits, merge
-from crossray.index.modality import Modality
 from crossray.index.queries import Mode, candidates_for, check_k, check_mode
 from crossray.index.shard import Shard
 

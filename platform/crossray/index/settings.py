@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossray.core.config import Config, from_dict, to_dict
+from crossray.core.modality import Modality
 from crossray.index.kinds import IndexKind
 from crossray.index.layout import SETTINGS
-from crossray.index.modality import Modality
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import MODALITIES, Modality, check_modality
 from crossray.index.arrays import Codes, Floats
 from crossray.index.candidates import Candidates, merge_candidates
 from crossray.index.hits import Hits
 from crossray.index.layout import damaged, part_folder, require_index
-from crossray.index.modality import MODALITIES, Modality, check_modality
 from crossray.index.part import Part, open_part
 from crossray.index.queries import Mode, candidates_for, check_k, check_mode, check_queries
 from crossray.index.representations import Keep, Parts

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import MODALITIES, Modality
 from crossray.index.arrays import Codes, Halves, Rows
 from crossray.index.layout import CODES, REPRESENTATIONS, ROWS, VECTORS, part_folder
-from crossray.index.modality import MODALITIES, Modality
 from crossray.index.queries import Queries
 from crossray.index.representations import writing
 from crossray.index.rows import Assignment
-from crossray.index.vectors import Vectors, codes_of, of_modality, vectors_of
+from crossray.index.vectors import VectorsInfo, codes_of, of_modality, vectors_of
 
 MOST = 500  # sample queries of a modality
 
@@ -78,7 +78,7 @@ class PartWriter:
 
 
 def stage(
-    vectors: Vectors,
+    vectors: VectorsInfo,
     assignment: Assignment,
     root: Path,
     shards: int,
@@ -125,7 +125,7 @@ def stage(
 
 
 def stage_representations(
-    vectors: Vectors, assignment: Assignment, root: Path, shards: int
+    vectors: VectorsInfo, assignment: Assignment, root: Path, shards: int
 ) -> None:
     """Write the representations of every part; one batch of the artifact is in memory at a time.
 

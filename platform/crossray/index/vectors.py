@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from crossray.core.artifacts import Artifact, Kind, Parent
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import MODALITIES, Modality
 from crossray.index.arrays import Codes, Halves
 from crossray.index.exact import LONGEST
-from crossray.index.modality import MODALITIES, Modality
 from crossray.index.representations import Keep, reading
 
 _ROWS_AT_A_TIME = 8192
@@ -21,7 +21,7 @@ MODELS: tuple[Kind, ...] = ("teacher", "student")
 
 
 @dataclass(frozen=True)
-class Vectors:
+class VectorsInfo:
     """The sizes and parents of a `vectors` artifact.
 
     `dim` is the length of an embedding, `bits` that of a code, 0 where there are none, `rows` the
@@ -37,7 +37,7 @@ class Vectors:
     keep: Keep
 
     @classmethod
-    def of(cls, artifact: Artifact) -> "Vectors":
+    def of(cls, artifact: Artifact) -> "VectorsInfo":
         """Raises `CrossRayError` when the manifest does not say what an index needs."""
         manifest = artifact.manifest
         try:

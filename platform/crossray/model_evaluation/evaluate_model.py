@@ -116,7 +116,7 @@ def evaluate_scores(
 
 
 def _evaluated(
-    ranked: ArrayLike | ScoreBlocks | evaluation.Codes,
+    ranked: ArrayLike | ScoreBlocks | evaluation.PackedCodes,
     queries: RetrievalItems,
     items: RetrievalItems,
     protocol: evaluation.Protocol,
@@ -156,7 +156,7 @@ def _judge_images(
 ) -> ModelResult:
     """Images as queries for images, by the cosine of their vectors or codes."""
     hashed = "code" in represented.images[0] and held == "image"
-    vectors_ND = _unit(scoring.joined(represented.images, "code" if hashed else "z"))
+    vectors_ND = _unit(scoring.joined_part(represented.images, "code" if hashed else "z"))
     database_ND = vectors_ND
     if held != "image":
         texts_ND = _text_means(represented, len(vectors_ND))
@@ -183,7 +183,7 @@ def _judge_images(
 
 def _text_means(represented: scoring.Represented, items: int) -> Scores:
     """`texts_ND`: the mean direction of each item's texts."""
-    z_CD = _unit(scoring.joined(represented.texts, "z"))
+    z_CD = _unit(scoring.joined_part(represented.texts, "z"))
     sums_ND = np.zeros((items, z_CD.shape[1]), dtype=np.float32)
     np.add.at(sums_ND, represented.text_rows_C, z_CD)
     return _unit(sums_ND)
@@ -205,7 +205,7 @@ def _with_accuracy(
     if "classes" not in represented.images[0]:
         return found
     labels_NC = label_flags(corpus.labels, method.config.label_names)
-    classes_NC = scoring.joined(represented.images, "classes")
+    classes_NC = scoring.joined_part(represented.images, "classes")
     (result,) = found.results
     return replace(found, results=(with_label_accuracy(result, classes_NC, labels_NC, seed),))
 
@@ -216,7 +216,7 @@ def _judge_codes(
     """Images as queries for texts and the reverse, by the Hamming distance of their codes."""
     images, texts = retrieval_items(task.corpus, represented.text_rows_C)
     image_NK, text_CK = (
-        scoring.joined(part, "code") for part in (represented.images, represented.texts)
+        scoring.joined_part(part, "code") for part in (represented.images, represented.texts)
     )
     image_NY, text_CY = (
         scoring.packed_codes(represented.images),
@@ -224,8 +224,8 @@ def _judge_codes(
     )
     image_queries, found = _roles(task.queries, np.arange(len(image_NY)))
     text_queries, text_found = _roles(task.queries, represented.text_rows_C)
-    to_text = evaluation.Codes(image_NY[image_queries], text_CY[text_found])
-    to_image = evaluation.Codes(text_CY[text_queries], image_NY[found])
+    to_text = evaluation.PackedCodes(image_NY[image_queries], text_CY[text_found])
+    to_image = evaluation.PackedCodes(text_CY[text_queries], image_NY[found])
     return ModelResult(
         (
             _evaluated(to_text, images.take(image_queries), texts.take(text_found), protocol, seed),

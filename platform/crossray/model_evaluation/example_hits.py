@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from crossray.data.corpora.corpus import PairCorpus
 from crossray.data.corpora.joined import JoinedCorpus
 from crossray.data.transforms import to_rgb
-from crossray.evaluation.report.gallery import Card, Example, Gallery, Hit, Verdict
+from crossray.evaluation.report.gallery import Card, Example, Gallery, GalleryHit, HitKind
 from crossray.model_evaluation.scoring import ScoreMatrices
 
 QUERIES, HITS = 6, 5  # a direction, a query
@@ -84,14 +84,14 @@ def _examples(
         first_own = int((key_N[item_N] == keys[query[0]]).argmax())
         others = [items[n] for n in item_N[: HITS + 1].tolist() if items[n] != query]
         hits = tuple(
-            Hit(_card(corpus, item), _verdict(corpus, query, item)) for item in others[:HITS]
+            GalleryHit(_card(corpus, item), _verdict(corpus, query, item)) for item in others[:HITS]
         )
         rank = None if queries is items else 1 + first_own
         examples.append(Example(_card(corpus, query), hits, rank))
     return examples
 
 
-def _verdict(corpus: PairCorpus | JoinedCorpus, query: Thing, item: Thing) -> Verdict:
+def _verdict(corpus: PairCorpus | JoinedCorpus, query: Thing, item: Thing) -> HitKind:
     if corpus.keys_N[query[0]] == corpus.keys_N[item[0]]:
         return "own"
     return "wrong" if set(corpus.labels[query[0]]).isdisjoint(corpus.labels[item[0]]) else "label"

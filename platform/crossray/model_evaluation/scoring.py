@@ -167,7 +167,7 @@ def ahead_of_rest(refined: Tensor, coarse: Tensor, chosen: Tensor) -> Tensor:
     return torch.where(chosen, refined, coarse - drop)
 
 
-def joined(blocks: Sequence[Representation], name: str) -> NDArray[np.float32]:
+def joined_part(blocks: Sequence[Representation], name: str) -> NDArray[np.float32]:
     """A part of all blocks, one row an item."""
     return torch.cat([block[name].float().cpu() for block in blocks]).numpy()
 
@@ -180,4 +180,4 @@ def packed_codes(blocks: Sequence[Representation]) -> NDArray[np.uint8]:
     name = next((name for name in ("code", "h") if name in blocks[0]), None)
     if name is None:
         raise CrossRayError("the model makes no codes; choose one that does, or another metric.")
-    return pack(binarise(joined(blocks, name)))
+    return pack(binarise(joined_part(blocks, name)))

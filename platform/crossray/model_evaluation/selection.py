@@ -2,7 +2,7 @@
 
 from crossray.core.artifacts import Artifact, open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.report.selection_section import CLOSED_FORM, Selected, Selection
+from crossray.evaluation.report.selection_section import CLOSED_FORM, Selected, SelectionLineage
 from crossray.methods.recipe import TrainConfig
 
 ON_TEST = (
@@ -16,7 +16,7 @@ def selection_notes(model: str, train: TrainConfig) -> list[str]:
     return [f"WARNING: {model} was {ON_TEST}."] if train.selection == "test" else []
 
 
-def selection_of(trained: Artifact, data: Artifact) -> Selection:
+def selection_of(trained: Artifact, data: Artifact) -> SelectionLineage:
     """How a model and the teachers it learned from were selected, for a report on `data`."""
     models: tuple[Selected, ...] = (_selected(trained, data),)
     unknown: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ def selection_of(trained: Artifact, data: Artifact) -> Selection:
             continue
         earlier = selection_of(teacher, data)
         models, unknown = models + earlier.models, unknown + earlier.unknown
-    return Selection(models, unknown)
+    return SelectionLineage(models, unknown)
 
 
 def _selected(model: Artifact, data: Artifact) -> Selected:

@@ -7,7 +7,7 @@ import torch
 
 from crossray.core.distributed import broadcast_object, rank
 from crossray.data.corpora.corpus import Corpus
-from crossray.evaluation import Codes, Protocol, metric_values
+from crossray.evaluation import PackedCodes, Protocol, metric_values
 from crossray.evaluation.protocols import validation
 from crossray.evaluation.protocols.protocol import CROSS_MODAL
 from crossray.methods.contract import Encoder
@@ -57,7 +57,7 @@ def _quality(
     if protocol is None:
         return {}
     if scores is None:
-        z_ND = scoring.joined(represented.images, "z")
+        z_ND = scoring.joined_part(represented.images, "z")
         return {"image_to_image": _values(z_ND @ z_ND.T, images, images, protocol)}
     quality: Quality = {
         "image_to_text": _values(scores.image_to_text_NC, images, texts, protocol),
@@ -84,13 +84,19 @@ def _of_codes(
         scoring.packed_codes(represented.images),
         scoring.packed_codes(represented.texts),
     )
-    searches = (Codes(image_NY, text_CY), images, texts), (Codes(text_CY, image_NY), texts, images)
+    searches = (
+        (PackedCodes(image_NY, text_CY), images, texts),
+        (PackedCodes(text_CY, image_NY), texts, images),
+    )
     for direction, (codes, queries, items) in zip(CROSS_MODAL, searches, strict=True):
         yield direction, _values(codes, queries, items, protocol)
 
 
 def _values(
-    ranked: np.ndarray | Codes, queries: RetrievalItems, items: RetrievalItems, protocol: Protocol
+    ranked: np.ndarray | PackedCodes,
+    queries: RetrievalItems,
+    items: RetrievalItems,
+    protocol: Protocol,
 ) -> dict[str, float]:
     return metric_values(
         ranked, queries.keys_N, items.keys_N, queries.labels_NC, items.labels_NC, protocol

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from crossray.codes import binarise, pack
 from crossray.core.artifacts import Artifact
+from crossray.core.modality import Modality
 from crossray.core.types import ImageBatch, Representation, TextBatch, move
 from crossray.data.transforms import evaluation_transform
 from crossray.encoders.image import normalisation
-from crossray.index.modality import Modality
 from crossray.index.representations import Parts, stacked
 from crossray.models.artifact import load_model
 

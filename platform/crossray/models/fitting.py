@@ -9,9 +9,9 @@ from crossray.core.errors import CrossRayError
 from crossray.data.schema import iter_pairs, text_entries
 from crossray.data.tokenization import Tokenizer, load_tokenizer
 from crossray.encoders.image import ImageTowerConfig
-from crossray.encoders.image import resolve as resolve_image
+from crossray.encoders.image import resolve_image as resolve_image
 from crossray.encoders.text import TextTowerConfig
-from crossray.encoders.text import resolve as resolve_text
+from crossray.encoders.text import resolve_text as resolve_text
 from crossray.encoders.weights import GIVEN, SCRATCH
 from crossray.evaluation.protocols.validation import needs_labels
 from crossray.methods.recipe import Recipe, TokenizerConfig
@@ -59,7 +59,7 @@ def fitted_towers(
     return resolve_image(image), resolve_text(text)
 
 
-def labelled(recipe: Recipe, data: Artifact) -> Recipe:
+def with_label_vocabulary(recipe: Recipe, data: Artifact) -> Recipe:
     """The recipe of a supervised method with the label vocabulary of `data`; others as they are.
 
     Raises `CrossRayError` for a supervised method on data without labels.

@@ -9,15 +9,15 @@ from rich.table import Table
 
 from crossray.core.errors import CrossRayError
 from crossray.data.tokenization import WORDPIECE, load_tokenizer
-from crossray.encoders.image import resolve as resolve_image
-from crossray.encoders.text import resolve as resolve_text
+from crossray.encoders.image import resolve_image as resolve_image
+from crossray.encoders.text import resolve_text as resolve_text
 from crossray.index.floats import resident_bytes
 from crossray.index.kinds import IndexKind
 from crossray.index.memory import format_memory, parse_memory
 from crossray.methods.config import MethodConfig
 from crossray.methods.contract import TrainingSet
 from crossray.methods.recipe import Recipe
-from crossray.planning.step import STAGES, Size, Step, measure, model_states, size_of
+from crossray.planning.step import STAGES, Size, Step, measure_step, model_states, size_of
 from crossray.training.process import set_up_towers
 
 PASSES = 3  # a backward pass computes twice what the forward pass does
@@ -76,7 +76,7 @@ class RunPlan:
         self._check()
         method = fitted_method(self.recipe).build(load_weights=False).prepare(TrainingSet(0))
         set_up_towers(method, replace(self.recipe.train, compile=False))
-        size, step = size_of(method), measure(method)
+        size, step = size_of(method), measure_step(method)
         result = {
             "parameters": size._asdict(),
             "memory": self.memory(size, step),

@@ -38,7 +38,7 @@ class Step(NamedTuple):
     flops: Growth
 
 
-def measure(method: Trainable[Any]) -> Step:
+def measure_step(method: Trainable[Any]) -> Step:
     """Run batches of 2, 4 and 6 random items on the CPU, in single precision."""
     method.train()
     kept, flops = [], []

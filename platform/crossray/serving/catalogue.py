@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.index import MODALITIES, Modality, load_rows
-from crossray.serving.items import Items
+from crossray.serving.items import ServedItems
 
 _Numbers = NDArray[np.int64]
 
@@ -19,7 +19,7 @@ _Numbers = NDArray[np.int64]
 class Catalogue:
     """From rows of an index to hits, and from an item to its row."""
 
-    def __init__(self, index: Artifact, items: Items) -> None:
+    def __init__(self, index: Artifact, items: ServedItems) -> None:
         self.items = items
         self._item_rows: dict[Modality, _Numbers] = {}
         self._numbers: dict[Modality, NDArray[np.int32]] = {}

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import other
 from crossray.index import MODALITIES, Modality
 from crossray.index.arrays import Floats
-from crossray.index.modality import other
 from crossray.index.representations import Parts
 from crossray.models.encoder import Encoded, ModelEncoder
 from crossray.serving.backend import Query

@@ -23,7 +23,7 @@ _SCHEMA = pa.schema(
 )
 
 
-class Items:
+class ServedItems:
     """Texts, labels and images of items by their row in the pairs.
 
     Everything but the images is copied once a machine into a file that is mapped, not read; an

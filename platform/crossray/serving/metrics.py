@@ -15,7 +15,9 @@ from crossray.serving.lineage import Lineage
 
 # `encode` is seen by the gateway; its parts are seen by the encoder: `decode` of each image,
 # `queue` of each query, `model` of each batch.
-Stage = Literal["read", "parse", "encode", "decode", "queue", "model", "search", "rerank", "answer"]
+RequestStage = Literal[
+    "read", "parse", "encode", "decode", "queue", "model", "search", "rerank", "answer"
+]
 
 _SECONDS = Histogram(
     "crossray_serving_stage_seconds",
@@ -38,7 +40,7 @@ _BYTES = Gauge("crossray_serving_index_bytes", "Memory that the index is given."
 
 
 @contextmanager
-def timed(stage: Stage) -> Iterator[None]:
+def timed(stage: RequestStage) -> Iterator[None]:
     """Measure the block, whether it succeeds or not."""
     began = perf_counter()
     try:
@@ -47,7 +49,7 @@ def timed(stage: Stage) -> Iterator[None]:
         took(stage, perf_counter() - began)
 
 
-def took(stage: Stage, seconds: float) -> None:
+def took(stage: RequestStage, seconds: float) -> None:
     """Record how long a stage took."""
     _SECONDS.observe(seconds, {"stage": stage})
 

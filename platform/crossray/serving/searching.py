@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from crossray.core.modality import direction, other
 from crossray.index import MAX_K, MODALITIES, Hits, Modality, mix
-from crossray.index.hits import NO_ROW, best, without
-from crossray.index.modality import direction, other
+from crossray.index.hits import NO_ROW, best, without_rows
 from crossray.index.queries import Mode, check_mode
 from crossray.index.shard import no_representations
 from crossray.serving.backend import Backend, Query
@@ -208,7 +208,7 @@ class Searcher:
         item_rows_R = self.catalogue.rows(modality, request.item_id)
         wanted = min(k + len(item_rows_R), MAX_K)
         found = await self.backend.search(modality, query, wanted, request.mode)
-        return without(found, item_rows_R, k)
+        return without_rows(found, item_rows_R, k)
 
     async def _reranked(
         self, query: Query, target: Modality, request: SearchRequest

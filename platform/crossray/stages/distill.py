@@ -12,8 +12,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.store import resolve
 from crossray.data.tokenization import load_tokenizer
 from crossray.distill import DistillationConfig
+from crossray.distill.anchors import with_fewer_hubs
 from crossray.distill.distillation import check_layers
-from crossray.distill.hubness import with_fewer_hubs
 from crossray.methods.recipe import Recipe, TokenizerConfig
 from crossray.methods.student import StudentConfig
 from crossray.models.artifact import TOKENIZER, method_from_dict

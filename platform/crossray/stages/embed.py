@@ -24,10 +24,10 @@ from crossray.cluster.room import ALONE, Need, wait_for_room
 from crossray.cluster.start import ensure_ray, quiet
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.inspection import print_stage
+from crossray.core.modality import Modality
 from crossray.core.store import filesystem, resolve, store_root
 from crossray.data.schema import read_row_group, row_groups, text_entries
 from crossray.data.split import Split
-from crossray.index.modality import Modality
 from crossray.index.representations import Keep, Parts, to_batch
 from crossray.index.vectors import MODELS
 from crossray.models.artifact import method_from_dict, require_towers

@@ -11,19 +11,19 @@ from rich.progress import Progress as ProgressBar
 from crossray.core.artifacts import Artifact, check_writable, create, open_artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
+from crossray.core.modality import MODALITIES, Modality, direction, other
 from crossray.core.store import resolve
 from crossray.index.floats import Folders, build_floats, kinds_to_try
 from crossray.index.kinds import Advance
 from crossray.index.layout import CODES, FLOATS, MAX_SHARDS, REPRESENTATIONS, ROWS, part_folder
 from crossray.index.memory import parse_memory
-from crossray.index.modality import MODALITIES, Modality, direction, other
 from crossray.index.queries import Queries
-from crossray.index.recall import Trial, exact_hits, measure
+from crossray.index.recall import Trial, exact_hits, measure_recall
 from crossray.index.rows import write_rows
 from crossray.index.settings import Settings
 from crossray.index.shard import open_shard
 from crossray.index.staging import stage, stage_representations
-from crossray.index.vectors import Vectors
+from crossray.index.vectors import VectorsInfo
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class BuildIndex:
         began = time.monotonic()
         self._check()
         check_writable(out := resolve(self.out))
-        vectors = Vectors.of(open_artifact(resolve(self.vectors), "vectors"))
+        vectors = VectorsInfo.of(open_artifact(resolve(self.vectors), "vectors"))
         config = self._config(vectors)
         parents = (vectors.artifact, vectors.model, vectors.pairs)
         with create(out, "index", config, parents) as draft, ProgressBar() as bar:
@@ -78,7 +78,7 @@ class BuildIndex:
                 f"target_recall={self.target_recall} is no recall; use a number above 0, up to 1."
             )
 
-    def _config(self, vectors: Vectors) -> dict[str, Any]:
+    def _config(self, vectors: VectorsInfo) -> dict[str, Any]:
         return {
             "shards": self.shards,
             "kind": self.kind,
@@ -90,7 +90,7 @@ class BuildIndex:
             "keep": vectors.keep,
         }
 
-    def _build(self, vectors: Vectors, root: Path, bar: ProgressBar) -> dict[str, Any]:
+    def _build(self, vectors: VectorsInfo, root: Path, bar: ProgressBar) -> dict[str, Any]:
         """Write the payload; gives the metrics."""
         rows = sum(vectors.rows.values())
         task = bar.add_task("index", total=rows)
@@ -120,11 +120,11 @@ class BuildIndex:
             open_shard(root, shard, settings, vectors.dim, vectors.bits, vectors.keep)
             for shard in range(self.shards)
         ]
-        return _metrics(vectors, root, settings, measure(shards, trials))
+        return _metrics(vectors, root, settings, measure_recall(shards, trials))
 
 
 def _trials(
-    vectors: Vectors, folders: Folders, samples: dict[Modality, Queries]
+    vectors: VectorsInfo, folders: Folders, samples: dict[Modality, Queries]
 ) -> dict[Modality, Trial]:
     """By the modality that is searched; none where there are no queries or nothing to find."""
     trials = {}
@@ -137,7 +137,7 @@ def _trials(
 
 
 def _metrics(
-    vectors: Vectors, root: Path, settings: Settings, recalls: dict[str, dict[str, float]]
+    vectors: VectorsInfo, root: Path, settings: Settings, recalls: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
     files = {name: _bytes(root, name) for name in (FLOATS, CODES, ROWS)}
     resident, mapped = sum(files.values()), _bytes(root, REPRESENTATIONS)

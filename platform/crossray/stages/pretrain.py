@@ -12,7 +12,7 @@ from crossray.data.tokenization import load_tokenizer
 from crossray.encoders.weights import GIVEN
 from crossray.methods.recipe import Recipe
 from crossray.models.artifact import TOKENIZER
-from crossray.models.fitting import check_selection, fitted, labelled, make_tokenizer
+from crossray.models.fitting import check_selection, fitted, make_tokenizer, with_label_vocabulary
 from crossray.models.towers import same_towers, towers_of
 from crossray.stages.closed_form import fit
 from crossray.training.initial_weights import require_same_words, tokenizer_of
@@ -66,7 +66,7 @@ class Pretrain:
             raise CrossRayError(
                 f"{recipe.name} needs data to train on; give --pairs, --features or both."
             )
-        recipe = labelled(spec.recipe, spec.data)
+        recipe = with_label_vocabulary(spec.recipe, spec.data)
         start = None if watch is None else watch.start
         spec = replace(spec, recipe=recipe, init=init, track=self.track, start=start)
         if "closed_form" in can:

@@ -23,7 +23,7 @@ from crossray.data.tokenization import load_tokenizer
 from crossray.evaluation.significance.compare import PER_QUERY
 from crossray.methods.recipe import Recipe
 from crossray.models.artifact import TOKENIZER, load_method
-from crossray.models.fitting import fitted, labelled
+from crossray.models.fitting import fitted, with_label_vocabulary
 from crossray.models.towers import towers_of
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.pretrain import Pretrain
@@ -103,7 +103,7 @@ def train_once(job: Pretrain) -> Artifact:
         else:
             words = load_tokenizer(f"path:{teacher.local() / TOKENIZER}")
             wanted = fitted(job.recipe, words)
-        return teacher.manifest.config == recipe_to_dict(labelled(wanted, sources[0]))
+        return teacher.manifest.config == recipe_to_dict(with_label_vocabulary(wanted, sources[0]))
 
     return made_before(job.out, "teacher", sources, fits) or job.run()
 

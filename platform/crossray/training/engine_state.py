@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from crossray.core.distributed import rank
 
 WEIGHT = "weight"
-Named = Iterable[tuple[str, nn.Parameter]]
+NamedParameters = Iterable[tuple[str, nn.Parameter]]
 
 
-def parts_of(engine: Any) -> list[str]:
+def optimizer_parts(engine: Any) -> list[str]:
     """`WEIGHT`, and what the optimiser keeps a number a weight of, such as Adam's `exp_avg`."""
     return [WEIGHT, *_moments(_inner(engine), _masters(engine))]
 
 
-def full_part(engine: Any, parameters: Named, part: str) -> dict[str, Tensor]:
-    """One of `parts_of`, by parameter, on the first process; all processes call it."""
+def full_part(engine: Any, parameters: NamedParameters, part: str) -> dict[str, Tensor]:
+    """One of `optimizer_parts`, by parameter, on the first process; all processes call it."""
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
     inner, found = _inner(engine), dict[str, Tensor]()
@@ -39,7 +39,9 @@ def full_part(engine: Any, parameters: Named, part: str) -> dict[str, Tensor]:
     return found
 
 
-def restore_part(engine: Any, parameters: Named, part: str, state: Mapping[str, Tensor]) -> None:
+def restore_part(
+    engine: Any, parameters: NamedParameters, part: str, state: Mapping[str, Tensor]
+) -> None:
     """Take over what `full_part` gave, on every process."""
     if part == WEIGHT:
         for name, parameter in parameters:

@@ -89,7 +89,7 @@ class PhaseEngine:
 
     def save(self, folder: Path) -> None:
         """Write moments and schedule under the phase's name; every process calls it."""
-        parts = engine_state.parts_of(self.engine)
+        parts = engine_state.optimizer_parts(self.engine)
         for part in parts:
             self._save_part(part, folder)
         if rank() == 0:

@@ -37,7 +37,7 @@ from crossray.training.ray_metrics import CHECKPOINT_SECONDS, RayMetrics
 from crossray.training.source import training_source
 from crossray.training.spec import RunSpec
 from crossray.training.throughput import SECONDS_BETWEEN_EPOCHS, SECONDS_WITHOUT_A_LINE, Pace
-from crossray.training.tracking import Tracker, say, trackers
+from crossray.training.tracking import Tracker, say_once, trackers
 
 
 def train_worker(spec: RunSpec) -> None:
@@ -80,7 +80,7 @@ class _Worker:
         method = self.recipe.method.build()
         if spec.init is not None:
             taken = start_from(method, spec.init, towers=spec.source.kind == "pairs")
-            say(taken.words(spec.init.uri))
+            say_once(taken.words(spec.init.uri))
         self.method = self.source.trainable(method)
         set_up_towers(self.method, self.recipe.train)
         self.passes = passes_per_epoch(self.method)
@@ -111,7 +111,7 @@ class _Worker:
             progress = load_checkpoint(Path(folder), self.engines)
         if latest is None:  # the weights of its best epoch lie in the other run's storage
             progress = Progress(progress.step, progress.epoch, progress.value)
-        say(f"resumed at step {progress.step} of {self.sampler.steps}")
+        say_once(f"resumed at step {progress.step} of {self.sampler.steps}")
         return progress
 
     def train(self) -> None:
@@ -172,7 +172,7 @@ class _Worker:
             f"{name.replace('_', ' ')} {_line(part)}" for name, part in quality.items()
         )
         if pace.speaks(SECONDS_BETWEEN_EPOCHS) or epoch == train.epochs:
-            say(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
+            say_once(f"epoch {epoch}/{train.epochs}   {train.selection}: {both}")
 
     def _keep_best(self) -> None:
         state = full_state(self.method.published_method())
@@ -199,7 +199,7 @@ class _Worker:
         if not pace.speaks(SECONDS_WITHOUT_A_LINE):
             return
         left = (self.sampler.steps - step) * scalars["seconds_per_step"]
-        say(
+        say_once(
             f"epoch {(step - 1) // self.steps_per_epoch + 1}/{self.recipe.train.epochs}"
             f"   step {step}/{self.sampler.steps}   loss {scalars['loss/total']:.4f}"
             f"   lr {scalars['lr']:.2e}   {scalars['seconds_per_step']:.2f} s/step"

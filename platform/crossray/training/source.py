@@ -21,7 +21,7 @@ from crossray.models.artifact import load_model
 from crossray.models.corpora import pretext_samples, training_corpora
 from crossray.training.spec import RunSpec, TeacherSpec
 from crossray.training.teacher import distillation_corpora
-from crossray.training.tracking import say
+from crossray.training.tracking import say_once
 
 
 class TrainingSource(ABC):
@@ -139,7 +139,7 @@ class TaughtSource(PairedSource):
         super().__init__(spec)
 
     def _corpora(self) -> tuple[Corpus, Corpus]:
-        say("asking the teacher about the training split")
+        say_once("asking the teacher about the training split")
         return distillation_corpora(self.spec, self._teacher, self._method)
 
     def trainable(self, method: Encoder) -> Trainable[Any]:

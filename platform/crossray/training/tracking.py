@@ -87,7 +87,7 @@ def trackers(uri: str, run: str, track: Track, parameters: dict[str, Any]) -> li
     return chosen
 
 
-def say(line: str) -> None:
+def say_once(line: str) -> None:
     """Print a line once, not in every process."""
     if rank() == 0:
         print(line, flush=True)

@@ -21,10 +21,10 @@ from crossray.data.corpora.plain_features import (
     SIDE,
     PlainCorpus,
     bag,
+    grey_thumbnail,
     hashed_words,
     plain_sample,
     plain_split,
-    thumbnail,
 )
 from crossray.data.phantom import PhantomConfig, generate
 from crossray.data.schema import PAIR_SCHEMA
@@ -57,8 +57,8 @@ def test_a_thumbnail_is_the_mean_of_each_cell() -> None:
     pixels = rng.integers(0, 256, (3 * SIDE, 2 * SIDE)).astype(np.uint8)
     small = pixels.reshape(SIDE, 3, SIDE, 2).mean(axis=(1, 3)).round()
     expected = ((small - small.mean()) / small.std()).ravel()
-    np.testing.assert_allclose(thumbnail(encoded(pixels)), expected, atol=0.03)
-    darker = thumbnail(encoded((pixels // 2 + 10).astype(np.uint8)))
+    np.testing.assert_allclose(grey_thumbnail(encoded(pixels)), expected, atol=0.03)
+    darker = grey_thumbnail(encoded((pixels // 2 + 10).astype(np.uint8)))
     assert np.corrcoef(darker, expected)[0, 1] > 0.99
     assert darker.std() == pytest.approx(1, abs=1e-4)
 
@@ -66,7 +66,7 @@ def test_a_thumbnail_is_the_mean_of_each_cell() -> None:
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 def test_flat_and_coloured_images(form: str) -> None:
     """A black film has no contrast to divide by; colour becomes grey."""
-    black = thumbnail(encoded(np.zeros((50, 40, 3), np.uint8), form))
+    black = grey_thumbnail(encoded(np.zeros((50, 40, 3), np.uint8), form))
     assert black.shape == (SIDE * SIDE,)
     assert not black.any()
 
@@ -95,7 +95,7 @@ def test_items_are_those_of_the_other_corpus(pairs: Artifact) -> None:
     counts = [corpus.text_count(row) for corpus in (plain, other) for row in range(len(plain))]
     assert counts[: len(plain)] == counts[len(plain) :]
     for row in (0, len(plain) - 1):
-        expected = thumbnail(other.picture(row))
+        expected = grey_thumbnail(other.picture(row))
         np.testing.assert_array_equal(plain.image(row)[:, 0, 0].numpy(), expected)
         words = bag(hashed_words(other.text(row, 0)))
         np.testing.assert_array_equal(plain.text(row, 0).numpy(), words)

@@ -21,7 +21,7 @@ from crossray.data.images.deep import deep_image
 from crossray.data.images.encoded import admitted_image, shown_shape, stored_image, stored_mask
 from crossray.data.images.grey_range import GreyRange, Range, parse_grey_range
 from crossray.data.rejection import Rejected
-from crossray.data.transforms import decode
+from crossray.data.transforms import decode_image
 from support.raster_files import COMPRESSIONS, png, tiff
 
 Levels = NDArray[np.float64]
@@ -40,7 +40,7 @@ def stored(levels: Levels, high: int, low: int = 0, kind: str = "u") -> NDArray[
 def assert_shows(data: bytes, levels: Levels, grey_range: GreyRange = "auto") -> None:
     """A tower sees the levels, and the same of what is stored of the stored."""
     kept = stored_image(data, grey_range)
-    seen_YXC = decode(kept).permute(1, 2, 0).numpy() / 255
+    seen_YXC = decode_image(kept).permute(1, 2, 0).numpy() / 255
     assert shown_shape(kept) == levels.shape[:2]
     wanted_YXC = np.broadcast_to(levels, seen_YXC.shape)
     np.testing.assert_allclose(seen_YXC, wanted_YXC, rtol=0, atol=1.001 / 255)
@@ -263,7 +263,7 @@ def test_inks_of_a_jpeg() -> None:
     paper = Image.fromarray(np.full((16, 16, 4), (0, 255, 255, 0), np.uint8), "CMYK")
     buffer = BytesIO()
     paper.save(buffer, "JPEG", quality=100)
-    red = decode(stored_image(buffer.getvalue()))[:, 8, 8]
+    red = decode_image(stored_image(buffer.getvalue()))[:, 8, 8]
     assert red[0] > 250
     assert red[1:].max() < 5
 

@@ -20,7 +20,7 @@ from crossray.data.image_file import ImageFile
 from crossray.data.images import encoded as images
 from crossray.data.images.encoded import shown_shape, stored_image
 from crossray.data.rejection import Rejected
-from crossray.data.transforms import decode
+from crossray.data.transforms import decode_image
 from support.raster_files import png, tiff
 
 Encode = Callable[..., bytes]
@@ -198,7 +198,7 @@ def test_stored_image_is_seen_as_the_file_is(form: str, orientation: int) -> Non
     upright = np.rot90(np.fliplr(quarters) if turns[1] else quarters, turns[0])
     stored = stored_image(data)
     assert shown_shape(stored) == upright.shape
-    for seen in (decode(stored), decode(data)):
+    for seen in (decode_image(stored), decode_image(data)):
         assert seen.shape[1:] == upright.shape
         np.testing.assert_allclose(seen[0].numpy(), upright, atol=6 if form == "JPEG" else 0)
     again = Image.open(io.BytesIO(stored))
@@ -225,7 +225,7 @@ def test_metadata_of_png_costs_no_picture(kind: str, encode: Encode) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "MAX_BYTES", 128 << 20)
         stored = stored_image(loaded)
-    assert torch.equal(decode(stored), decode(data))
+    assert torch.equal(decode_image(stored), decode_image(data))
 
 
 def test_file_is_read(tmp_path: Path) -> None:

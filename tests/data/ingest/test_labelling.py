@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from crossray.data.ingest.counts import IngestCounts
-from crossray.data.ingest.labelling import labelled, labelling_identity, with_labels
+from crossray.data.ingest.labelling import labelling_identity, with_labels, with_report_labels
 from crossray.data.report_labels.report import Policy
 from crossray.data.schema import PAIR_SCHEMA
 from crossray.data.sources.csv import CsvSource
@@ -81,7 +81,9 @@ def test_labelled_items_are_counted(tmp_path: Path, judge: Judge) -> None:
 
 def test_meta_is_kept() -> None:
     """What the importer knew of a row would be lost."""
-    row = labelled({"item_id": "a", "texts": ["Edema."], "meta": {"study_id": "s"}}, "zeros")
+    row = with_report_labels(
+        {"item_id": "a", "texts": ["Edema."], "meta": {"study_id": "s"}}, "zeros"
+    )
     assert row["meta"] == {"study_id": "s", "labels_from": "report"}
 
 

@@ -28,7 +28,7 @@ from crossray.data.splits.held_out import (
     draw_few_shots,
     without_held_out,
 )
-from crossray.data.splits.items import Items
+from crossray.data.splits.items import SplitItems
 from crossray.data.splits.splitters import ZeroShot
 
 SHARES = sorted({*ANNOTATED_FRACTIONS, *REPORT_COVERAGES}, reverse=True)
@@ -113,7 +113,7 @@ def test_labels_are_drawn_from_those_that_test_can_measure() -> None:
     labels = [["a"], ["only in training"], ["only in training"], ["b"], ["c"], ["c"]]
     splits: list[Split] = ["train", "train", "train", "val", "test", "test"]
     ids = [str(number) for number in range(6)]
-    items = Items(ids, ids, splits, ids, labels, [[]] * 6, np.ones(6, dtype=bool))
+    items = SplitItems(ids, ids, splits, ids, labels, [[]] * 6, np.ones(6, dtype=bool))
     for seed in range(20):
         assert ZeroShot(share=0.5, seed=seed).split(items).held_out == ("c",)
     with pytest.raises(CrossRayError, match=r"the label 'a'.* labels of test are c"):

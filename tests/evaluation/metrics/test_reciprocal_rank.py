@@ -11,12 +11,12 @@ import pytest
 import pytrec_eval
 
 from crossray.evaluation import (
-    Codes,
+    PackedCodes,
     Protocol,
     evaluate_direction,
     mean_over_queries,
     metric_values,
-    parse,
+    parse_metric,
     reciprocal_rank,
     share_label,
 )
@@ -67,7 +67,7 @@ def test_an_empty_query_is_not_available(ties: Any) -> None:
 def test_chance_is_what_random_rankings_score() -> None:
     """A model that learned nothing would seem to have learned something."""
     relevant_Q = np.array([0, 1, 3, 3, 8])
-    chance = parse("MRR").at_random(relevant_Q, 8)
+    chance = parse_metric("MRR").at_random(relevant_Q, 8)
     harmonic = np.mean(1 / np.arange(1, 9))
     assert np.isnan(chance[0])
     np.testing.assert_allclose(chance[[1, 4]], [harmonic, 1.0])
@@ -88,9 +88,11 @@ def test_a_protocol_reports_it_of_scores_and_of_codes() -> None:
     by_code = Protocol("codes", *terms, ranked_by="hamming", database="others")
     distance = np.bitwise_count(codes[0] ^ codes[1].T)
     of_scores = evaluate_direction(-distance.astype(float), *ids, *labels, by_score, resamples=50)
-    of_codes = evaluate_direction(Codes(*codes), *ids, *labels, by_code, resamples=50)
+    of_codes = evaluate_direction(PackedCodes(*codes), *ids, *labels, by_code, resamples=50)
     oracle = reciprocal_rank(-distance.astype(float), share_label(*labels), "expected")
     np.testing.assert_allclose(of_scores.per_query["MRR"], oracle)
     np.testing.assert_allclose(of_codes.per_query["MRR"], oracle)
     assert of_codes.baseline["MRR"] == pytest.approx(of_scores.baseline["MRR"])
-    assert metric_values(Codes(*codes), *ids, *labels, by_code)["MRR"] == of_codes.metrics["MRR"]
+    assert (
+        metric_values(PackedCodes(*codes), *ids, *labels, by_code)["MRR"] == of_codes.metrics["MRR"]
+    )

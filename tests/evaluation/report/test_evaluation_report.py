@@ -14,14 +14,14 @@ from PIL import Image
 
 from crossray.core.errors import CrossRayError
 from crossray.evaluation import (
-    Codes,
     DirectionResult,
+    PackedCodes,
     evaluate_direction,
     get_protocol,
     paired_bootstrap,
     rare_labels,
 )
-from crossray.evaluation.report.gallery import Card, Example, Hit
+from crossray.evaluation.report.gallery import Card, Example, GalleryHit
 from crossray.evaluation.report.reference_section import Reference
 from crossray.evaluation.report.report import DIRECTIONS, write_report
 
@@ -32,7 +32,9 @@ ABOUT = "features that need no weights, fitted on 20 training items"
 HOSTILE = "<script>alert(1)</script> & more"
 NAMES = ["opacity", "effusion", "a|b", HOSTILE, "rib"]
 EXAMPLE = Example(
-    Card(picture=b"jpeg"), (Hit(Card(HOSTILE), "wrong"), Hit(Card("its text"), "own")), rank=2
+    Card(picture=b"jpeg"),
+    (GalleryHit(Card(HOSTILE), "wrong"), GalleryHit(Card("its text"), "own")),
+    rank=2,
 )
 
 
@@ -259,7 +261,7 @@ def test_codes_have_their_figures_and_curves(tmp_path: Path) -> None:
     codes = rng.integers(256, size=(2, 40, 1)).astype(np.uint8)
     ids, protocol = np.arange(40), get_protocol("mmach")
     results = [
-        evaluate_direction(Codes(*pair), ids, ids, labels, labels, protocol, resamples=10)
+        evaluate_direction(PackedCodes(*pair), ids, ids, labels, labels, protocol, resamples=10)
         for pair in (codes, codes[::-1])
     ]
     report = write_report(tmp_path, results, protocol, {}, 0, label_names=["a", "b", "c"])

@@ -15,8 +15,8 @@ from crossray.evaluation import evaluate_direction, get_protocol
 from crossray.evaluation.published import MeasuredOn
 from crossray.evaluation.report.leak_section import Leaked, LeakFindings, leak_section
 from crossray.evaluation.report.report import write_report
-from crossray.evaluation.report.section import Section, section_lines
-from crossray.evaluation.report.selection_section import Selected, Selection
+from crossray.evaluation.report.section import PageSection, section_lines
+from crossray.evaluation.report.selection_section import Selected, SelectionLineage
 
 CLEAN = LeakFindings((), items=4000, images=3990, of_images=3990)
 LEAK = Leaked("group", "test", "train", 2, 800, (("a|b", "<b>c</b>"), ("d", "e")))
@@ -101,7 +101,7 @@ def test_texts_that_repeat_are_shown_without_an_alarm() -> None:
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_selection_on_test_queries_is_an_alarm(tmp_path: Path, split: str) -> None:
     """A figure on the queries that chose the model would be believed."""
-    selection = Selection((replace(SELECTED, split=split),))
+    selection = SelectionLineage((replace(SELECTED, split=split),))
     report, text, root = write(tmp_path, selection=selection)
     assert report["selection"]["models"][0]["split"] == split
     alarms = [note.text_content() for note in root.find_class("note")]
@@ -131,5 +131,5 @@ def test_published_figures_stand_apart_from_ours(tmp_path: Path) -> None:
 
 def test_a_table_cell_cannot_end_its_row() -> None:
     """A caption with a bar or a line break would shift the columns."""
-    lines = section_lines(Section("T", ["w"], ("a", "b"), [("x|y", "1\n2")], alarm=True))
+    lines = section_lines(PageSection("T", ["w"], ("a", "b"), [("x|y", "1\n2")], alarm=True))
     assert lines == ["## T", "", "> w", "", "| a | b |", "|---|---|", "| x\\|y | 1 2 |"]

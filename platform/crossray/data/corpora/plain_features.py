@@ -26,7 +26,7 @@ _COLUMNS = ("item_id", "split", "image", "texts", "sections", "labels", "meta")
 _WORD = re.compile(r"\w+")
 
 
-def thumbnail(data: bytes) -> NDArray[np.float32]:
+def grey_thumbnail(data: bytes) -> NDArray[np.float32]:
     """An encoded image as `SIDE` x `SIDE` grey values of mean 0 and variance 1, laid out flat."""
     with Image.open(BytesIO(data)) as image:
         image.draft("RGB", (4 * SIDE, 4 * SIDE))  # a JPEG is decoded no larger than needed
@@ -59,7 +59,7 @@ class PlainCorpus(Corpus):
             self.item_ids.append(row["item_id"])
             self.labels.append(row["labels"])
             keys.append(study_key(row["item_id"], row["meta"]))
-            self._thumbnails.append(thumbnail(row["image"]))
+            self._thumbnails.append(grey_thumbnail(row["image"]))
             entries = text_entries(row["texts"], row["sections"])
             self._texts.append([hashed_words(entry) for entry in entries])
         self.keys_N = torch.tensor(keys, dtype=torch.int64)

@@ -52,7 +52,7 @@ class FeatureSource(Origin):
         """Read all of the set; `seed` draws what the set does not say. Raises `CrossRayError`."""
 
 
-def paired_rows(
+def checked_rows(
     prefix: str,
     image_NC: NDArray[Any],
     text_NW: NDArray[Any],

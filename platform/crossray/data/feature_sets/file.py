@@ -61,7 +61,7 @@ class FeatureFileSource(feature_set.FeatureSource):
         splits: dict[Split, feature_set.FeatureRows] = {}
         for (split, (image, text, _)), names in zip(given.items(), labels, strict=True):
             vectors = file.vectors(image), file.vectors(text)
-            splits[split] = feature_set.paired_rows(split, *vectors, names, self.file)
+            splits[split] = feature_set.checked_rows(split, *vectors, names, self.file)
         return feature_set.FeatureSet(
             splits if "test" in splits else {**splits, **drawn(splits, seed)}
         )

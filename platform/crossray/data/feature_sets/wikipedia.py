@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.feature_sets.arrays import ArrayFile
-from crossray.data.feature_sets.feature_set import FeatureSet, FeatureSource, paired_rows
+from crossray.data.feature_sets.feature_set import FeatureSet, FeatureSource, checked_rows
 from crossray.data.rejection import Rejected
 from crossray.data.sources.layout import Layout, counted, lines
 from crossray.data.sources.wikipedia import LISTS, VALIDATION, category_line
@@ -54,7 +54,7 @@ class WikipediaFeatureSource(FeatureSource):
             rows = _rows(path, categories)
             notes += counted(len(rows), published, f"pairs in {listing}")
             image, text = (file.vectors(key) for key in _KEYS[split])
-            parts[split] = paired_rows(
+            parts[split] = checked_rows(
                 split, image, text, [(category,) for _, _, category in rows],
                 f"{FEATURES} with {listing}", [name for name, _, _ in rows],
             )  # fmt: skip

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from crossray.core.errors import CrossRayError
 from crossray.data.feature_sets.arrays import ArrayFile, Labels, label_lists
-from crossray.data.feature_sets.feature_set import FeatureSet, FeatureSource, paired_rows
+from crossray.data.feature_sets.feature_set import FeatureSet, FeatureSource, checked_rows
 from crossray.data.sources.layout import Layout, counted
 from crossray.data.split import Split, hashed_point
 
@@ -51,7 +51,7 @@ class XmediaSource(FeatureSource):
         for part, published in PUBLISHED.items():
             names, split = labels[part], {"tr": "train", "te": "test"}[part]
             image, text = file.vectors(f"I_{part}_CNN"), file.vectors(f"T_{part}_BOW")
-            parts[part] = paired_rows(split, image, text, names, FEATURES)
+            parts[part] = checked_rows(split, image, text, names, FEATURES)
             notes += counted(len(names), published, f"{split} pairs")
         test = parts["te"]
         split_of_row = stratified(test.item_ids, labels["te"], seed)

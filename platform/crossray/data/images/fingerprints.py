@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.fft import dctn
 
-from crossray.data.transforms import decode, small_square
+from crossray.data.transforms import decode_image, small_square
 
 BITS = 256
 # Measured: copies at 90 and 110 % of the size, JPEG quality 60, differ in up to 11 bits; no two of
@@ -24,9 +24,9 @@ def fingerprint(data: bytes) -> NDArray[np.uint8] | None:
     image in grey at 32 x 32 pixels: the hash of Zauner 2010 with 256 bits, because 64 cannot tell
     one frontal chest radiograph from another. Size, compression, brightness and contrast hardly
     change those of an image with detail; a crop, a turn or a mirror image does. Raises what
-    `decode` raises.
+    `decode_image` raises.
     """
-    rgb_YXC = decode(data).permute(1, 2, 0).numpy()
+    rgb_YXC = decode_image(data).permute(1, 2, 0).numpy()
     grey = Image.fromarray(rgb_YXC).convert("L")
     small = small_square(grey, _SIDE, Image.Resampling.LANCZOS)
     grey_YX = np.asarray(small, dtype=np.float64)

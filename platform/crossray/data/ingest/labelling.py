@@ -36,10 +36,10 @@ class LabellingReader:
 
     def row(self, raw: Any) -> PairRow:
         """The pair of a raw row; raises `Rejected`."""
-        return labelled(self.reader.row(raw), self.policy)
+        return with_report_labels(self.reader.row(raw), self.policy)
 
 
-def labelled(row: PairRow, policy: Policy) -> PairRow:
+def with_report_labels(row: PairRow, policy: Policy) -> PairRow:
     """`row` with the labels of its report and `meta["labels_from"] = "report"`.
 
     A row that has labels, or whose texts give none, stays as it is.

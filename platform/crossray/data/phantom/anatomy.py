@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossray.data.phantom.canvas import Field, Frame, smoothstep, texture
-from crossray.data.phantom.study import ChestFinding, Study
+from crossray.data.phantom.study import ChestFinding, PhantomStudy
 
 AIR = 1.75  # attenuation that a lung of full depth takes from the body
 CARINA = -0.20
@@ -34,7 +34,7 @@ class Chest:
         depth: 0 at the apex of the lung, 1 at the diaphragm's dome.
     """
 
-    def __init__(self, study: Study, frame: Frame) -> None:
+    def __init__(self, study: PhantomStudy, frame: Frame) -> None:
         self.study, self.anatomy, self.frame = study, study.anatomy, frame
         self.x, self.y = frame.grid()
         self.is_left = self.x > 0
@@ -203,7 +203,7 @@ def _bump(y: Field, centre: float, width: float) -> Field:
     return np.exp(-t * t)
 
 
-def _domes(study: Study) -> tuple[float, float]:
+def _domes(study: PhantomStudy) -> tuple[float, float]:
     shift = _INSPIRATION[study.volumes]
     raised = {"right": 0.15, "left": 0.20}
     right, left = (
@@ -213,7 +213,7 @@ def _domes(study: Study) -> tuple[float, float]:
     return right, left
 
 
-def _heart_half_width(study: Study) -> float:
+def _heart_half_width(study: PhantomStudy) -> float:
     """Half the transverse diameter: the cardiothoracic ratio of the lungs' width."""
     ratio = study.anatomy.heart_ratio + (0.015 if study.acquisition.view == "AP" else 0.0)
     for finding in study.drawn:

@@ -11,7 +11,7 @@ from crossray.data.phantom.acquisition import expose
 from crossray.data.phantom.anatomy import Chest, lung_texture
 from crossray.data.phantom.canvas import SIZE, Field, Frame
 from crossray.data.phantom.labels import SUPPORT_DEVICES
-from crossray.data.phantom.study import ChestFinding, Study
+from crossray.data.phantom.study import ChestFinding, PhantomStudy
 
 _DRAWINGS: dict[str, Callable[[Chest, ChestFinding, Field], Field]] = {
     "Lung Opacity": findings.haze,
@@ -25,7 +25,7 @@ _DRAWINGS: dict[str, Callable[[Chest, ChestFinding, Field], Field]] = {
     "Pleural Other": findings.thickening,
 }
 _VISIBLE = 0.05  # attenuation above which a pixel belongs to a finding
-Box = tuple[float, float, float, float]
+Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Rendering:
     """Grey values in [0, 1], (224, 224), and a box (x0, y0, x1, y1) in [0, 1] a finding drawn."""
 
     grey: Field
-    boxes: tuple[tuple[str, Box], ...]
+    boxes: tuple[tuple[str, Rectangle], ...]
 
 
-def render(study: Study) -> Rendering:
+def render(study: PhantomStudy) -> Rendering:
     """The film of a study before it is developed."""
     chest = Chest(study, Frame(study.acquisition))
     markings = skeleton.vessels(chest) + lung_texture(chest)
@@ -77,7 +77,7 @@ def _reshaped(chest: Chest, finding: ChestFinding) -> NDArray[np.bool_]:
     return canvas.field() > 0
 
 
-def _bounds(shown: NDArray[np.bool_]) -> Box | None:
+def _bounds(shown: NDArray[np.bool_]) -> Rectangle | None:
     columns, rows = np.flatnonzero(shown.any(axis=0)), np.flatnonzero(shown.any(axis=1))
     if not len(columns):
         return None
@@ -86,7 +86,7 @@ def _bounds(shown: NDArray[np.bool_]) -> Box | None:
     )
 
 
-def structure_masks(study: Study) -> dict[str, NDArray[np.bool_]]:
+def structure_masks(study: PhantomStudy) -> dict[str, NDArray[np.bool_]]:
     """Boolean masks (224, 224) of the structures of a study, ignoring what lies over them."""
     chest = Chest(study, Frame(study.acquisition))
     lungs = chest.lung > 0.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossray.data.phantom.labels import SUPPORT_DEVICES
-from crossray.data.phantom.study import ChestFinding, Study
+from crossray.data.phantom.study import ChestFinding, PhantomStudy
 from crossray.data.phantom.wordings import Pick, remarks, series, wordings
 
 _LUNG = {
@@ -82,7 +82,7 @@ class Report:
     sections: tuple[tuple[str, int, int], ...]
 
 
-def write_report(study: Study) -> Report:
+def write_phantom_report(study: PhantomStudy) -> Report:
     """FINDINGS and IMPRESSION of a study."""
     pick = Pick(np.random.default_rng(study.report_seed))
     said = remarks(study, pick)
@@ -103,7 +103,7 @@ def write_report(study: Study) -> Report:
     return Report((*findings, *impression), (("FINDINGS", 0, middle), ("IMPRESSION", middle, end)))
 
 
-def write_captions(study: Study, number: int) -> Report:
+def write_captions(study: PhantomStudy, number: int) -> Report:
     """One-sentence captions, each of which names every finding; no sections."""
     pick = Pick(np.random.default_rng(study.report_seed))
     captions = []
@@ -117,13 +117,13 @@ def write_captions(study: Study, number: int) -> Report:
     return Report(tuple(captions), ())
 
 
-def _devices(study: Study, pick: Pick) -> list[str]:
+def _devices(study: PhantomStudy, pick: Pick) -> list[str]:
     return [
         _state(finding, study, pick) for finding in study.drawn if finding.name == SUPPORT_DEVICES
     ]
 
 
-def _organ(study: Study, pick: Pick, negations: dict[str, str]) -> list[str]:
+def _organ(study: PhantomStudy, pick: Pick, negations: dict[str, str]) -> list[str]:
     """What an organ has, then, in one sentence, some of what it has not."""
     present = [finding for finding in study.drawn if finding.name in negations]
     if not present and negations is _LUNG and pick.chance(0.5):
@@ -135,12 +135,12 @@ def _organ(study: Study, pick: Pick, negations: dict[str, str]) -> list[str]:
     return [*stated, pick(_ABSENT).format(series(absent, "or"))] if absent else stated
 
 
-def _single(study: Study, pick: Pick, name: str, otherwise: Sequence[str]) -> list[str]:
+def _single(study: PhantomStudy, pick: Pick, name: str, otherwise: Sequence[str]) -> list[str]:
     present = [_state(finding, study, pick) for finding in study.drawn if finding.name == name]
     return present or [pick(otherwise)]
 
 
-def _state(finding: ChestFinding, study: Study, pick: Pick) -> str:
+def _state(finding: ChestFinding, study: PhantomStudy, pick: Pick) -> str:
     """A sentence about a finding, hedged when it is uncertain."""
     phrase = pick(wordings(finding))
     if finding in study.uncertain:
@@ -149,7 +149,7 @@ def _state(finding: ChestFinding, study: Study, pick: Pick) -> str:
     return _sentence(pick(_PLURAL if plural else _POSITIVE), phrase)
 
 
-def _impression(study: Study, pick: Pick) -> list[str]:
+def _impression(study: PhantomStudy, pick: Pick) -> list[str]:
     """Up to two sentences for the most urgent findings and one for what remains."""
     findings = sorted(study.drawn, key=lambda finding: _URGENCY.index(finding.name))
     disease = [finding for finding in findings if finding.name != SUPPORT_DEVICES]

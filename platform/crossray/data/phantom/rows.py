@@ -6,9 +6,9 @@ from crossray.data.phantom.acquisition import develop, encode, encode_mask
 from crossray.data.phantom.config import PhantomConfig
 from crossray.data.phantom.labels import study_labels
 from crossray.data.phantom.render import render, structure_masks
-from crossray.data.phantom.report import write_captions, write_report
+from crossray.data.phantom.report import write_captions, write_phantom_report
 from crossray.data.phantom.sample import sample_study, source_row, stream
-from crossray.data.phantom.study import Study
+from crossray.data.phantom.study import PhantomStudy
 
 VERSION = "2"
 DISCLAIMER = (
@@ -26,7 +26,7 @@ def make_row(config: PhantomConfig, row: int) -> dict[str, Any]:
     """Row ``row`` of the pair schema."""
     study = sample_study(config, row)
     has_image, has_texts, has_labels = _kept(config, row, study.split)
-    report = write_captions(study, 5) if config.captions == 5 else write_report(study)
+    report = write_captions(study, 5) if config.captions == 5 else write_phantom_report(study)
     image, boxes = _picture(study) if has_image else (None, [])
     return {
         "item_id": item_id(row),
@@ -55,7 +55,7 @@ def _kept(config: PhantomConfig, row: int, split: str) -> tuple[bool, bool, bool
     return bool(has_image), bool(has_texts), bool(label >= config.unlabelled)
 
 
-def _picture(study: Study) -> tuple[bytes, list[dict[str, Any]]]:
+def _picture(study: PhantomStudy) -> tuple[bytes, list[dict[str, Any]]]:
     rendering = render(study)
     corners = ("x0", "y0", "x1", "y1")
     boxes = [
@@ -64,14 +64,14 @@ def _picture(study: Study) -> tuple[bytes, list[dict[str, Any]]]:
     return encode(develop(rendering.grey, study.acquisition)), boxes
 
 
-def _masks(study: Study) -> list[dict[str, Any]]:
+def _masks(study: PhantomStudy) -> list[dict[str, Any]]:
     return [
         {"name": name, "png": encode_mask(mask_YX)}
         for name, mask_YX in structure_masks(study).items()
     ]
 
 
-def _meta(config: PhantomConfig, row: int, study: Study) -> dict[str, str]:
+def _meta(config: PhantomConfig, row: int, study: PhantomStudy) -> dict[str, str]:
     film = study.acquisition
     meta = {
         "source": "phantom",

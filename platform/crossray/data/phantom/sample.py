@@ -14,7 +14,7 @@ import numpy as np
 
 from crossray.data.phantom.config import PhantomConfig
 from crossray.data.phantom.labels import DEVICES, LUNG_OPACITY, OPACITIES, SUPPORT_DEVICES
-from crossray.data.phantom.study import Acquisition, Anatomy, ChestFinding, Study
+from crossray.data.phantom.study import Acquisition, Anatomy, ChestFinding, PhantomStudy
 
 # A block of patients has a fixed number of studies, so that a row finds its patient by division.
 _STUDY_COUNTS = np.repeat([1, 2, 3], [15, 10, 5])
@@ -92,7 +92,7 @@ _FREE_ZONES = {
 }
 
 
-def sample_study(config: PhantomConfig, row: int) -> Study:
+def sample_study(config: PhantomConfig, row: int) -> PhantomStudy:
     """The parameters of row ``row``: patient, findings and acquisition."""
     source = source_row(config, row)
     patient, number = patient_of(config.seed, source)
@@ -105,7 +105,7 @@ def sample_study(config: PhantomConfig, row: int) -> Study:
     hedged = stream(config.seed, "hedge", source).random(len(drawn)) < config.uncertain_labels
     unsure = {finding.name for finding, hedge in zip(drawn, hedged, strict=True) if hedge}
     unsure.discard(SUPPORT_DEVICES)
-    return Study(
+    return PhantomStudy(
         patient=patient,
         number=number,
         split=split,

@@ -79,7 +79,7 @@ class Acquisition:
 
 
 @dataclass(frozen=True)
-class Study:
+class PhantomStudy:
     """Everything about one radiograph."""
 
     patient: int

@@ -16,7 +16,7 @@ from crossray.data.phantom.labels import LUNG_OPACITY, SUPPORT_DEVICES
 from crossray.data.phantom.study import (
     CM_PER_UNIT,
     ChestFinding,
-    Study,
+    PhantomStudy,
     fractured_ribs,
     lesion_radius,
     tube_tip_above_carina,
@@ -242,7 +242,7 @@ _STOMACH = (
 )
 
 
-def remarks(study: Study, pick: Pick) -> Remarks:
+def remarks(study: PhantomStudy, pick: Pick) -> Remarks:
     """What holds for a study and is mentioned, and in which words: ``pick`` chooses both."""
     anatomy = study.anatomy
     convex = "left" if anatomy.scoliosis > 0 else "right"
@@ -270,7 +270,7 @@ def _if(holds: bool, pick: Pick, templates: Sequence[str], value: str = "") -> t
     return (pick(templates).format(value),) if mentioned else ()
 
 
-def _phrases(study: Study, convex: str) -> tuple[str, ...]:
+def _phrases(study: PhantomStudy, convex: str) -> tuple[str, ...]:
     """The remarks as noun phrases."""
     anatomy = study.anatomy
     held = {

@@ -20,16 +20,16 @@ SUFFIXES = (".parquet", ".arrow")
 _BATCH_ROWS = 16  # that are read at a time
 _OPEN = 8  # parts at most
 
-Row = TypeVar("Row")
-Role = Literal["image", "text", "id", "label", "split"]
-_WANTED: dict[Role, str] = {
+RowT = TypeVar("RowT")
+ColumnRole = Literal["image", "text", "id", "label", "split"]
+_WANTED: dict[ColumnRole, str] = {
     "image": "bytes, a path, or a struct of bytes and path",
     "text": "a string or a list of strings",
     "id": "a string or a whole number",
     "label": "a string, a list of strings, or numbers of classes that the file names",
     "split": "a string, a whole number, or the number of a class that the file names",
 }
-_OTHERWISE: dict[Role, str] = {
+_OTHERWISE: dict[ColumnRole, str] = {
     "image": "give a column of one image a row with --image-column",
     "text": "give a column of texts with --text-columns",
     "id": "give a column of ids with --id-column",
@@ -57,7 +57,7 @@ class TypedColumn:
         return cell
 
 
-def find_column(schema: pa.Schema, name: str, role: Role, file: str) -> TypedColumn:
+def find_column(schema: pa.Schema, name: str, role: ColumnRole, file: str) -> TypedColumn:
     """The column that `name` names in the schema of `file`.
 
     Raises `CrossRayError` when there is none, and when its type is not one for its role.
@@ -122,7 +122,7 @@ def _nested(kind: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
                 yield f".{field.name}{path}", deeper
 
 
-def _suits(kind: pa.DataType, role: Role, named: bool) -> bool:
+def _suits(kind: pa.DataType, role: ColumnRole, named: bool) -> bool:
     single = kind.value_type if _is_list(kind) and role in ("text", "label") else kind
     if kinds.is_dictionary(single):
         single = single.value_type
@@ -238,15 +238,15 @@ def _open_arrow(file: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         return reader.schema, batches
 
 
-class ForwardReader(Generic[Row]):
+class ForwardReader(Generic[RowT]):
     """Rows by their number in a part; reading on is cheap, reading back begins the part again."""
 
-    def __init__(self, read: Callable[[str], Iterator[Row]]) -> None:
+    def __init__(self, read: Callable[[str], Iterator[RowT]]) -> None:
         """`read` gives the rows of a part from its first on."""
         self._read = read
-        self._open: dict[str, tuple[int, Iterator[Row]]] = {}
+        self._open: dict[str, tuple[int, Iterator[RowT]]] = {}
 
-    def rows(self, part: str, start: int, count: int) -> list[Row]:
+    def rows(self, part: str, start: int, count: int) -> list[RowT]:
         """`count` rows of a part from row `start` on."""
         if part not in self._open and len(self._open) == _OPEN:
             self._open.clear()

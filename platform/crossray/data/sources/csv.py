@@ -15,7 +15,7 @@ from crossray.data.missing_values import present
 from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
-from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
+from crossray.data.sources.grouped_captions import REMEDY, Groups, joined_captions
 from crossray.data.sources.source import MAX_CELL, UNIT_ROWS, Plan, Source, names
 from crossray.data.sources.split_words import split_words
 
@@ -94,7 +94,7 @@ class CsvSource(Source):
     def _survey(self, stream: BinaryIO) -> Plan:
         if stream.read(3) != b"\xef\xbb\xbf":  # the mark that spreadsheets write
             stream.seek(0)
-        rows = records(stream, 1)
+        rows = csv_records(stream, 1)
         header = self._header(next(rows, None))
         if self.split_column is not None:
             rows = self._with_known_split(rows, header.index(self.split_column))
@@ -135,7 +135,7 @@ class CsvSource(Source):
         if first is None:
             raise CrossRayError(f"the table {self.table} is empty; give one with a header line.")
         try:
-            header = [decode(cell).strip() for cell in first[2]]
+            header = [decode_text(cell).strip() for cell in first[2]]
         except Rejected:
             header = ["\0"]
         if any("\0" in name for name in header):
@@ -210,7 +210,7 @@ class CsvReader:
 
     def row(self, raw: list[tuple[int, list[str]]]) -> PairRow:
         """The pair of the rows of an item; raises `Rejected`."""
-        return joined([(f"line {line}", self._pair(line, cells)) for line, cells in raw])
+        return joined_captions([(f"line {line}", self._pair(line, cells)) for line, cells in raw])
 
     def _pair(self, line: int, cells: list[str]) -> PairRow:
         source = self.source
@@ -219,7 +219,7 @@ class CsvReader:
                 "malformed row", f"{len(cells)} cells where the header has {len(self.header)}"
             )
         bytes_of = dict(zip(self.header, cells, strict=True))
-        cell = {name: present(decode(bytes_of[name])) for name in source.columns()}
+        cell = {name: present(decode_text(bytes_of[name])) for name in source.columns()}
         pair = PairRow(item_id=f"line-{line}")
         if self.images is not None:
             pair["image"] = ImageFile(self.images, cell[source.image_column])
@@ -264,19 +264,19 @@ def _one_by_one(rows: Iterator[Record]) -> tuple[Units, int]:
 def _run(stream: BinaryIO, offset: int, line: int, count: int) -> Iterator[tuple[int, list[str]]]:
     """Line and cells of `count` rows from `offset` on."""
     stream.seek(offset)
-    for _, number, cells in islice(records(stream, line), count):
+    for _, number, cells in islice(csv_records(stream, line), count):
         yield number, cells
 
 
 def _text(cell: str) -> str:
-    """What a cell of `records` says; "" for a missing value and for what is not UTF-8."""
+    """What a cell of `csv_records` says; "" for a missing value and for what is not UTF-8."""
     try:
-        return present(decode(cell))
+        return present(decode_text(cell))
     except Rejected:
         return ""
 
 
-def records(stream: BinaryIO, line: int) -> Iterator[Record]:
+def csv_records(stream: BinaryIO, line: int) -> Iterator[Record]:
     """Offset, line (counted from 1) and cells of every record from the position of `stream`.
 
     Cells hold one character a byte (Latin-1), so that a wrong encoding is judged cell by cell.
@@ -299,8 +299,8 @@ def records(stream: BinaryIO, line: int) -> Iterator[Record]:
         start, first = offset + consumed, line + reader.line_num
 
 
-def decode(cell: str) -> str:
-    """The text of a cell of `records`; raises `Rejected` when it is not UTF-8."""
+def decode_text(cell: str) -> str:
+    """The text of a cell of `csv_records`; raises `Rejected` when it is not UTF-8."""
     try:
         return cell.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError as error:

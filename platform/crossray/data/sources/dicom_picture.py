@@ -20,7 +20,7 @@ from crossray.data.rejection import Rejected
 from crossray.data.sources.dicom_file import damage, read_image_object
 from crossray.data.sources.dicom_pixels import stored_values
 
-Values = NDArray[np.float64]
+Pixels = NDArray[np.float64]
 
 
 def dicom_picture(data: bytes, name: str, short_side: int) -> bytes:
@@ -95,7 +95,7 @@ def greys(stored_HW: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     return shown_HW
 
 
-def modality_units(values_V: Values, dataset: Dataset) -> Values:
+def modality_units(values_V: Pixels, dataset: Dataset) -> Pixels:
     """The values in the modality's unit: by its table, else by slope and intercept."""
     if tables := dataset.get("ModalityLUTSequence"):
         entries_N, first = table_entries(tables[0], dataset, bool(dataset.PixelRepresentation))
@@ -106,7 +106,7 @@ def modality_units(values_V: Values, dataset: Dataset) -> Values:
     return values_V * (1.0 if slope is None else slope) + (intercept or 0.0)
 
 
-def table_entries(item: Dataset, dataset: Dataset, signed: bool) -> tuple[Values, int]:
+def table_entries(item: Dataset, dataset: Dataset, signed: bool) -> tuple[Pixels, int]:
     """The entries [N] of a lookup table and the value that the first entry maps.
 
     Files disagree on the type of these numbers, and readers guess it. Entries and their number
@@ -135,13 +135,13 @@ def with_sign(number: int, bits: int, signed: bool) -> int:
     return number - (1 << bits) if signed and number >> (bits - 1) else number
 
 
-def looked_up(values_V: Values, entries_N: Values, first: int) -> Values:
+def looked_up(values_V: Pixels, entries_N: Pixels, first: int) -> Pixels:
     """The entries of the values; values beyond the table take its first or its last."""
     at_V = np.rint(values_V) - first
     return entries_N[at_V.clip(0, entries_N.size - 1).astype(np.int64)]
 
 
-def windowed(values_V: Values, center: float, width: float, function: str) -> Values:
+def windowed(values_V: Pixels, center: float, width: float, function: str) -> Pixels:
     """The values through a window, 0 to 1 (PS3.3 C.11.2.1.2 and C.11.2.1.3).
 
     `function` is LINEAR, LINEAR_EXACT or SIGMOID.
@@ -152,7 +152,7 @@ def windowed(values_V: Values, center: float, width: float, function: str) -> Va
     if not (width >= least and width > 0):
         raise Rejected("broken image", f"the window's width is {width}")
     if function == "SIGMOID":
-        sigmoid_V: Values = expit(4.0 * (values_V - center) / width)
+        sigmoid_V: Pixels = expit(4.0 * (values_V - center) / width)
         return sigmoid_V
     if function == "LINEAR":
         center, width = center - 0.5, width - 1.0
@@ -168,7 +168,7 @@ def _least_unit(dataset: Dataset) -> float:
     return float(modality_units(ends, dataset).min())
 
 
-def _padding(values_V: Values, dataset: Dataset) -> NDArray[np.bool_]:
+def _padding(values_V: Pixels, dataset: Dataset) -> NDArray[np.bool_]:
     """Which of the values are padding: one, or all between two, whichever of them is larger."""
     tags = ("PixelPaddingValue", "PixelPaddingRangeLimit")
     ends = [_as_pixel(end, dataset) for tag in tags if isinstance(end := dataset.get(tag), int)]
@@ -185,12 +185,12 @@ def _as_pixel(number: int, dataset: Dataset) -> int:
     return with_sign(number, bits, True) if 0 <= number < 1 << bits else number
 
 
-def _spread(units_V: Values, film_V: NDArray[np.bool_]) -> Values:
+def _spread(units_V: Pixels, film_V: NDArray[np.bool_]) -> Pixels:
     """The values between the smallest and the largest unit of the film's pixels."""
     if not film_V.any():
         return np.zeros_like(units_V)
     low, high = units_V[film_V].min(), units_V[film_V].max()
-    spread_V: Values = (units_V - low) / max(high - low, np.finfo(np.float64).tiny)
+    spread_V: Pixels = (units_V - low) / max(high - low, np.finfo(np.float64).tiny)
     return spread_V
 
 

@@ -46,7 +46,7 @@ class Groups:
         self._last = []
 
 
-def joined(rows: Sequence[tuple[str, PairRow]]) -> PairRow:
+def joined_captions(rows: Sequence[tuple[str, PairRow]]) -> PairRow:
     """The item of rows, each with its place: its captions are those of all rows, in order.
 
     Raises `Rejected` where the rows do not agree in everything else.

@@ -19,8 +19,8 @@ from crossray.data.rejection import Rejected
 from crossray.data.schema import PairRow
 from crossray.data.sentences import as_document
 from crossray.data.sources import arrow_tables
-from crossray.data.sources.arrow_tables import Role, TypedColumn, find_column
-from crossray.data.sources.grouped_captions import REMEDY, Groups, joined
+from crossray.data.sources.arrow_tables import ColumnRole, TypedColumn, find_column
+from crossray.data.sources.grouped_captions import REMEDY, Groups, joined_captions
 from crossray.data.sources.source import Plan, Source, names
 from crossray.data.sources.split_words import split_words
 from crossray.data.split import Split
@@ -104,7 +104,7 @@ class HuggingFaceSource(Source):
 
         Raises `CrossRayError` for one that `file` does not have, or not with a type of its use.
         """
-        asked: list[tuple[str | None, Role]] = [
+        asked: list[tuple[str | None, ColumnRole]] = [
             (self.image_column, "image"),
             *((name, "text") for name in names(self.text_columns)),
             (self.id_column, "id"),
@@ -197,7 +197,7 @@ class HuggingFaceReader:
 
     def row(self, raw: list[tuple[str, Any]]) -> PairRow:
         """The pair of an item's rows; raises `Rejected`."""
-        return joined([(where, self._pair(*row)) for where, row in raw])
+        return joined_captions([(where, self._pair(*row)) for where, row in raw])
 
     def _pair(
         self,
@@ -222,8 +222,8 @@ class HuggingFaceReader:
             pair["labels"] = _named(source.label_column, columns, cells)
         parts = {name: _strings(cells[name]) for name in names(source.text_columns)}
         if source.document:
-            joined = {name: "\n\n".join(filter(None, texts)) for name, texts in parts.items()}
-            pair["texts"], pair["sections"] = as_document(joined)
+            document = {name: "\n\n".join(filter(None, texts)) for name, texts in parts.items()}
+            pair["texts"], pair["sections"] = as_document(document)
         else:
             pair["texts"] = [text for texts in parts.values() for text in texts]
         if parts and not pair["texts"]:

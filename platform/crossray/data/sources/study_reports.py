@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crossray.core.errors import CrossRayError
 from crossray.data.rejection import Rejected
-from crossray.data.sources.csv import decode, records
+from crossray.data.sources.csv import csv_records, decode_text
 from crossray.data.sources.report_sections import has_headings, read_sections
 from crossray.data.sources.source import names
 
@@ -58,12 +58,12 @@ class TableReports:
             raise _missing()
         with open(self.table, "rb") as stream:
             stream.seek(place[0])
-            _, line, cells = next(records(stream, place[1]))
+            _, line, cells = next(csv_records(stream, place[1]))
         if len(cells) != len(self.header):
             detail = f"line {line} of the reports has {len(cells)} cells, not {len(self.header)}"
             raise Rejected("malformed row", detail)
         by_name = dict(zip(self.header, cells, strict=True))
-        texts = {column: decode(by_name[column]) for column in self.columns}
+        texts = {column: decode_text(by_name[column]) for column in self.columns}
         return texts if len(texts) > 1 else report_parts(next(iter(texts.values())))
 
 
@@ -94,9 +94,9 @@ def _survey(path: str, study_column: str, columns: list[str]) -> tuple[TableRepo
     with open(path, "rb") as stream:
         if stream.read(3) != b"\xef\xbb\xbf":  # the mark that spreadsheets write
             stream.seek(0)
-        rows = records(stream, 1)
+        rows = csv_records(stream, 1)
         _, _, first = next(rows, (0, 0, []))
-        header = [decode(cell).strip() for cell in first]
+        header = [decode_text(cell).strip() for cell in first]
         for name in (study_column, *columns):
             if name not in header or not columns:
                 raise CrossRayError(
@@ -105,7 +105,7 @@ def _survey(path: str, study_column: str, columns: list[str]) -> tuple[TableRepo
                 )
         at = header.index(study_column)
         for offset, line, cells in rows:
-            study = decode(cells[at]).strip() if at < len(cells) else ""
+            study = decode_text(cells[at]).strip() if at < len(cells) else ""
             repeated += study in places
             places.setdefault(study, (offset, line))
     places.pop("", None)

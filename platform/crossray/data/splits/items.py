@@ -17,7 +17,7 @@ _SEPARATORS = re.compile(r"[|;]")
 
 
 @dataclass(frozen=True)
-class Items:
+class SplitItems:
     """Columns over the N items of a pairs artifact, in its order.
 
     Attributes:
@@ -54,7 +54,7 @@ class Items:
         return list(found), [sorted(names) for names in found.values()]
 
 
-def read_items(pairs: Artifact) -> Items:
+def read_items(pairs: Artifact) -> SplitItems:
     """Read the items; one row group's images are in memory at a time, to see which are there."""
     columns: dict[str, list] = {name: [] for name in (*_COLUMNS, "paired")}  # type: ignore[type-arg]
     for table in iter_pairs(pairs, _COLUMNS):
@@ -64,7 +64,7 @@ def read_items(pairs: Artifact) -> Items:
         columns["paired"] += pc.and_(pc.is_valid(table["image"]), textual).to_pylist()
     metas = [dict(meta) for meta in columns["meta"]]
     item_ids = columns["item_id"]
-    return Items(
+    return SplitItems(
         item_ids,
         columns["group_id"],
         columns["split"],

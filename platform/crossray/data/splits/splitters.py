@@ -20,7 +20,7 @@ from crossray.data.splits.held_out import (
     qualified,
     without_held_out,
 )
-from crossray.data.splits.items import Items
+from crossray.data.splits.items import SplitItems
 
 
 class Fate(IntEnum):
@@ -65,7 +65,7 @@ class Splitter(Config):
     seed: int = field(default=0, kw_only=True)
 
     @abstractmethod
-    def split(self, items: Items) -> SplitAssignment:
+    def split(self, items: SplitItems) -> SplitAssignment:
         """Assign every item; raises `CrossRayError` for what these items do not allow."""
 
     def identity(self, assignment: SplitAssignment) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class GroupShares(Splitter):
     val: float = 0.1
     test: float = 0.1
 
-    def split(self, items: Items) -> SplitAssignment:
+    def split(self, items: SplitItems) -> SplitAssignment:
         """See `Splitter.split`."""
         shares = (1.0 - self.val - self.test, self.val, self.test)
         if not (self.val >= 0 and self.test >= 0 and shares[0] > 1e-9):
@@ -122,14 +122,14 @@ class ZeroShot(Splitter):
     share: float = HELD_OUT_SHARE
     held_out: tuple[str, ...] = ()
 
-    def split(self, items: Items) -> SplitAssignment:
+    def split(self, items: SplitItems) -> SplitAssignment:
         """See `Splitter.split`."""
         chosen = self._chosen(items)
         fate_N = np.where(self._remaining(items, chosen), Fate.UNCHANGED, Fate.LEFT_OUT)
         note = f"Training and validation have no item with {_listed(chosen)}."
         return SplitAssignment(np.array(items.splits), fate_N, note, chosen)
 
-    def _chosen(self, items: Items) -> tuple[str, ...]:
+    def _chosen(self, items: SplitItems) -> tuple[str, ...]:
         rows = zip(items.splits, items.labels, strict=True)
         vocabulary = {name for split, names in rows if split == "test" for name in names}
         if not vocabulary:
@@ -149,7 +149,7 @@ class ZeroShot(Splitter):
             )
         return tuple(sorted(set(self.held_out)))
 
-    def _remaining(self, items: Items, chosen: Sequence[str]) -> NDArray[np.bool_]:
+    def _remaining(self, items: SplitItems, chosen: Sequence[str]) -> NDArray[np.bool_]:
         known = {name for names in items.labels for name in names}
         carried = [
             [*names, *unsure]
@@ -175,7 +175,7 @@ class FewShot(ZeroShot):
     shots: int = 5
     draw: int = 0
 
-    def split(self, items: Items) -> SplitAssignment:
+    def split(self, items: SplitItems) -> SplitAssignment:
         """See `Splitter.split`."""
         chosen = self._chosen(items)
         rows = items.annotated()
@@ -203,7 +203,7 @@ class AnnotatedFraction(Splitter):
     name: ClassVar[str] = "annotation"
     fraction: float
 
-    def split(self, items: Items) -> SplitAssignment:
+    def split(self, items: SplitItems) -> SplitAssignment:
         """See `Splitter.split`."""
         fate_N = _thinned(items, self.fraction, self.seed, Fate.UNPAIRED)
         note = f"{self.fraction:.4g} of the training studies are pairs, the others are unpaired."
@@ -221,7 +221,7 @@ class ReportCoverage(Splitter):
     name: ClassVar[str] = "coverage"
     coverage: float
 
-    def split(self, items: Items) -> SplitAssignment:
+    def split(self, items: SplitItems) -> SplitAssignment:
         """See `Splitter.split`."""
         fate_N = _thinned(items, self.coverage, self.seed, Fate.WITHOUT_TEXT)
         note = f"{self.coverage:.4g} of the training studies keep their text."
@@ -243,7 +243,7 @@ class Fold(Splitter):
     fold: int
     folds: int = 5
 
-    def split(self, items: Items) -> SplitAssignment:
+    def split(self, items: SplitItems) -> SplitAssignment:
         """See `Splitter.split`."""
         if self.folds < 3 or not 1 <= self.fold <= self.folds:
             raise CrossRayError(
@@ -258,11 +258,11 @@ class Fold(Splitter):
         return SplitAssignment(split_N, _unchanged(items), note)
 
 
-def _unchanged(items: Items) -> NDArray[np.int64]:
+def _unchanged(items: SplitItems) -> NDArray[np.int64]:
     return np.full(len(items), Fate.UNCHANGED, dtype=np.int64)
 
 
-def _thinned(items: Items, share: float, seed: int, otherwise: Fate) -> NDArray[np.int64]:
+def _thinned(items: SplitItems, share: float, seed: int, otherwise: Fate) -> NDArray[np.int64]:
     """`otherwise` for the training pairs of all studies but a nested, balanced `share`."""
     rows = items.annotated()
     studies, labels = items.by_study(rows)

@@ -28,7 +28,7 @@ METRICS: dict[str, Metric] = {
 _NAME = re.compile(r"(\w+)(?:@(\w+))?(?:\[(\w+)\])?")
 
 
-def parse(name: str) -> BoundMetric:
+def parse_metric(name: str) -> BoundMetric:
     """Return the metric of a name such as `MRR`, `R@10`, `mAP@all`, `mAP@50[found]`.
 
     Raises CrossRayError for an unknown metric, and for a cut-off or a variant that is missing, not

@@ -11,7 +11,7 @@ from crossray.evaluation.metrics.average_precision import average_precision_of
 from crossray.evaluation.metrics.ranking import AnyRanking, at_random
 
 
-class Ranked(Protocol):
+class RankedItems(Protocol):
     """The items ranked for some queries, before it is known which are relevant."""
 
     def carrying(self, queries_M: Ints, carries_N: Bools) -> AnyRanking:
@@ -34,7 +34,7 @@ class ByLabel:
     metric: Callable[[AnyRanking], Floats] = average_precision_of
     leave_one_out: bool = False
 
-    def of(self, ranked: Ranked, rows: slice) -> Floats:
+    def of(self, ranked: RankedItems, rows: slice) -> Floats:
         """`AP` [rows, C] of these queries for each label; NaN where a query does not carry it."""
         labels_BC = self.labels_QC[rows]
         ap_BC = np.full(labels_BC.shape, np.nan)

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Literal, get_args
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.metrics import parse
+from crossray.evaluation.metrics import parse_metric
 from crossray.evaluation.metrics.arrays import check_choice, check_cutoff
 from crossray.evaluation.metrics.metric import EMPTY_RULES, BoundMetric, Empty
 from crossray.evaluation.metrics.ranking import TIES, Ties
@@ -128,13 +128,13 @@ class Protocol:
     @cached_property
     def bound(self) -> tuple[BoundMetric, ...]:
         """The metrics."""
-        return tuple(parse(name) for name in self.metrics)
+        return tuple(parse_metric(name) for name in self.metrics)
 
     @property
     def label_metric(self) -> BoundMetric | None:
         """The average precision that judges single labels, None for a protocol without any."""
         names = (*self.headline, *self.metrics)
-        return next((m for m in map(parse, names) if m.metric.name == "mAP"), None)
+        return next((m for m in map(parse_metric, names) if m.metric.name == "mAP"), None)
 
 
 _GPLDAN = Protocol(

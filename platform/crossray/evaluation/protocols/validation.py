@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from crossray.core.errors import CrossRayError
-from crossray.evaluation.metrics import parse
+from crossray.evaluation.metrics import parse_metric
 from crossray.evaluation.protocols.protocol import IMAGE_TO_IMAGE, PROTOCOLS, Protocol
 
 LAST = "last"  # keeps the last epoch
@@ -57,7 +57,9 @@ def needs_labels(select_by: str) -> bool:
     """Whether a metric is judged by labels in common."""
     if select_by == LAST:
         return False
-    return select_by.startswith(HAMMING) or parse(select_by).metric.relevance == "ap_relevance"
+    return (
+        select_by.startswith(HAMMING) or parse_metric(select_by).metric.relevance == "ap_relevance"
+    )
 
 
 def check_select_by(select_by: str, image_search: bool, makes_codes: bool) -> None:
@@ -70,5 +72,5 @@ def check_select_by(select_by: str, image_search: bool, makes_codes: bool) -> No
         codes_protocol(select_by)
     elif image_search and not needs_labels(select_by):
         raise CrossRayError("images as queries for images are judged by labels in common")
-    elif parse(select_by).metric.unit == "rank":
+    elif parse_metric(select_by).metric.unit == "rank":
         raise CrossRayError("a smaller rank is the better one, and the greatest value is kept")

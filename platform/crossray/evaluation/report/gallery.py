@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["own", "label", "wrong"]
+HitKind = Literal["own", "label", "wrong"]
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,11 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Hit:
+class GalleryHit:
     """What was found, and whether it is the query's own, shares a label with it, or neither."""
 
     card: Card
-    verdict: Verdict
+    verdict: HitKind
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Example:
     """
 
     query: Card
-    hits: tuple[Hit, ...]
+    hits: tuple[GalleryHit, ...]
     rank: int | None
 
 

@@ -7,10 +7,12 @@ from crossray.core.errors import CrossRayError
 from crossray.evaluation.evaluate import DirectionResult
 from crossray.evaluation.report.section import markdown_cell
 
-Rows = dict[str, dict[str, float | int | None]]
+LabelRows = dict[str, dict[str, float | int | None]]
 
 
-def labels_to_json(results: Mapping[str, DirectionResult], names: Sequence[str]) -> dict[str, Rows]:
+def labels_to_json(
+    results: Mapping[str, DirectionResult], names: Sequence[str]
+) -> dict[str, LabelRows]:
     """The rows by direction and label, the most frequent first; empty where no label has a name.
 
     Raises CrossRayError when the names are not those of the labels that were judged.
@@ -27,7 +29,7 @@ def labels_to_json(results: Mapping[str, DirectionResult], names: Sequence[str])
     return {name: table.rows(list(names)) for name, table in tables.items()}
 
 
-def labels_to_markdown(by_label: Mapping[str, Rows]) -> list[str]:
+def labels_to_markdown(by_label: Mapping[str, LabelRows]) -> list[str]:
     """A table a direction."""
     if not by_label:
         return []

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.section import PageSection
 
 TITLE = "Leak check"
 
@@ -42,7 +42,7 @@ class LeakFindings:
     unchecked: tuple[str, ...] = ()
 
 
-def leak_section(findings: LeakFindings) -> Section:
+def leak_section(findings: LeakFindings) -> PageSection:
     """The findings for a reader."""
     images = f"all {findings.of_images:,}"
     if findings.images != findings.of_images:
@@ -55,7 +55,7 @@ def leak_section(findings: LeakFindings) -> Section:
     ]
     rows = [_cells(leak) for leak in findings.found]
     columns = ("what", "of", "is also in", "items", "for example")
-    return Section(TITLE, words, columns, rows, _is_grave(findings))
+    return PageSection(TITLE, words, columns, rows, _is_grave(findings))
 
 
 def _is_grave(findings: LeakFindings) -> bool:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.gallery import Gallery
-from crossray.evaluation.report.section import Section, section_lines
+from crossray.evaluation.report.section import PageSection, section_lines
 
 VERDICTS = {"own": "its own", "label": "a label in common", "wrong": "neither"}
 
@@ -29,7 +29,7 @@ def write_pages(
     title: str,
     explanation: str,
     report: Mapping[str, Any],
-    sections: Sequence[Section],
+    sections: Sequence[PageSection],
     plots: Sequence[Plot],
 ) -> None:
     """Write `report.json`, whose content is `report`, `report.md` and `report.html`.
@@ -64,7 +64,7 @@ def render_page(
     words: Sequence[str],
     facts: Mapping[str, str],
     gallery: Gallery,
-    sections: Sequence[Section] = (),
+    sections: Sequence[PageSection] = (),
 ) -> str:
     """Return the page of one evaluation.
 

@@ -10,7 +10,7 @@ from crossray.evaluation.evaluate import DirectionResult
 from crossray.evaluation.metrics import show_value
 from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.published import PublishedRow
-from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.section import PageSection
 from crossray.evaluation.significance.bootstrap import paired_bootstraps
 
 PUBLISHED_COLUMNS = (
@@ -73,7 +73,7 @@ def _differences(
     }
 
 
-def reference_section(report: Mapping[str, Any]) -> Section:
+def reference_section(report: Mapping[str, Any]) -> PageSection:
     """The model and the reference side by side; `report` is the content of `report.json`."""
     reference = report["reference"]
     name = reference["name"]
@@ -94,7 +94,7 @@ def reference_section(report: Mapping[str, Any]) -> Section:
         "queries, not corrected for the number of metrics."
     ]
     columns = ("direction", "metric", "model", name, "its 95 % interval", "difference, p")
-    return Section(f"The model beside {name}", words, columns, rows)
+    return PageSection(f"The model beside {name}", words, columns, rows)
 
 
 def _show(difference: Mapping[str, float] | None) -> str:
@@ -103,14 +103,14 @@ def _show(difference: Mapping[str, float] | None) -> str:
     return f"{difference['mean']:+.4f}, {difference['p_value']:.4f}"
 
 
-def published_section(rows: Sequence[PublishedRow]) -> Section:
+def published_section(rows: Sequence[PublishedRow]) -> PageSection:
     """The section of what `published_rows` gives."""
     words = [
         "What papers print for this data set, copied from their tables, beside what was measured "
         "here. The two are comparable only where “reproduced on this data” says yes: data set, "
         "split sizes and metric agree. Else it says what differs.",
     ]
-    return Section("Published figures", words, PUBLISHED_COLUMNS, [_cells(row) for row in rows])
+    return PageSection("Published figures", words, PUBLISHED_COLUMNS, [_cells(row) for row in rows])
 
 
 def _cells(row: PublishedRow) -> list[str]:

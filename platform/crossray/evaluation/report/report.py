@@ -22,8 +22,8 @@ from crossray.evaluation.report.reference_section import (
     published_section,
     reference_section,
 )
-from crossray.evaluation.report.section import Section, markdown_cell, section_lines
-from crossray.evaluation.report.selection_section import Selection, selection_section
+from crossray.evaluation.report.section import PageSection, markdown_cell, section_lines
+from crossray.evaluation.report.selection_section import SelectionLineage, selection_section
 
 DIRECTIONS = CROSS_MODAL
 MEAN = "mean"
@@ -43,7 +43,7 @@ def write_report(
     label_names: Sequence[str] = (),
     measured: MeasuredOn | None = None,
     leaks: LeakFindings | None = None,
-    selection: Selection | None = None,
+    selection: SelectionLineage | None = None,
     reference: Reference | None = None,
 ) -> dict[str, Any]:
     """Write `report.json`, `report.md`, `report.html` and the plots; return the JSON's content.
@@ -142,7 +142,7 @@ def _markdown(
     report: dict[str, Any],
     protocol: Protocol,
     figures: Mapping[str, Path],
-    sections: Sequence[Section],
+    sections: Sequence[PageSection],
 ) -> str:
     lines = [f"# Retrieval evaluation, protocol `{protocol.name}`", "", protocol.description]
     if report["notes"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A heading, sentences, and a table if it has rows; an `alarm` must not be overlooked."""
 
     title: str
@@ -15,7 +15,7 @@ class Section:
     alarm: bool = False
 
 
-def section_lines(section: Section) -> list[str]:
+def section_lines(section: PageSection) -> list[str]:
     """The section as lines of Markdown."""
     mark = "> " if section.alarm else ""
     lines = [f"## {section.title}"]

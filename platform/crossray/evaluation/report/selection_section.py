@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.section import PageSection
 
 TITLE = "Model selection"
 CLOSED_FORM = "closed form"
@@ -34,19 +34,19 @@ class Selected:
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectionLineage:
     """A model and then the teachers that it learned from; `unknown` names those that are gone."""
 
     models: tuple[Selected, ...]
     unknown: tuple[str, ...] = ()
 
 
-def selection_section(selection: Selection) -> Section:
+def selection_section(selection: SelectionLineage) -> PageSection:
     """The selection for a reader."""
     words = [_sentence(model) for model in selection.models]
     for name in selection.unknown:
         words.append(f"The {name} is no longer there: how it was selected is unknown.")
-    return Section(TITLE, words, alarm=any(model.split == "test" for model in selection.models))
+    return PageSection(TITLE, words, alarm=any(model.split == "test" for model in selection.models))
 
 
 def _sentence(model: Selected) -> str:

@@ -13,10 +13,10 @@ from crossray.core.errors import CrossRayError
 from crossray.evaluation.metrics import show_value
 from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.report.page import Plot
-from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.section import PageSection
 from crossray.evaluation.report.study_report import StudyPoint, explain, tables, write_study
 from crossray.evaluation.significance.bootstrap import ratio_of_means
-from crossray.evaluation.significance.claims import Claim, Values, judge_claims
+from crossray.evaluation.significance.claims import Claim, QueryTables, judge_claims
 from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.paired_t_test import spread_of
 from crossray.evaluation.significance.variants import with_differences
@@ -109,7 +109,7 @@ def _each(
     }
 
 
-def _spread_table(report: Mapping[str, Any], direction: str) -> Section:
+def _spread_table(report: Mapping[str, Any], direction: str) -> PageSection:
     """A direction's table: metric, mean, deviation, interval, chance, each run."""
     rows = []
     for metric, mean in report["metrics"][direction].items():
@@ -123,12 +123,12 @@ def _spread_table(report: Mapping[str, Any], direction: str) -> Section:
         shown, deviation, low, high, *rest = (show_value(number, metric) for number in numbers)
         rows.append([metric, shown, deviation, f"{low} to {high}", *rest])
     heads = ["metric", "mean", "sd", "95 % interval", "chance", *report["runs"]]
-    return Section(direction.replace("_", " ").capitalize(), [], heads, rows)
+    return PageSection(direction.replace("_", " ").capitalize(), [], heads, rows)
 
 
 def write_variants(
     directory: Path,
-    values: Values,
+    values: QueryTables,
     full: str,
     metrics: Sequence[str],
     changes: Mapping[str, Sequence[str]],
@@ -171,7 +171,7 @@ def write_variants(
     }
     points = [StudyPoint((name,), found[name], (places or {}).get(name)) for name in values]
     rows = [[name, f"{parameters[name]:,}", "; ".join(changes[name])] for name in values]
-    claimed = Section("What the paper claims", [claim["words"] for claim in report["claims"]])
+    claimed = PageSection("What the paper claims", [claim["words"] for claim in report["claims"]])
     often = "once" if report["seeds"] == 1 else f"with {report['seeds']} seeds"
     write_study(
         directory,
@@ -185,7 +185,9 @@ def write_variants(
         [
             *([claimed] if claims else []),
             *tables(["variant"], points, report["baseline"]),
-            Section("What was changed", [], ["variant", "parameters", "other than the full"], rows),
+            PageSection(
+                "What was changed", [], ["variant", "parameters", "other than the full"], rows
+            ),
         ],
         points,
         found[full]["metrics"],
@@ -262,7 +264,7 @@ def write_curves(
         ),
         report,
         [
-            *([Section(f"{SHARE_OF_PAIRS:.0%} of the pairs", claims)] if claims else []),
+            *([PageSection(f"{SHARE_OF_PAIRS:.0%} of the pairs", claims)] if claims else []),
             *tables(["fraction", "pairs", "trained"], points, report["baseline"]),
         ],
         points,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report.page import Plot, write_pages
 from crossray.evaluation.report.plots import CHANCE, INK
-from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.section import PageSection
 from crossray.evaluation.significance.corrections import significance_mark
 
 _PANELS = 5  # of the plot in a line, at most
@@ -43,7 +43,7 @@ def write_study(
     title: str,
     explanation: str,
     report: Mapping[str, Any],
-    sections: Sequence[Section],
+    sections: Sequence[PageSection],
     points: Sequence[StudyPoint],
     reference: ByMetric,
     plot: Plot,
@@ -71,7 +71,7 @@ def explain(what: str, compared: str, seeds: int) -> str:
 
 def tables(
     heads: Sequence[str], points: Sequence[StudyPoint], baseline: ByMetric | None = None
-) -> list[Section]:
+) -> list[PageSection]:
     """A table a direction: a row a point and, given `baseline`, one of chance."""
     sections = []
     for direction, metrics in points[0].found["metrics"].items():
@@ -83,7 +83,7 @@ def tables(
             chance = [show_value(baseline[direction][metric], metric) for metric in metrics]
             rows.append([*[""] * (len(heads) - 1), "chance", *chance])
         heading = direction.replace("_", " ").capitalize()
-        sections.append(Section(heading, [], [*heads, *metrics], rows))
+        sections.append(PageSection(heading, [], [*heads, *metrics], rows))
     return sections
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from crossray.evaluation.metrics import show_value
 from crossray.evaluation.report import sweep_plots
 from crossray.evaluation.report.page import Plot, write_pages
-from crossray.evaluation.report.section import Section
+from crossray.evaluation.report.section import PageSection
 from crossray.evaluation.report.study_report import StudyPoint, tables
 from crossray.evaluation.report.sweep_trial import SweepTrial, finished, front, picked
-from crossray.evaluation.significance.claims import Values
+from crossray.evaluation.significance.claims import QueryTables
 from crossray.evaluation.significance.variants import with_differences
 
 FRONT = Plot(
@@ -27,7 +27,7 @@ IMPORTANCE = Plot(
 def write_sweep_report(
     directory: Path,
     trials: Sequence[SweepTrial],
-    contest: Values,
+    contest: QueryTables,
     metrics: Sequence[str],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def _explanation(report: Mapping[str, Any]) -> str:
 
 
 def _sections(
-    trials: Sequence[SweepTrial], report: Mapping[str, Any], contest: Values
-) -> list[Section]:
+    trials: Sequence[SweepTrial], report: Mapping[str, Any], contest: QueryTables
+) -> list[PageSection]:
     names = list(trials[0].values)
     columns = ["trial", *names, report["metric"], "MB a million items", "ms a query", "epochs"]
 
@@ -98,7 +98,7 @@ def _sections(
     )
     kept = set(report["front"])
     sections = [
-        Section(
+        PageSection(
             "The front",
             [marks],
             columns,
@@ -112,25 +112,25 @@ def _sections(
             for metric, value in found.items()
         ]
         title = f"The pick, {report['pick']['name']}, on the test split"
-        sections.append(Section(title, [], ["direction", "metric", "value"], rows))
+        sections.append(PageSection(title, [], ["direction", "metric", "value"], rows))
     if contest:
         sections += _contest_sections(report)
     others = sorted(
         (trial for trial in trials if trial.state != "failed"), key=lambda t: -(t.quality or 0.0)
     )
     sections.append(
-        Section("All trials", [], [*columns, "state"], [
+        PageSection("All trials", [], [*columns, "state"], [
             [*line, trial.state] for line, trial in zip(lines(others), others, strict=True)
         ])
     )  # fmt: skip
     failed = [trial for trial in trials if trial.state == "failed"]
     if failed:
         rows = [[t.name, *(str(t.values[n]) for n in names), t.error or ""] for t in failed]
-        sections.append(Section("Failed", [], ["trial", *names, "error"], rows, alarm=True))
+        sections.append(PageSection("Failed", [], ["trial", *names, "error"], rows, alarm=True))
     return sections
 
 
-def _contest_sections(report: Mapping[str, Any]) -> list[Section]:
+def _contest_sections(report: Mapping[str, Any]) -> list[PageSection]:
     points = [StudyPoint((name,), found) for name, found in report["contest"].items()]
     words = [
         f"Each trained with {report['seeds']} seeds. Differences to {report['best']}: paired "

@@ -1,4 +1,4 @@
-"""What is known of one trial of a sweep."""
+"""What is known of one trial of a sweep, and the Pareto front of several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from crossray.evaluation.significance.pareto import knee, pareto_front
+from crossray.evaluation.metrics.arrays import Floats
 
 State = Literal["finished", "stopped", "failed"]
 BITS_PER_BYTE = 8
@@ -48,7 +48,7 @@ class SweepTrial:
         return None if self.bits is None else self.bits / BITS_PER_BYTE
 
 
-def costs(trials: Sequence[SweepTrial]) -> NDArray[np.float64]:
+def costs(trials: Sequence[SweepTrial]) -> Floats:
     """`costs_N3` of finished trials: minus the quality, bits, milliseconds (0 where unmeasured)."""
     return np.array(
         [[-(t.quality or 0.0), t.bits or 0, t.milliseconds or 0.0] for t in trials], np.float64
@@ -71,3 +71,27 @@ def picked(trials: Sequence[SweepTrial], pick: Literal["best", "knee"]) -> Sweep
     """The finished trial of the best quality, or the knee of the front; expects a finished one."""
     done = finished(trials)
     return done[0] if pick == "best" else done[knee(costs(done))]
+
+
+def pareto_front(costs_ND: Floats) -> NDArray[np.bool_]:
+    """`front_N`: rows that no other row beats; smaller is better in every column.
+
+    A row beats another if it is no worse anywhere and better somewhere; equal rows stand together.
+    """
+    no_worse_NM = np.all(costs_ND[:, None] <= costs_ND[None], axis=2)
+    better_NM = np.any(costs_ND[:, None] < costs_ND[None], axis=2)
+    front_N: NDArray[np.bool_] = np.logical_not(np.any(no_worse_NM & better_NM, axis=0))
+    return front_N
+
+
+def knee(costs_ND: Floats) -> int:
+    """The row of the front nearest to its ideal point, every column scaled to [0, 1] on the front.
+
+    The compromise solution for the Euclidean distance (Yu 1973); of equals the first. Expects a row
+    or more.
+    """
+    rows = np.flatnonzero(pareto_front(costs_ND))
+    front_MD = costs_ND[rows]
+    low_D, span_D = front_MD.min(axis=0), np.ptp(front_MD, axis=0)
+    scaled_MD = (front_MD - low_D) / np.where(span_D > 0, span_D, 1.0)
+    return int(rows[np.linalg.norm(scaled_MD, axis=1).argmin()])

@@ -17,7 +17,7 @@ from crossray.evaluation.significance.corrections import holm
 ALPHA = 0.05
 
 Verdict = Literal["holds", "is not reached", "is reversed", "cannot be told from chance"]
-Values = Mapping[str, Mapping[str, pa.Table]]  # by variant and direction, one row a query
+QueryTables = Mapping[str, Mapping[str, pa.Table]]  # by variant and direction, one row a query
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class Judgement(Config):
     verdict: Verdict
 
 
-def judge_claims(claims: Sequence[Claim], values: Values, seed: int = 0) -> list[dict[str, Any]]:
+def judge_claims(
+    claims: Sequence[Claim], values: QueryTables, seed: int = 0
+) -> list[dict[str, Any]]:
     """Each claim with a judgement a direction and a sentence, as JSON.
 
     All claims and directions are one family for Holm's correction. A claim about a metric that was
@@ -86,7 +88,7 @@ def judge_claims(claims: Sequence[Claim], values: Values, seed: int = 0) -> list
     return judged
 
 
-def _of(claim: Claim, values: Values) -> Mapping[str, pa.Table]:
+def _of(claim: Claim, values: QueryTables) -> Mapping[str, pa.Table]:
     for name in (claim.better, claim.worse):
         if name not in values:
             raise CrossRayError(
@@ -106,7 +108,7 @@ def _tested(metric: str, better: pa.Table, worse: pa.Table, seed: int) -> Bootst
 
 
 def _judge(
-    claim: Claim, direction: str, values: Values, result: BootstrapResult, p_value: float
+    claim: Claim, direction: str, values: QueryTables, result: BootstrapResult, p_value: float
 ) -> Judgement:
     better, worse = (
         float(np.nanmean(values[name][direction][claim.metric].to_numpy()))

@@ -9,13 +9,13 @@ import pyarrow as pa
 from crossray.core.errors import CrossRayError
 from crossray.evaluation.metrics.first_rank import MEDIAN_RANK
 from crossray.evaluation.significance import bootstrap
-from crossray.evaluation.significance.claims import Values
+from crossray.evaluation.significance.claims import QueryTables
 from crossray.evaluation.significance.compare import QUERY_ID
 from crossray.evaluation.significance.corrections import holm
 
 
 def with_differences(
-    values: Values,
+    values: QueryTables,
     full: str,
     metrics: Sequence[str],
     bases: Mapping[str, str] | None = None,
@@ -36,7 +36,7 @@ def with_differences(
     }
 
 
-def _check_queries(values: Values, full: str) -> None:
+def _check_queries(values: QueryTables, full: str) -> None:
     for name, tables in values.items():
         for direction, table in values[full].items():
             if tables[direction][QUERY_ID] != table[QUERY_ID]:
@@ -70,7 +70,7 @@ def _measured(
 
 
 def _paired_differences(
-    values: Values, bases: Mapping[str, str], metrics: Sequence[str], seed: int
+    values: QueryTables, bases: Mapping[str, str], metrics: Sequence[str], seed: int
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     """What a variant has more than its base, by variant, direction and metric.
 

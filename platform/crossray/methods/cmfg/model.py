@@ -20,7 +20,7 @@ from crossray.methods.cmfg.graph import Edges, all_scores
 from crossray.methods.cmfg.network import GraphNetwork, Nodes, pair_edges, pairwise_scores
 from crossray.methods.config import MethodConfig
 
-Stage = Literal["dual", "pairwise"]
+ScoreStage = Literal["dual", "pairwise"]
 _RAGGED = ("tokens", "token_mask")
 
 
@@ -100,7 +100,7 @@ class CmfgConfig(MethodConfig):
         return next((side for side in range(step, full, step) if full % side == 0), full)
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[ScoreStage, ...]:
         """The stages that the mode trains, in the order in which they rank."""
         return ("dual", "pairwise") if self.mode == "both" else (self.mode,)
 
@@ -269,7 +269,7 @@ class Cmfg(contract.Trainable[Batch]):
             terms["pairwise"] = self._loss("pairwise", gather(rows_BC), ignored_BB)
         return terms
 
-    def _loss(self, stage: Stage, scores_BB: Tensor, ignored_BB: Tensor) -> Tensor:
+    def _loss(self, stage: ScoreStage, scores_BB: Tensor, ignored_BB: Tensor) -> Tensor:
         """The loss of a stage's scores; `ignored_BB` is True where a pair is no negative."""
         if self.config.loss == "info_nce":
             return symmetric_info_nce(

@@ -1,16 +1,14 @@
 """What is learned in CMFG's graph: edge attention, convolutions, readout; one graph, two modes."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from crossray.core.modality import MODALITIES, Modality, other
 from crossray.methods.cmfg import graph
-
-Modality = Literal["image", "text"]
-OTHER: dict[Modality, Modality] = {"image": "text", "text": "image"}
 
 
 class Ends(NamedTuple):
@@ -111,7 +109,7 @@ class GraphNetwork(nn.Module):
         self.layers = nn.ModuleList([GraphLayer(width, residual_norm) for _ in range(layers)])
         self.dynamic = dynamic
         self.readout = nn.ModuleDict(
-            {name: nn.Linear(width, 1, bias=False) for name in OTHER if attention_pooling}
+            {name: nn.Linear(width, 1, bias=False) for name in MODALITIES if attention_pooling}
         )
 
     def nodes(self, states_GVD: Tensor, mask_GV: Tensor, modality: Modality) -> Nodes:
@@ -121,12 +119,12 @@ class GraphNetwork(nn.Module):
 
     def ends(self, states_GVD: Tensor, mask_GV: Tensor, modality: Modality) -> Ends:
         """The ends of the edges of node sets of one modality."""
-        other = OTHER[modality]
+        opposite = other(modality)
         return Ends(
             mask_GV,
             self.attention.within(states_GVD, modality),
-            self.attention.queries(states_GVD, modality, other),
-            self.attention.keys(states_GVD, other, modality),
+            self.attention.queries(states_GVD, modality, opposite),
+            self.attention.keys(states_GVD, opposite, modality),
         )
 
     def embed(self, nodes: Nodes, modality: Modality) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn import functional
 Deviation = Literal["absolute", "squared"]
 
 
-class Distances(NamedTuple):
+class PairDistances(NamedTuple):
     """`l_p` between all images and texts (rows: images), among images, and among texts."""
 
     image_text_BB: Tensor
@@ -74,7 +74,7 @@ def unpaired_distances(distances_BB: Tensor, target_BB: Tensor, deviation: Devia
 
 
 def unpaired_distance_loss(
-    distances: Distances, target_BB: Tensor, deviation: Deviation = "absolute"
+    distances: PairDistances, target_BB: Tensor, deviation: Deviation = "absolute"
 ) -> Tensor:
     r"""Equation 7: $L_{udp} = \frac1n \sum_i [l_{unp}(v_i,T) + l_{unp}(v_i,V) + l_{unp}(t_i,T)]$.
 
@@ -85,7 +85,7 @@ def unpaired_distance_loss(
     return torch.stack(parts).sum(dim=0).mean()
 
 
-def mutual_distance_loss(distances: Distances) -> Tensor:
+def mutual_distance_loss(distances: PairDistances) -> Tensor:
     r"""Equation 8, $L_{mdp}$: the three distances of a pair of rows are equal.
 
     $$L_{mdp} = \frac1{n(n-1)} \sum_{i \neq j} |l_p(v_i,t_j) - l_p(v_i,v_j)|
@@ -101,7 +101,7 @@ def mutual_distance_loss(distances: Distances) -> Tensor:
 
 
 def graph_pattern_loss(
-    distances: Distances,
+    distances: PairDistances,
     target_BB: Tensor,
     alpha: float,
     beta: float,

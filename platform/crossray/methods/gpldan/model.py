@@ -17,7 +17,7 @@ from crossray.methods.config import MethodConfig
 from crossray.methods.contract import PairScores, Phase, Trainable
 from crossray.methods.gpldan import losses
 from crossray.methods.gpldan.attention import SlotAttention, own_vectors, pair_cosines, slots_of
-from crossray.methods.gpldan.losses import Distances
+from crossray.methods.gpldan.losses import PairDistances
 
 CLASSIFIER = "modality_classifier"
 
@@ -228,10 +228,10 @@ class Gpldan(Trainable[Batch]):
         z_BD = functional.normalize(own_vectors(slots_BSD, weights_BS), dim=-1)
         return {"z": z_BD, "slots": slots_BSD, "weights": weights_BS}
 
-    def _distances(self, images: Representation, texts: Representation) -> Distances:
+    def _distances(self, images: Representation, texts: Representation) -> PairDistances:
         """`l_p` of all pairs: co-attention across, self-attention within a modality (5)."""
         pairs = ((images, texts), (images, images), (texts, texts))
-        return Distances(
+        return PairDistances(
             *(1 - pair_cosines(x["slots"], x["weights"], y["slots"], y["weights"])
               for x, y in pairs)
         )  # fmt: skip

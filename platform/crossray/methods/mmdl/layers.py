@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Modality = Literal["image", "text"]
-MODALITIES: tuple[Modality, ...] = get_args(Modality)
+from crossray.core.modality import Modality
+
 Sharing = Literal["own_first", "pad"]
 OutAct = Literal["relu", "l2", "linear"]
 OUT_ACTS: tuple[OutAct, ...] = get_args(OutAct)

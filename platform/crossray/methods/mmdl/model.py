@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossray.core.errors import CrossRayError
+from crossray.core.modality import MODALITIES, Modality
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.image import ImageTower
 from crossray.encoders.text import TextTower, pool
@@ -34,7 +35,7 @@ class MmdlConfig(SupervisedConfig):
     """
 
     name: ClassVar[str] = "mmdl"
-    modalities: tuple[layers.Modality, ...] = layers.MODALITIES
+    modalities: tuple[Modality, ...] = MODALITIES
     hidden: int = 1024
     embedding: int = 512
     sharing: layers.Sharing = "own_first"
@@ -79,7 +80,7 @@ class Mmdl(Trainable[Batch]):
         super().__init__()
         self.config = config
         self.image_tower = ImageTower(config.image, load_weights)
-        widths: dict[layers.Modality, int] = {"image": self.image_tower.channels}
+        widths: dict[Modality, int] = {"image": self.image_tower.channels}
         if "text" in config.modalities:
             self.text_tower = TextTower(config.text, load_weights)
             widths["text"] = self.text_tower.width

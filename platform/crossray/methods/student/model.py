@@ -16,8 +16,8 @@ from crossray.core.errors import CrossRayError
 from crossray.core.types import Batch, ImageBatch, Representation, TextBatch
 from crossray.encoders.batch_norm import SyncBatchNorm
 from crossray.encoders.image import ImageTower
-from crossray.encoders.layers import Layers, recorded
 from crossray.encoders.text import TextTower, pool
+from crossray.encoders.tower import Layers, recorded
 from crossray.losses.hard_negatives import bidirectional_ranking_loss
 from crossray.losses.info_nce import symmetric_info_nce
 from crossray.methods.config import HashingConfig

@@ -16,7 +16,7 @@ from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import ServingConfig
 from crossray.serving.encoding import QueryEncoder
 from crossray.serving.http.gateway import build_gateway
-from crossray.serving.items import Items
+from crossray.serving.items import ServedItems
 from crossray.serving.lineage import open_lineage
 from crossray.serving.replicas.deployments import CONNECTIONS, device, options
 from crossray.serving.searching import Searcher
@@ -85,7 +85,7 @@ class Fused:
         lineage = open_lineage(config.index)
         encoder = QueryEncoder(lineage, config, device(config.replicas))
         self._backend = LocalBackend(encoder, load_shards(lineage.index), config)
-        catalogue = Catalogue(lineage.index, Items(lineage.pairs))
+        catalogue = Catalogue(lineage.index, ServedItems(lineage.pairs))
         searcher = Searcher(self._backend, catalogue, lineage, config.limits)
         self._app = build_gateway(searcher, config.limits, token_digest)
 

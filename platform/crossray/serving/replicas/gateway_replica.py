@@ -23,7 +23,7 @@ from crossray.serving.backend import Query, Refusal
 from crossray.serving.catalogue import Catalogue
 from crossray.serving.config import ServingConfig
 from crossray.serving.http.gateway import build_gateway
-from crossray.serving.items import Items
+from crossray.serving.items import ServedItems
 from crossray.serving.lineage import open_lineage
 from crossray.serving.problem import unavailable
 from crossray.serving.searching import Searcher
@@ -48,7 +48,7 @@ class Gateway:
         *shards: DeploymentHandle[Any],
     ) -> None:
         lineage = open_lineage(config.index)
-        catalogue = Catalogue(lineage.index, Items(lineage.pairs))
+        catalogue = Catalogue(lineage.index, ServedItems(lineage.pairs))
         backend = RemoteBackend(encoder, shards)
         searcher = Searcher(backend, catalogue, lineage, config.limits)
         self._app = build_gateway(searcher, config.limits, token_digest)

@@ -26,7 +26,7 @@ from crossray.models.code_scorer import CodeScorer
 from crossray.models.encoder import Encoded, ModelEncoder
 from crossray.stages.evaluate import Evaluate
 from crossray.studies.single_runs import evaluate_once, pooled_queries
-from crossray.studies.sweep.space import Values
+from crossray.studies.sweep.space import TrialValues
 from crossray.studies.sweep.trial import EPOCH, STORAGE, VALUE, Trials, stored_bits
 from crossray.training.run import forget
 
@@ -58,10 +58,15 @@ def trial_results(results: tune.ResultGrid, trials: Trials) -> Iterator[SweepTri
 
 
 def _finished(
-    name: str, values: Values, curve: dict[int, float], seconds: float, uri: str, trials: Trials
+    name: str,
+    values: TrialValues,
+    curve: dict[int, float],
+    seconds: float,
+    uri: str,
+    trials: Trials,
 ) -> SweepTrial:
     model, train = open_artifact(uri, ("teacher", "student")), trials.recipe.train
-    found = measure(model, trials.pairs, trials.features, train)
+    found = measure_trial(model, trials.pairs, trials.features, train)
     quality = found.quality
     if quality is None:
         quality = mean_quality(model.manifest.metrics[train.selection], train.select_by)
@@ -70,12 +75,12 @@ def _finished(
     )
 
 
-def _values(result: tune.Result) -> Values:
+def _values(result: tune.Result) -> TrialValues:
     """What a trial was given; of one that failed at once and was restored only its file knows."""
     if result.config:
         return dict(result.config)
     with result.filesystem.open_input_stream(f"{result.path}/params.json") as stream:
-        found: Values = json.loads(stream.read())
+        found: TrialValues = json.loads(stream.read())
     return found
 
 
@@ -112,7 +117,7 @@ class TrialCost(NamedTuple):
     milliseconds: float | None
 
 
-def measure(
+def measure_trial(
     model: Artifact, pairs: str | None, features: str | None, train: TrainConfig
 ) -> TrialCost:
     """The metric of the model's codes on validation data, an item's bits and a query's time.

@@ -14,7 +14,7 @@ from ray.tune.search.sample import Categorical, Domain
 from crossray.core.errors import CrossRayError
 from crossray.methods.recipe import Recipe
 
-Values = Mapping[str, Any]
+TrialValues = Mapping[str, Any]
 R = TypeVar("R", bound=Recipe)
 SPACE, PAIRS = "SPACE", "pairs"
 
@@ -117,7 +117,7 @@ def load_space(path: Path) -> Space:
     return replace(found, source=path.read_text(encoding="utf-8"))
 
 
-def with_fields(recipe: R, values: Values) -> R:
+def with_fields(recipe: R, values: TrialValues) -> R:
     """The recipe with other values in some fields, named by dots; `pairs` is passed over.
 
     Raises `CrossRayError` for a field that there is not and for a value of another type.

@@ -18,7 +18,7 @@ from crossray.methods.config import MethodConfig
 from crossray.methods.recipe import Recipe
 from crossray.stages.distill import Distill, StudentRecipe
 from crossray.stages.pretrain import Pretrain
-from crossray.studies.sweep.space import PAIRS, Values, with_fields
+from crossray.studies.sweep.space import PAIRS, TrialValues, with_fields
 from crossray.training.run import Watch
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Trials:
     teacher: str | None
     exploiting: bool = False
 
-    def job(self, values: Values, out: str) -> Pretrain | Distill:
+    def job(self, values: TrialValues, out: str) -> Pretrain | Distill:
         """What trains the values into the model `out`."""
         recipe, pairs = with_fields(self.recipe, values), values.get(PAIRS, self.pairs)
         if self.teacher is None:

@@ -1,4 +1,4 @@
-"""The two sides of a cross-modal index."""
+"""The two modalities of an item, and the directions of a search between them."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The last step of a distillation: the anchors of a student's correction for hubs."""
+"""The last step of a distillation: the anchors of a student's hubness correction."""
 
 from dataclasses import replace
 from pathlib import Path

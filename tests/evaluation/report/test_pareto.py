@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossray.evaluation.report.sweep_trial import SweepTrial, front, picked
-from crossray.evaluation.significance.pareto import knee, pareto_front
+from crossray.evaluation.report.sweep_trial import SweepTrial, front, knee, pareto_front, picked
 
 
 def slow_front(costs: list[list[float]]) -> list[bool]:
