@@ -127,6 +127,22 @@ def test_a_verb_needs_no_other_extra_than_it_names(
     assert run.stderr.startswith(f"error: {end}")
 
 
+def test_python_names_the_extras_that_it_needs() -> None:
+    """A traceback ends in the name of a module, which is not what has to be installed."""
+    run = run_with("", code="import crossray\ncrossray.load('student')\n")
+    end = r"CrossRayError: this needs PIL, .* pip install 'crossray\[models,cpu\]'\.\n"
+    assert run.returncode == 1
+    assert re.search(end, run.stderr)
+
+
+def test_python_needs_no_other_extras() -> None:
+    """The advice would have to be followed more than once."""
+    code = f"import crossray\nprint(crossray.load({str(ARTIFACTS / 'student')!r}).dim)\n"
+    run = run_with("models,cpu", code=code)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert int(run.stdout) > 0
+
+
 def test_features_are_ingested_with_what_the_sentence_says(tmp_path: Path) -> None:
     """Of the sources, only vectors need torch: the extra that the verb names is not enough."""
     run = run_with("data", "ingest", "xmedia", str(tmp_path), "--out", str(tmp_path / "out"))

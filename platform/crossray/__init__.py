@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from crossray.core.errors import needing
 from crossray.core.version import __version__
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _LAZY = ("evaluate", "load", "open_index")
 def __getattr__(name: str) -> Any:
     """Import `crossray.api` when it is first asked for: it needs torch, this module nothing."""
     if name in _LAZY:
-        return getattr(import_module("crossray.api"), name)
+        with needing("models,cpu"):
+            return getattr(import_module("crossray.api"), name)
     raise AttributeError(f"module 'crossray' has no attribute {name!r}")
 
 

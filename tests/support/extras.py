@@ -30,15 +30,14 @@ class Present(PathFinder):
         return super().find_spec(name, path, target)
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Present
-from crossray.cli import main
-main()
 """
+MAIN = "from crossray.cli import main\nmain()\n"
 
 
-def run_with(extras: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_with(extras: str, *arguments: str, code: str = MAIN) -> subprocess.CompletedProcess[str]:
     """`crossray` where the base install and `extras`, separated by commas, are all there is."""
     return subprocess.run(
-        [sys.executable, "-c", RUN, ",".join(_absent(extras)), *arguments],
+        [sys.executable, "-c", RUN + code, ",".join(_absent(extras)), *arguments],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 

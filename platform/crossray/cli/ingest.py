@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, PositionalRequiredArgs, arg, subcommand
 
-from crossray.cli.running import needing, say
+from crossray.cli.running import say
 from crossray.core.artifacts import open_artifact
-from crossray.core.errors import CrossRayError
+from crossray.core.errors import CrossRayError, needing
 from crossray.core.store import resolve
 from crossray.data.feature_sets.feature_set import FeatureSource
 from crossray.data.feature_sets.file import FeatureFileSource

@@ -3,11 +3,10 @@
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-from crossray.core.errors import CrossRayError
+from crossray.core.errors import CrossRayError, needing
 
 
 def run_command(parse: Callable[[], Any], extras: str = "all") -> None:
@@ -33,20 +32,6 @@ def run_command(parse: Callable[[], Any], extras: str = "all") -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-@contextmanager
-def needing(extras: str) -> Iterator[None]:
-    """Turns the lack of a module of another project into a `CrossRayError` that names `extras`."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        module = (error.name or "").partition(".")[0]
-        if module in ("", "crossray"):
-            raise
-        raise CrossRayError(
-            f"this needs {module}, which is not installed; run pip install 'crossray[{extras}]'."
-        ) from None
 
 
 def say(line: str) -> None:

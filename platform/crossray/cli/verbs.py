@@ -43,7 +43,7 @@ VERBS = {
         "Turn images and texts into a `pairs` artifact, or a feature set into a `features` "
         "artifact.",
     ),
-    "split": Verb("ingest", "Split", "data", "Split a `pairs` artifact anew, into another."),
+    "split": Verb("ingest", "SplitPairs", "data", "Split a `pairs` artifact anew, into another."),
     "inspect": Verb(
         "artifacts", "Inspect", "",
         "Show an artifact: kind, id, parents as a tree, configuration and metrics.\n\n"
