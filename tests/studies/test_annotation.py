@@ -23,7 +23,7 @@ def untrained(job: Pretrain) -> Artifact:
     """What `job` would publish, with the weights that it would start from."""
     assert job.pairs is not None
     init = None if job.init is None else open_artifact(resolve(job.init), "teacher")
-    made = job._from_pairs(job.pairs, init)
+    made = job.spec(init)
     assert made.tokenizer is not None
     parents = made.parents if init is None else (*made.parents, init)
     torch.manual_seed(made.recipe.train.seed + (init is not None))

@@ -57,7 +57,7 @@ def assert_sums_up(report: Artifact, runs: list[str]) -> None:
 
 def untrained(job: Pretrain) -> Artifact:
     """What `job` would publish, with the weights that it would start from."""
-    made = job._from_features(job.features) if job.features else job._from_pairs(job.pairs or "")
+    made = job.spec()
     tokenizer, recipe = made.tokenizer, made.recipe
     config = {**to_dict(recipe), "method": method_to_dict(recipe.method)}
     torch.manual_seed(recipe.train.seed)

@@ -14,6 +14,7 @@ from crossray.methods.recipe import Recipe
 from crossray.models.artifact import TOKENIZER
 from crossray.models.fitting import check_selection, fitted, make_tokenizer, with_label_vocabulary
 from crossray.models.towers import same_towers, towers_of
+from crossray.models.training_data import open_training_data
 from crossray.stages.closed_form import fit
 from crossray.training.initial_weights import require_same_words, tokenizer_of
 from crossray.training.run import Watch, publish
@@ -58,23 +59,25 @@ class Pretrain:
                 f"{recipe.name} trains towers, so it reads images and texts themselves; leave "
                 "--features out."
             )
-        if self.features is not None:
-            spec = self._from_features(self.features)
-        elif self.pairs is not None:
-            spec = self._from_pairs(self.pairs, init)
-        else:
-            raise CrossRayError(
-                f"{recipe.name} needs data to train on; give --pairs, --features or both."
-            )
+        spec = self.spec(init)
         recipe = with_label_vocabulary(spec.recipe, spec.data)
         start = None if watch is None else watch.start
         spec = replace(spec, recipe=recipe, init=init, track=self.track, start=start)
         if "closed_form" in can:
             return fit(spec)
         check_selection(recipe, spec.data)
-        if init is not None and self.features is not None and spec.tokenizer is not None:
+        if init is not None and spec.features is not None and spec.tokenizer is not None:
             require_same_words(init, tokenizer_of(init, recipe.tokenizer), spec.tokenizer)
         return publish(spec, watch)
+
+    def spec(self, init: Artifact | None = None) -> RunSpec:
+        """The run from its data alone: the recipe fitted to them, and their tokenizer."""
+        data = open_training_data(self.pairs, self.features, self.recipe.name)
+        if data.is_feature_set:
+            return self._from_vectors(data.source)
+        if data.features is not None:
+            return self._from_features(data.source, data.features)
+        return self._from_pairs(data.source, init)
 
     def _init(self) -> Artifact | None:
         if self.init is None:
@@ -86,32 +89,31 @@ class Pretrain:
             )
         return open_artifact(resolve(self.init), "teacher")
 
-    def _from_pairs(self, name: str, init: Artifact | None = None) -> RunSpec:
-        pairs = open_artifact(resolve(name), "pairs")
+    def _from_pairs(self, pairs: Artifact, init: Artifact | None) -> RunSpec:
         if init is None:
             tokenizer = make_tokenizer(self.recipe.tokenizer, pairs)
         else:
             tokenizer = tokenizer_of(init, self.recipe.tokenizer)
         return RunSpec(fitted(self.recipe, tokenizer), pairs, resolve(self.out), tokenizer)
 
-    def _from_features(self, name: str) -> RunSpec:
-        features = open_artifact(resolve(name), "features")
-        recipe, out = self.recipe, resolve(self.out)
-        image, text = towers_of(features)
-        if self.pairs is not None:
-            pairs = open_artifact(resolve(self.pairs), "pairs")
-            require_parent(features, pairs)
-            tokenizer = load_tokenizer(f"path:{features.local() / TOKENIZER}")
-            if text.weights == GIVEN:  # Doc2Vec's vectors take the place of a text tower
-                recipe = replace(recipe, method=replace(recipe.method, text=text))
-            spec = RunSpec(fitted(recipe, tokenizer), pairs, out, tokenizer, features)
-        elif features.manifest.parents:
-            made_from = features.manifest.parents[0].uri
-            raise CrossRayError(
-                f"{features.uri} was made from the pairs {made_from}; give them with --pairs."
-            )
-        else:
-            method = replace(recipe.method, image=image, text=text)
-            spec = RunSpec(replace(recipe, method=method), features, out)
+    def _from_features(self, pairs: Artifact, features: Artifact) -> RunSpec:
+        recipe, text = self.recipe, towers_of(features)[1]
+        require_parent(features, pairs)
+        tokenizer = load_tokenizer(f"path:{features.local() / TOKENIZER}")
+        if text.weights == GIVEN:  # Doc2Vec's vectors take the place of a text tower
+            recipe = replace(recipe, method=replace(recipe.method, text=text))
+        spec = RunSpec(fitted(recipe, tokenizer), pairs, resolve(self.out), tokenizer, features)
         same_towers(spec.recipe.method, features)
+        return spec
+
+    def _from_vectors(self, vectors: Artifact) -> RunSpec:
+        image, text = towers_of(vectors)
+        if vectors.manifest.parents:
+            made_from = vectors.manifest.parents[0].uri
+            raise CrossRayError(
+                f"{vectors.uri} was made from the pairs {made_from}; give them with --pairs."
+            )
+        method = replace(self.recipe.method, image=image, text=text)
+        spec = RunSpec(replace(self.recipe, method=method), vectors, resolve(self.out))
+        same_towers(spec.recipe.method, vectors)
         return spec

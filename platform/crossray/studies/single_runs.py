@@ -25,6 +25,7 @@ from crossray.methods.recipe import Recipe
 from crossray.models.artifact import TOKENIZER, load_method
 from crossray.models.fitting import fitted, with_label_vocabulary
 from crossray.models.towers import towers_of
+from crossray.models.training_data import open_training_data
 from crossray.stages.evaluate import Evaluate
 from crossray.stages.pretrain import Pretrain
 from crossray.stages.recipe_files import recipe_to_dict
@@ -90,20 +91,20 @@ def _resplit(features: Artifact, pairs: Artifact) -> Iterator[pa.Table]:
 
 def train_once(job: Pretrain) -> Artifact:
     """The teacher of `job`, made now or before; raises what `made_before` raises."""
-    pairs = None if job.pairs is None else open_artifact(resolve(job.pairs), "pairs")
-    features = None if job.features is None else open_artifact(resolve(job.features), "features")
+    data = open_training_data(job.pairs, job.features, job.recipe.name)
     init = None if job.init is None else open_artifact(resolve(job.init), "teacher")
-    sources = [source for source in (pairs, features, init) if source is not None]
+    cached = None if data.is_feature_set else data.features
+    sources = [source for source in (data.source, cached, init) if source is not None]
 
     def fits(teacher: Artifact) -> bool:
-        if pairs is None and features is not None:
-            image, text = towers_of(features)
+        if data.is_feature_set:
+            image, text = towers_of(data.source)
             method = replace(job.recipe.method, image=image, text=text)
             wanted = replace(job.recipe, method=method)
         else:
             words = load_tokenizer(f"path:{teacher.local() / TOKENIZER}")
             wanted = fitted(job.recipe, words)
-        return teacher.manifest.config == recipe_to_dict(with_label_vocabulary(wanted, sources[0]))
+        return teacher.manifest.config == recipe_to_dict(with_label_vocabulary(wanted, data.source))
 
     return made_before(job.out, "teacher", sources, fits) or job.run()
 

@@ -9,13 +9,13 @@ from typing import Annotated, Any, NamedTuple
 from tyro.conf import arg
 
 from crossray.core import artifacts
-from crossray.core.errors import CrossRayError
 from crossray.core.inspection import print_stage
 from crossray.core.store import resolve
 from crossray.data.splits.splitters import Splitter
 from crossray.evaluation.report.study_contents import write_variants
 from crossray.evaluation.significance.claims import Claim
 from crossray.methods.recipe import Recipe
+from crossray.models.training_data import open_training_data
 from crossray.stages.evaluate import Evaluate, queries_by_label
 from crossray.stages.pretrain import Pretrain
 from crossray.studies import single_runs
@@ -117,7 +117,7 @@ class Study(ABC):
         """Train, evaluate and publish; prints progress and one line."""
         self.check()
         artifacts.check_writable(out := resolve(self.out))
-        data = self._data()
+        data = open_training_data(self.pairs, self.features, "a study").source
         runs = []
         for point in self.points(data):
             print(point.name, flush=True)
@@ -155,14 +155,6 @@ class Study(ABC):
             teacher.uri, pairs, f"{where}/{name}", protocol=self.protocol,
             query_labels=point.query_labels, use_gpu=point.recipe.train.use_gpu,
         )  # fmt: skip
-
-    def _data(self) -> artifacts.Artifact:
-        """What is trained and tested on."""
-        if self.pairs is not None:
-            return artifacts.open_artifact(resolve(self.pairs), "pairs")
-        if self.features is None:
-            raise CrossRayError("a study needs data; give --pairs, --features or both.")
-        return artifacts.open_artifact(resolve(self.features), "features")
 
     def _publish(
         self, out: str, data: artifacts.Artifact, runs: Sequence[SingleRun]

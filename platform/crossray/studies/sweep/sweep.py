@@ -21,6 +21,7 @@ from crossray.core.store import resolve, store_root
 from crossray.evaluation.report.sweep_report import write_sweep_report
 from crossray.evaluation.report.sweep_trial import SweepTrial, finished, picked
 from crossray.methods.recipe import Recipe
+from crossray.models.training_data import open_training_data
 from crossray.stages.recipe_files import recipe_to_dict
 from crossray.studies.single_runs import evaluate_once, report_content
 from crossray.studies.sweep import strategy
@@ -159,11 +160,7 @@ class Sweep:
         """What is trained on."""
         for name in self.space.listed(PAIRS):
             artifacts.open_artifact(resolve(name), "pairs")
-        if self.pairs is not None:
-            return artifacts.open_artifact(resolve(self.pairs), "pairs")
-        if self.features is None:
-            raise CrossRayError("a sweep needs data; give --pairs, --features or both.")
-        return artifacts.open_artifact(resolve(self.features), "features")
+        return open_training_data(self.pairs, self.features, "a sweep").source
 
     def _tuner(self, common: Trials, at_a_time: int) -> tune.Tuner:
         """A new search, or the one that was stopped."""
