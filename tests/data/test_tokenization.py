@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import constants
+from ray import cloudpickle
 from tokenizers import ByteLevelBPETokenizer, models
 from tokenizers import Tokenizer as FastTokenizer
 
@@ -102,6 +103,11 @@ def test_text_cannot_forge_special_tokens(tokenizer: Tokenizer) -> None:
         assert batch.tokens_BT is not None
         inner = set(batch.tokens_BT[0, 1:-1].tolist())
         assert inner.isdisjoint({0, 2, 3})
+
+
+def test_a_worker_gets_a_tokenizer_without_a_copy_of_its_code(tokenizer: Tokenizer) -> None:
+    """Ray would copy the code of a class method, which fails where coverage is measured."""
+    assert b"CodeType" not in cloudpickle.dumps(tokenizer)
 
 
 def test_wordpiece_vocabulary(tokenizer: Tokenizer) -> None:

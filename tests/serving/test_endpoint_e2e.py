@@ -339,8 +339,11 @@ def test_a_killed_replica(
 
 
 def listening(process: psutil.Process) -> set[tuple[str, int]]:
-    """Addresses and ports on which a process takes connections."""
-    found = process.net_connections("tcp")
+    """Addresses and ports on which a process takes connections; none once it has ended."""
+    try:
+        found = process.net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return set()
     return {(one.laddr.ip, one.laddr.port) for one in found if one.status == psutil.CONN_LISTEN}
 
 

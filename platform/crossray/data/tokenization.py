@@ -87,7 +87,7 @@ class Tokenizer:
 
     def __reduce__(self) -> "tuple[Callable[[str], Tokenizer], tuple[str]]":
         # A fast tokenizer that is pickled forgets that texts must not forge special tokens.
-        return Tokenizer.from_str, (self.to_str(),)
+        return _restored, (self.to_str(),)
 
     def to_str(self) -> str:
         """The tokenizer as `tokenizers` JSON."""
@@ -206,6 +206,11 @@ def _numbered(
     """Number, start and stop of the spans of each sentence, numbered over all sentences."""
     numbers = itertools.count()
     return [[(next(numbers), *span) for span in spans] for spans in spans_per_sentence]
+
+
+def _restored(text: str) -> Tokenizer:
+    """A function of the module, because cloudpickle would copy the code of a class method."""
+    return Tokenizer.from_str(text)
 
 
 def train_wordpiece(texts: Iterable[str], vocab_size: int, min_frequency: int = 2) -> FastTokenizer:
