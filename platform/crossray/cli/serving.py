@@ -72,9 +72,11 @@ class Search:
         """Print the hits."""
         from crossray.serving.client import Question, ask, ask_all
 
-        question = Question(
-            self.text, self.image, self.item, self.k, self.target, self.mode, self.rerank
-        )
+        options = {
+            "k": self.k, "mode": self.mode, "rerank": self.rerank, "target": self.target,
+        }  # fmt: skip
+        given = {name: value for name, value in options.items() if value is not None}
+        question = Question(self.text, self.image, self.item, given)
         if self.queries is not None:
             ask_all(self.queries, question, self.url, self.token)
         else:

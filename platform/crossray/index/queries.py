@@ -13,6 +13,18 @@ MAX_K = 1000
 MAX_CANDIDATES = 10 * MAX_K
 
 
+class SearchOptions(NamedTuple):
+    """What a search is to give; it goes from a request to every shard as it is.
+
+    `candidates`: how many codes the mode `rescore` looks at, None for the number of
+    `candidates_for`.
+    """
+
+    k: int
+    mode: Mode
+    candidates: int | None = None
+
+
 class Queries(NamedTuple):
     """Embeddings and packed codes, of no bytes where there are none, of the same queries."""
 

@@ -8,10 +8,9 @@ from typing import TypeVar
 
 from crossray.core.modality import Modality
 from crossray.index.arrays import Codes, Floats
-from crossray.index.candidates import merge_candidates
-from crossray.index.hits import Hits, merge
-from crossray.index.queries import Mode, candidates_for, check_k, check_mode
-from crossray.index.shard import Shard
+from crossray.index.hits import Hits
+from crossray.index.queries import Mode, SearchOptions
+from crossray.index.shard import Shard, merge_found
 
 _Found = TypeVar("_Found")
 
@@ -33,16 +32,19 @@ def search(
     Raises:
         CrossRayError: as `Shard.search`.
     """
-    check_k(k)
-    if mode == "rescore":
-        check_mode(mode, shards[0].bits)
-        wanted = candidates_for(k, candidates)
-        found = _each(
-            shards, lambda shard: shard.candidates(modality, queries_QD, codes_QY, wanted)
-        )
-        return merge_candidates(found, wanted, k)
-    hits = _each(shards, lambda shard: shard.search(modality, queries_QD, codes_QY, k, mode))
-    return merge(hits, k)
+    return search_shards(shards, modality, queries_QD, codes_QY, SearchOptions(k, mode, candidates))
+
+
+def search_shards(
+    shards: Sequence[Shard],
+    modality: Modality,
+    queries_QD: Floats,
+    codes_QY: Codes,
+    options: SearchOptions,
+) -> Hits:
+    """What `search` gives, with all that can be asked for in one value."""
+    found = _each(shards, lambda shard: shard.found(modality, queries_QD, codes_QY, options))
+    return merge_found(found, options)
 
 
 def _each(shards: Sequence[Shard], work: Callable[[Shard], _Found]) -> list[_Found]:

@@ -3,18 +3,28 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.modality import MODALITIES, Modality, check_modality
 from crossray.index.arrays import Codes, Floats
 from crossray.index.candidates import Candidates, merge_candidates
-from crossray.index.hits import Hits
+from crossray.index.hits import Hits, merge
 from crossray.index.layout import damaged, part_folder, require_index
 from crossray.index.part import Part, open_part
-from crossray.index.queries import Mode, candidates_for, check_k, check_mode, check_queries
+from crossray.index.queries import (
+    Mode,
+    SearchOptions,
+    candidates_for,
+    check_k,
+    check_mode,
+    check_queries,
+)
 from crossray.index.representations import Keep, Parts
 from crossray.index.settings import Settings
+
+Found = Hits | Candidates
 
 
 @dataclass(frozen=True)
@@ -45,17 +55,27 @@ class Shard:
             CrossRayError: queries that do not fit the index or are not finite, an unknown modality
                 or mode, or a k or number of candidates that cannot be served.
         """
-        check_k(k)
-        check_mode(mode, self.bits)
-        if mode == "rescore":
-            wanted = candidates_for(k, candidates)
-            found = self.candidates(modality, queries_QD, codes_QY, wanted)
-            return merge_candidates([found], wanted, k)
+        options = SearchOptions(k, mode, candidates)
+        return merge_found([self.found(modality, queries_QD, codes_QY, options)], options)
+
+    def found(
+        self, modality: Modality, queries_QD: Floats, codes_QY: Codes, options: SearchOptions
+    ) -> Found:
+        """What the shard adds to the answer of all shards, which `merge_found` makes.
+
+        Raises:
+            CrossRayError: as `search`.
+        """
+        check_k(options.k)
+        check_mode(options.mode, self.bits)
+        if options.mode == "rescore":
+            nearest = candidates_for(options.k, options.candidates)
+            return self.candidates(modality, queries_QD, codes_QY, nearest)
         check_modality(modality)
         queries = check_queries(queries_QD, codes_QY, self.dim, self.bits)
-        if mode == "float":
-            return self.parts[modality].nearest(queries.vectors_QD, k)
-        return self.parts[modality].nearest_codes(queries.codes_QY, k)
+        if options.mode == "float":
+            return self.parts[modality].nearest(queries.vectors_QD, options.k)
+        return self.parts[modality].nearest_codes(queries.codes_QY, options.k)
 
     def candidates(
         self, modality: Modality, queries_QD: Floats, codes_QY: Codes, candidates: int
@@ -83,6 +103,14 @@ class Shard:
             raise no_representations()
         found = {row: part.represented(row) for row in rows}
         return {row: parts for row, parts in found.items() if parts is not None}
+
+
+def merge_found(parts: Sequence[Found], options: SearchOptions) -> Hits:
+    """The answer of all shards, from what each of them found."""
+    if options.mode == "rescore":
+        nearest = candidates_for(options.k, options.candidates)
+        return merge_candidates(cast(Sequence[Candidates], parts), nearest, options.k)
+    return merge(cast(Sequence[Hits], parts), options.k)
 
 
 def no_representations() -> CrossRayError:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from crossray.index import Hits, Modality, Mode, Shard
+from crossray.index import Hits, Modality, SearchOptions, Shard
 from crossray.index.arrays import Codes, Floats
 from crossray.index.representations import Parts
 
@@ -59,8 +59,8 @@ class Backend(Protocol):
         """What the index holds at a row, which belongs to an item."""
         ...
 
-    async def search(self, modality: Modality, query: Query, k: int, mode: Mode) -> Hits:
-        """The `k` best rows of a modality in all shards, for one query."""
+    async def search(self, modality: Modality, query: Query, options: SearchOptions) -> Hits:
+        """The best rows of a modality in all shards, for one query."""
         ...
 
     async def scores(self, modality: Modality, query: Query, rows: Sequence[int]) -> Floats:

@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 from rich.console import Console
@@ -16,25 +16,21 @@ from rich.text import Text
 from crossray.core.errors import CrossRayError
 from crossray.serving.access_token import TOKEN_VARIABLE, find_token
 
-if TYPE_CHECKING:  # a client needs neither FAISS nor the endpoint's schema
-    from crossray.index import Mode
-    from crossray.serving.schema import Target
-
 _TRIES = 3
 _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A query; exactly one of `text`, `image` and `item`."""
+    """A query; exactly one of `text`, `image` and `item`.
+
+    `options`: the other fields of the request; the endpoint checks them.
+    """
 
     text: str | None
     image: Path | None
     item: str | None
-    k: int
-    target: Target | None
-    mode: Mode
-    rerank: int
+    options: dict[str, Any]
 
     def body(self) -> dict[str, Any]:
         """The request in the arguments of the HTTP client.
@@ -47,13 +43,10 @@ class Question:
                 "a search needs a text, --image FILE, --item ID or --queries FILE, and only one "
                 "of them; give one."
             )
-        fields: dict[str, Any] = {"k": self.k, "mode": self.mode, "rerank": self.rerank}
-        if self.target is not None:
-            fields["target"] = self.target
         if self.item is not None:
-            return {"json": {**fields, "item_id": self.item}}
+            return {"json": {**self.options, "item_id": self.item}}
         if self.image is None:
-            return {"json": {**fields, "text": self.text}}
+            return {"json": {**self.options, "text": self.text}}
         try:
             data = self.image.read_bytes()
         except OSError as error:
@@ -62,7 +55,7 @@ class Question:
                 "of an image file."
             ) from None
         files = {"image": ("image", data)}
-        return {"data": {name: str(value) for name, value in fields.items()}, "files": files}
+        return {"data": {name: str(value) for name, value in self.options.items()}, "files": files}
 
 
 @dataclass(frozen=True)
@@ -179,21 +172,18 @@ def _questions(file: Path, shared: Question) -> list[dict[str, Any]]:
             f"the queries {str(file)!r} cannot be read ({why}); give a text file of one query a "
             "line."
         ) from None
-    fields: dict[str, Any] = {"k": shared.k, "mode": shared.mode, "rerank": shared.rerank}
-    if shared.target is not None:
-        fields["target"] = shared.target
     questions = []
     for number, line in enumerate(map(str.strip, lines), start=1):
         if line.startswith("{"):
             try:
-                questions.append({**fields, **json.loads(line)})
+                questions.append({**shared.options, **json.loads(line)})
             except ValueError as error:
                 raise CrossRayError(
                     f"line {number} of {str(file)!r} begins like JSON and is none ({error}); "
                     "correct it."
                 ) from None
         elif line:
-            questions.append({**fields, "text": line})
+            questions.append({**shared.options, "text": line})
     if not questions:
         raise CrossRayError(f"{str(file)!r} holds no query; write one a line.")
     return questions

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 from pydantic_core import PydanticCustomError
 
-from crossray.index import MAX_K, Modality, Mode
+from crossray.index import MAX_K, Modality, Mode, SearchOptions
 
 Target = Literal["image", "text", "any"]
 _QUERIES = ("text", "image", "item_id", "vector")
@@ -121,6 +121,10 @@ class SearchRequest(BaseModel):
                 {"rerank": self.rerank, "k": self.k},
             )
         return self
+
+    def options(self, k: int) -> SearchOptions:
+        """What the shards are asked for; `k` may be more than the client wants."""
+        return SearchOptions(k, self.mode)
 
 
 class Hit(BaseModel):

@@ -204,10 +204,10 @@ class Searcher:
     ) -> Hits:
         """The `k` best rows; the rows of the queried item only where the request includes them."""
         if request.item_id is None or request.include_self:
-            return await self.backend.search(modality, query, k, request.mode)
+            return await self.backend.search(modality, query, request.options(k))
         item_rows_R = self.catalogue.rows(modality, request.item_id)
-        wanted = min(k + len(item_rows_R), MAX_K)
-        found = await self.backend.search(modality, query, wanted, request.mode)
+        more = min(k + len(item_rows_R), MAX_K)
+        found = await self.backend.search(modality, query, request.options(more))
         return without_rows(found, item_rows_R, k)
 
     async def _reranked(

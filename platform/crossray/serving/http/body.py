@@ -145,7 +145,11 @@ async def _form(headers: Headers, body: bytes) -> dict[str, Any]:
         yield body
 
     parser = MultiPartParser(
-        headers, stream(), max_files=1, max_fields=10, max_part_size=len(body) + 1
+        headers,
+        stream(),
+        max_files=1,
+        max_fields=len(SearchRequest.model_fields),
+        max_part_size=len(body) + 1,
     )
     parser.spool_max_size = len(body) + 1  # what a client sends is not written to a disk
     try:

@@ -8,7 +8,15 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
-from crossray.index import Hits, Modality, Mode, Shard, load_shards, search, shard_of
+from crossray.index import (
+    Hits,
+    Modality,
+    SearchOptions,
+    Shard,
+    load_shards,
+    search_shards,
+    shard_of,
+)
 from crossray.index.arrays import Floats
 from crossray.index.representations import Parts
 from crossray.serving.backend import Query, stored_query
@@ -44,17 +52,16 @@ class LocalBackend:
         shard = self._shards[shard_of(item_id, len(self._shards))]
         return stored_query(shard, modality, row, represent)
 
-    async def search(self, modality: Modality, query: Query, k: int, mode: Mode) -> Hits:
+    async def search(self, modality: Modality, query: Query, options: SearchOptions) -> Hits:
         """See `Backend.search`."""
         return await asyncio.get_running_loop().run_in_executor(
             self._pool,
-            search,
+            search_shards,
             self._shards,
             modality,
             query.vector_D[None],
             query.code_Y[None],
-            k,
-            mode,
+            options,
         )
 
     async def scores(self, modality: Modality, query: Query, rows: Sequence[int]) -> Floats:

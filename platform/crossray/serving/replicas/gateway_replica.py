@@ -15,9 +15,8 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from crossray.core.errors import CrossRayError
-from crossray.index import Hits, Modality, Mode, merge, merge_candidates, shard_of
+from crossray.index import Hits, Modality, SearchOptions, merge_found, shard_of
 from crossray.index.arrays import Floats
-from crossray.index.queries import candidates_for
 from crossray.index.representations import Parts
 from crossray.serving.backend import Query, Refusal
 from crossray.serving.catalogue import Catalogue
@@ -79,15 +78,11 @@ class RemoteBackend:
         shard = self._shards[shard_of(item_id, len(self._shards))]
         return Query(*await _ask(shard, "stored", modality, row, represent))
 
-    async def search(self, modality: Modality, query: Query, k: int, mode: Mode) -> Hits:
+    async def search(self, modality: Modality, query: Query, options: SearchOptions) -> Hits:
         """See `Backend.search`."""
         vector_QD, code_QY = query.vector_D[None], query.code_Y[None]
-        if mode == "rescore":
-            wanted = candidates_for(k, None)
-            found = await self._each("candidates", modality, vector_QD, code_QY, wanted)
-            return merge_candidates(found, wanted, k)
-        found = await self._each("search", modality, vector_QD, code_QY, k, mode)
-        return merge(found, k)
+        found = await self._each("found", modality, vector_QD, code_QY, options)
+        return merge_found(found, options)
 
     async def scores(self, modality: Modality, query: Query, rows: Sequence[int]) -> Floats:
         """See `Backend.scores`."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from crossray.core.artifacts import open_artifact
 from crossray.core.errors import CrossRayError
-from crossray.index import Candidates, Hits, Modality, Mode, load_shard
+from crossray.index import Found, Modality, SearchOptions, load_shard
 from crossray.index.arrays import Codes, Floats
 from crossray.index.representations import Parts
 from crossray.serving.backend import Query, Refusal, stored_query
@@ -21,21 +21,12 @@ class ShardReplica:
         self._shard = load_shard(open_artifact(config.index), number)
         self._pool = ThreadPoolExecutor(config.search_threads, thread_name_prefix="search")
 
-    async def search(
-        self, modality: Modality, vectors_QD: Floats, codes_QY: Codes, k: int, mode: Mode
-    ) -> Hits | Refusal:
-        """The shard's best rows."""
-        found: Hits | Refusal = await self._run(
-            self._shard.search, modality, vectors_QD, codes_QY, k, mode
-        )
-        return found
-
-    async def candidates(
-        self, modality: Modality, vectors_QD: Floats, codes_QY: Codes, candidates: int
-    ) -> Candidates | Refusal:
-        """The shard's nearest codes with their scores."""
-        found: Candidates | Refusal = await self._run(
-            self._shard.candidates, modality, vectors_QD, codes_QY, candidates
+    async def found(
+        self, modality: Modality, vectors_QD: Floats, codes_QY: Codes, options: SearchOptions
+    ) -> Found | Refusal:
+        """The shard's best rows, or its nearest codes with their scores."""
+        found: Found | Refusal = await self._run(
+            self._shard.found, modality, vectors_QD, codes_QY, options
         )
         return found
 
