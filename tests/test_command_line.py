@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import patch
 
 import pytest
@@ -22,7 +22,7 @@ import pytest
 from crossray.cli import jobs, main
 from crossray.cli.artifacts import Check, Compare, Inspect, Summary
 from crossray.cli.explain import Explain, ExplainCheck
-from crossray.cli.ingest import Ingest, SplitPairs
+from crossray.cli.ingest import AnySource, Ingest, SplitPairs
 from crossray.cli.recipes import PlanRecipe
 from crossray.cli.serving import Dashboards, Search, Serve
 from crossray.data.feature_sets.file import FeatureFileSource
@@ -34,6 +34,7 @@ from crossray.data.sources.flickr8k import Flickr8kSource
 from crossray.data.sources.huggingface import HuggingFaceSource
 from crossray.data.sources.openclipart import OpenClipartSource
 from crossray.data.sources.phantom import PhantomSource
+from crossray.data.sources.source import Source
 from crossray.data.splits.splitters import (
     AnnotatedFraction,
     FewShot,
@@ -68,25 +69,11 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], None]] = {
 }
 ROOT = Path(__file__).parents[1]
 SPACES = sorted(path.relative_to(ROOT) for path in ROOT.glob("tune/spaces/*.py"))
+ARMS = [get_args(arm)[0] for arm in get_args(AnySource)]
+SOURCES = [source.name for source in ARMS if issubclass(source, Source)]
 SPLIT_MAKERS = ("groups", "zero-shot", "few-shot", "annotation", "coverage", "fold")
 COMMANDS = [
-    "crossray ingest csv",
-    "crossray ingest phantom",
-    "crossray ingest openclipart",
-    "crossray ingest flickr8k",
-    "crossray ingest flickr30k",
-    "crossray ingest coco",
-    "crossray ingest openi",
-    "crossray ingest mimic-cxr",
-    "crossray ingest chexpert",
-    "crossray ingest mirflickr",
-    "crossray ingest nus-wide",
-    "crossray ingest iapr-tc12",
-    "crossray ingest pascal-sentence",
-    "crossray ingest imageclef-caption",
-    "crossray ingest wikipedia",
-    "crossray ingest dicom",
-    "crossray ingest huggingface",
+    *(f"crossray ingest {name}" for name in SOURCES),
     *(f"crossray split {maker}" for maker in SPLIT_MAKERS),
     "crossray ingest features",
     "crossray ingest wikipedia-features",

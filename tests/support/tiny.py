@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import torch
 
@@ -18,6 +19,7 @@ from crossray.distill import Distillation, DistillationConfig
 from crossray.distill.teacher_outputs import image_outputs, text_outputs
 from crossray.encoders.image import ImageTowerConfig
 from crossray.encoders.text import BertShape, TextTowerConfig
+from crossray.methods import METHODS
 from crossray.methods.ath import AthConfig
 from crossray.methods.cca import CcaConfig
 from crossray.methods.clip import ClipConfig
@@ -64,6 +66,12 @@ CLOSED_FORM: dict[str, MethodConfig] = {
 UNIMODAL = HierUnimodalConfig(
     image=IMAGE, text=TEXT, embedding=16, hidden=16, queue=8, decoder=8, sentence_order=0.5
 )
+for NAME, KIND in METHODS.items():  # a method that needs no more than small towers and widths
+    if NAME not in {*TINY, *CLOSED_FORM, UNIMODAL.name}:
+        SIZES = {"embedding": 16, "hidden": 16, "bits": 8, "labels": LABELS}
+        FIELDS = {field.name for field in fields(KIND)}
+        SMALL = {name: size for name, size in SIZES.items() if name in FIELDS}
+        TINY[NAME] = KIND(image=IMAGE, text=TEXT, **SMALL)
 STUDENT = StudentConfig(image=IMAGE, text=TEXT, embedding=8, grid=1, bits=8)
 
 LABELS_NC = torch.tensor(

@@ -150,7 +150,7 @@ async def _form(headers: Headers, body: bytes) -> dict[str, Any]:
         max_files=1,
         max_fields=len(SearchRequest.model_fields),
         max_part_size=len(body) + 1,
-    )
+    )  # fmt: skip
     parser.spool_max_size = len(body) + 1  # what a client sends is not written to a disk
     try:
         items = (await parser.parse()).multi_items()
