@@ -8,19 +8,12 @@ from typing import cast
 from crossray.core.artifacts import Artifact
 from crossray.core.errors import CrossRayError
 from crossray.core.modality import MODALITIES, Modality, check_modality
+from crossray.index import queries
 from crossray.index.arrays import Codes, Floats
 from crossray.index.candidates import Candidates, merge_candidates
 from crossray.index.hits import Hits, merge
 from crossray.index.layout import damaged, part_folder, require_index
 from crossray.index.part import Part, open_part
-from crossray.index.queries import (
-    Mode,
-    SearchOptions,
-    candidates_for,
-    check_k,
-    check_mode,
-    check_queries,
-)
 from crossray.index.representations import Keep, Parts
 from crossray.index.settings import Settings
 
@@ -42,7 +35,7 @@ class Shard:
         queries_QD: Floats,
         codes_QY: Codes,
         k: int,
-        mode: Mode,
+        mode: queries.Mode,
         candidates: int | None = None,
     ) -> Hits:
         """The shard's `k` best rows of a modality.
@@ -55,27 +48,31 @@ class Shard:
             CrossRayError: queries that do not fit the index or are not finite, an unknown modality
                 or mode, or a k or number of candidates that cannot be served.
         """
-        options = SearchOptions(k, mode, candidates)
+        options = queries.SearchOptions(k, mode, candidates)
         return merge_found([self.found(modality, queries_QD, codes_QY, options)], options)
 
     def found(
-        self, modality: Modality, queries_QD: Floats, codes_QY: Codes, options: SearchOptions
+        self,
+        modality: Modality,
+        queries_QD: Floats,
+        codes_QY: Codes,
+        options: queries.SearchOptions,
     ) -> Found:
         """What the shard adds to the answer of all shards, which `merge_found` makes.
 
         Raises:
             CrossRayError: as `search`.
         """
-        check_k(options.k)
-        check_mode(options.mode, self.bits)
+        queries.check_k(options.k)
+        queries.check_mode(options.mode, self.bits)
         if options.mode == "rescore":
-            nearest = candidates_for(options.k, options.candidates)
+            nearest = queries.candidates_for(options.k, options.candidates)
             return self.candidates(modality, queries_QD, codes_QY, nearest)
         check_modality(modality)
-        queries = check_queries(queries_QD, codes_QY, self.dim, self.bits)
+        checked = queries.check_queries(queries_QD, codes_QY, self.dim, self.bits)
         if options.mode == "float":
-            return self.parts[modality].nearest(queries.vectors_QD, options.k)
-        return self.parts[modality].nearest_codes(queries.codes_QY, options.k)
+            return self.parts[modality].nearest(checked.vectors_QD, options.k)
+        return self.parts[modality].nearest_codes(checked.codes_QY, options.k)
 
     def candidates(
         self, modality: Modality, queries_QD: Floats, codes_QY: Codes, candidates: int
@@ -86,10 +83,10 @@ class Shard:
             CrossRayError: as `search`.
         """
         check_modality(modality)
-        check_mode("rescore", self.bits)
-        candidates_for(1, candidates)
-        queries = check_queries(queries_QD, codes_QY, self.dim, self.bits)
-        return self.parts[modality].candidates(queries, candidates)
+        queries.check_mode("rescore", self.bits)
+        queries.candidates_for(1, candidates)
+        checked = queries.check_queries(queries_QD, codes_QY, self.dim, self.bits)
+        return self.parts[modality].candidates(checked, candidates)
 
     def represented(self, modality: Modality, rows: Sequence[int]) -> dict[int, Parts]:
         """The representations of those of some row numbers that lie in this shard.
@@ -105,10 +102,10 @@ class Shard:
         return {row: parts for row, parts in found.items() if parts is not None}
 
 
-def merge_found(parts: Sequence[Found], options: SearchOptions) -> Hits:
+def merge_found(parts: Sequence[Found], options: queries.SearchOptions) -> Hits:
     """The answer of all shards, from what each of them found."""
     if options.mode == "rescore":
-        nearest = candidates_for(options.k, options.candidates)
+        nearest = queries.candidates_for(options.k, options.candidates)
         return merge_candidates(cast(Sequence[Candidates], parts), nearest, options.k)
     return merge(cast(Sequence[Hits], parts), options.k)
 

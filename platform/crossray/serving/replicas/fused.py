@@ -8,15 +8,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 
-from crossray.index import (
-    Hits,
-    Modality,
-    SearchOptions,
-    Shard,
-    load_shards,
-    search_shards,
-    shard_of,
-)
+from crossray import index
 from crossray.index.arrays import Floats
 from crossray.index.representations import Parts
 from crossray.serving.backend import Query, stored_query
@@ -34,7 +26,7 @@ class LocalBackend:
     """Encoder and shards in this process; work that blocks is done in threads."""
 
     def __init__(
-        self, encoder: QueryEncoder, shards: Sequence[Shard], config: ServingConfig
+        self, encoder: QueryEncoder, shards: Sequence[index.Shard], config: ServingConfig
     ) -> None:
         self._encoder, self._shards = encoder, shards
         self._pool = ThreadPoolExecutor(config.search_threads, thread_name_prefix="search")
@@ -47,16 +39,20 @@ class LocalBackend:
         """See `Backend.encode_image`."""
         return await self._encoder.image(image, represent)
 
-    async def stored(self, modality: Modality, row: int, item_id: str, represent: bool) -> Query:
+    async def stored(
+        self, modality: index.Modality, row: int, item_id: str, represent: bool
+    ) -> Query:
         """See `Backend.stored`."""
-        shard = self._shards[shard_of(item_id, len(self._shards))]
+        shard = self._shards[index.shard_of(item_id, len(self._shards))]
         return stored_query(shard, modality, row, represent)
 
-    async def search(self, modality: Modality, query: Query, options: SearchOptions) -> Hits:
+    async def search(
+        self, modality: index.Modality, query: Query, options: index.SearchOptions
+    ) -> index.Hits:
         """See `Backend.search`."""
         return await asyncio.get_running_loop().run_in_executor(
             self._pool,
-            search_shards,
+            index.search_shards,
             self._shards,
             modality,
             query.vector_D[None],
@@ -64,7 +60,7 @@ class LocalBackend:
             options,
         )
 
-    async def scores(self, modality: Modality, query: Query, rows: Sequence[int]) -> Floats:
+    async def scores(self, modality: index.Modality, query: Query, rows: Sequence[int]) -> Floats:
         """See `Backend.scores`."""
         assert query.parts is not None
 
@@ -91,7 +87,7 @@ class Fused:
     def __init__(self, config: ServingConfig, token_digest: str) -> None:
         lineage = open_lineage(config.index)
         encoder = QueryEncoder(lineage, config, device(config.replicas))
-        self._backend = LocalBackend(encoder, load_shards(lineage.index), config)
+        self._backend = LocalBackend(encoder, index.load_shards(lineage.index), config)
         catalogue = Catalogue(lineage.index, ServedItems(lineage.pairs))
         searcher = Searcher(self._backend, catalogue, lineage, config.limits)
         self._app = build_gateway(searcher, config.limits, token_digest)
