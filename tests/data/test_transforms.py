@@ -229,7 +229,7 @@ from PIL import Image
 from crossray.data.images.fingerprints import fingerprint
 from crossray.data.images.encoded import stored_image
 from crossray.data.images.visible_area import visible_masks
-from crossray.data.corpora.plain_features import thumbnail
+from crossray.data.corpora.plain_features import grey_thumbnail
 from crossray.data.transforms import AugmentConfig, evaluation_transform, training_transform
 grey = (0.5,) * 3
 augment = AugmentConfig(min_scale=0.2, aspect=2.0)
@@ -247,7 +247,7 @@ def look(width, height):
             assert view(data, 0, index).shape == (3, 224, 224)
     assert visible_masks([data, data], None, 0, 224).mean() == 1
     assert visible_masks([data, data], 0, 0, 224, augment).shape == (2, 32, 32)
-    fingerprint(data), thumbnail(data)
+    fingerprint(data), grey_thumbnail(data)
 look(300, 200)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + ALLOWED, used + ALLOWED))
